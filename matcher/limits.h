@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MATCHER_LIMITS_H
+#define MATCHER_LIMITS_H
+
+/*
+ * Every bound of the matcher, with its reason. A bound that is hit gives an error that names it; nothing
+ * is cut short silently.
+ */
+
+#define LIMIT_EVENT_BYTES (16u << 20)    /* an event; AWS takes 1 MiB, CloudTrail records reach a few MiB */
+#define LIMIT_JSON_DEPTH 1000            /* nesting of an event or a pattern: AWS's documented level for detail */
+#define LIMIT_PATTERN_BYTES (1u << 20)   /* a pattern's text; AWS: 4,096 */
+#define LIMIT_OR_COMBINATIONS 1000       /* conjunctions a pattern expands to: AWS's limit on $or */
+#define LIMIT_JOIN_STEPS (1u << 20)      /* steps to join array elements where an event repeats keys: that join is
+                                            NP-hard in general, so it is given a budget (matcher/HACKING) */
+#define LIMIT_DIAG_BYTES 512             /* a diagnosis' text */
+
+#endif
