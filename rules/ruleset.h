@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RULES_RULESET_H
+#define RULES_RULESET_H
+
+/*
+ * A checked rule set: everything weir.yaml says, resolved. One generation is one arena, built whole by
+ * ruleset_load(), immutable afterwards, shared by all threads by reference count; a reload swaps one pointer.
+ *
+ *     struct diags diags;
+ *     struct ruleset *set = ruleset_load("weir.yaml", 1, &diags);    NULL: diags has every error of all files
+ *     …
+ *     ruleset_unref(set);
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "matcher/pattern.h"
+#include "matcher/weir.h"
+#include "targets/adapter.h"
+
+struct retry_policy {
+    int64_t maximum_retry_attempts; /* 0..185, default 185 */
+    int64_t maximum_event_age;      /* ms, 60 s..24 h, default 24 h */
+};
+
+struct input; /* rules/input.h; NULL: the event as it is */
+
+struct rule_target {
+    struct str id;                        /* unique in its rule; default: the reference as written */
+    const struct target_def *target;
+    const struct target_def *dead_letter; /* a queue; the built-in `dead-letters` where none was written */
+    bool drop;                            /* dead_letter: drop */
+    struct retry_policy retry_policy;
+    const struct input *input;
+    struct diag_pos pos;
+};
+
+struct rule_test {
+    struct str name;
+    struct str format; /* auto, events, cloudtrail, s3, cloudevents */
+    struct str event;  /* compact JSON */
+    bool match;
+    struct diag_pos pos;
+};
+
+struct rule {
+    struct str name;        /* unique in its bus */
+    struct str bus;
+    struct str arn;         /* arn:aws:events:REGION:ACCOUNT:rule/[BUS/]NAME */
+    struct str description;
+    bool enabled;
+    const struct pattern *pattern;
+    const struct rule_target *targets;
+    uint32_t target_count;
+    const struct rule_test *tests;
+    uint32_t test_count;
+    struct diag_pos pos;
+    uint32_t index;          /* in ruleset.rules: the number its matcher reports */
+    bool is_archive;         /* made from an `archives:` entry: Events-Archive-NAME */
+};
+
+struct bus {
+    struct str name;
+    struct str arn;
+    struct weir_matcher *matcher; /* reports rule indexes; enabled rules only */
+    uint32_t index;
+};
+
+struct ruleset {
+    struct arena keep;
+    atomic_uint references;
+    uint64_t generation;
+
+    struct str file;        /* as named; "" when started empty */
+    struct str listen_host; /* "127.0.0.1" */
+    uint16_t listen_port;   /* 0: any free port */
+    struct str data;        /* data folder, absolute */
+    struct str account, region;
+    const struct str *allowed_hosts; /* further Host names accepted besides IP literals and localhost */
+    uint32_t allowed_host_count;
+
+    const struct bus *buses; /* [0] is "default" */
+    uint32_t bus_count;
+    const struct rule *rules;
+    uint32_t rule_count;
+    const struct target_def *const *targets; /* by index */
+    uint32_t target_count;
+    const struct target_def *dead_letters;   /* the built-in queue */
+};
+
+/*
+ * Loads a file with its includes. file NULL: an empty rule set (default bus, default settings, data in ./weir-data).
+ * NULL: diags has every error found (diags was initialised by the caller); warnings may be there on success too.
+ */
+struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags);
+struct ruleset *ruleset_ref(struct ruleset *set);
+void ruleset_unref(struct ruleset *set);
+
+const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn); /* NULL: none */
+const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);
+const struct target_def *ruleset_target(const struct ruleset *set, const char *type, struct str name); /* type NULL: any */
+
+/*
+ * Prints every diagnosis as FILE:LINE:COLUMN with its source line and caret into out (the files are read
+ * again for their lines). Ends with "N errors" when there is more than one.
+ */
+void ruleset_report(const struct diags *diags, struct buf *out);
+
+#endif

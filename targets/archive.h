@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TARGETS_ARCHIVE_H
+#define TARGETS_ARCHIVE_H
+
+/*
+ * Archives: NDJSON on disk, one open file per archive and hour of arrival (UTC), events as accepted, one a line:
+ *
+ *     DATA/archives/NAME/bus=BUS/date=2026-11-21/hour=04/events.ndjson
+ *
+ * An event is in its archive exactly once: put() gathers lines, flush() writes them at the committed length
+ * (pwrite), syncs the file (and its directory when new), and records (file, length, events, last sequence,
+ * smallest and largest event time) in the ledger's transaction; recover() cuts every open file to its committed length. A put with a position
+ * not above the recorded one is a repeat after a crash and is skipped. Replayed events (delivery.origin not "") are never archived:
+ * dispatch does not offer them.
+ */
+
+#include "targets/adapter.h"
+#include "targets/store.h"
+
+struct archive_options {
+    struct str bus;             /* default: "default" */
+    int64_t retention;          /* ms; 0: for ever */
+    const struct pattern *pattern; /* NULL: every event of the bus */
+    struct str description;
+};
+
+struct archive_file {
+    struct str path;   /* below the data folder */
+    int64_t hour;      /* start of the hour of arrival, ms since 1970 */
+    int64_t bytes, events;
+    int64_t time_min_ms, time_max_ms; /* event time of what is inside, ms since 1970 */
+};
+
+struct archive_totals {
+    int64_t files, bytes, events;
+    int64_t time_min_ms, time_max_ms;
+};
+
+extern const struct adapter archive_adapter;
+extern const struct store_schema archive_schema;
+
+/* Ledger thread. Files of an archive in order of hour; slices valid during the call. */
+bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
+                   void *context, struct weir_diag *diag);
+bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag);
+/* Unlinks whole files whose hour ended more than retention ago (by the wall clock, arrival time). */
+bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out, struct weir_diag *diag);
+
+/* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */
+bool time_parse_rfc3339(struct str text, int64_t *out_ms);
+/* Writes "2026-11-21T04:00:00Z" (20 bytes and a NUL). */
+void time_format_rfc3339(int64_t ms, char out[21]);
+
+#endif
