@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ROUTER_ROUTER_H
+#define ROUTER_ROUTER_H
+
+/*
+ * The running router: what `weir run` starts and stops, and what its HTTP handlers reach everything through.
+ *
+ * Start: lock the data folder, open ledger, open dispatch (targets recover), open journal (recovers), start ledger, dispatch and io
+ * threads, print where it listens. Stop (SIGTERM, SIGINT): stop listening, let the journal answer what it took, let
+ * dispatch drain, close. A second signal ends at once: nothing answered is lost.
+ */
+
+#include "router/clock.h"
+#include "router/dispatch.h"
+#include "router/journal.h"
+#include "router/ledger.h"
+#include "rules/ruleset.h"
+
+struct http_server; /* router/http.h */
+
+struct router {
+    struct ruleset *set;
+    struct clock clock;
+    struct ledger *ledger;
+    struct journal *journal;
+    struct dispatch *dispatch;
+    struct http_server *http;
+    int64_t started_wall_ms;
+    atomic_bool ready;    /* rules loaded, stores open, listening */
+    atomic_bool draining;
+};
+
+struct router_options {
+    const char *config;  /* NULL: none, start empty */
+    const char *listen;  /* NULL: as configured; "HOST:PORT" */
+    const char *data;    /* NULL: as configured */
+    int64_t drain_ms;
+};
+
+/* Runs until a signal. The exit code: 0, 69 (port or data folder taken), 70, 74, 78. */
+int router_run(const struct router_options *options);
+
+#endif
