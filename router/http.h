@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "matcher/buf.h"
+#include "matcher/weir.h"
 #include "router/mailbox.h"
 
 #define HTTP_THREADS 2
