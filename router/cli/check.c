@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir check: every error of a configuration in one run. */
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "router/cli/verbs.h"
+#include "rules/ruleset.h"
+
+#define DIAGS_MAX 1000
+
+static void print_json(const struct diags *diags)
+{
+    for (size_t i = 0; i < diags->count; i++) {
+        const struct weir_diag *d = &diags->list[i];
+        struct buf line = BUF_INIT;
+        buf_char(&line, '{');
+        json_write_member(&line, "file", str_from(diags->files[i]));
+        json_write_key(&line, "line");
+        json_write_int(&line, d->line);
+        json_write_key(&line, "column");
+        json_write_int(&line, d->column);
+        json_write_member(&line, "severity", d->warning ? STR("warning") : STR("error"));
+        json_write_member(&line, "message", str_from(d->message));
+        buf_text(&line, "}\n");
+        fputs(buf_cstr(&line), stdout);
+        buf_fini(&line);
+    }
+}
+
+static void print_report(const struct diags *diags)
+{
+    struct buf report = BUF_INIT;
+    ruleset_report(diags, &report);
+    fputs(buf_cstr(&report), stderr);
+    buf_fini(&report);
+}
+
+static void print_summary(const struct ruleset *set, const char *file)
+{
+    uint32_t rules = 0;
+    for (uint32_t i = 0; i < set->rule_count; i++)
+        rules += !set->rules[i].is_archive;
+    printf("%s: ok: %u rule%s on %u bus%s, %u target%s\n", file, rules, rules == 1 ? "" : "s", set->bus_count,
+           set->bus_count == 1 ? "" : "es", set->target_count, set->target_count == 1 ? "" : "s");
+}
+
+static int check(struct cli *cli)
+{
+    struct diags diags;
+
+    if (cli->argument_count > 1)
+        return cli_usage(cli, "takes one file");
+    const char *file = cli->argument_count ? cli->arguments[0] : cli_config(cli);
+    if (!file)
+        return cli_fail(EXIT_CONFIG, "no configuration: neither ./weir.yaml nor /etc/weir/weir.yaml is there");
+    if (!diags_init(&diags, DIAGS_MAX))
+        return cli_fail(EXIT_INTERNAL, "out of memory");
+    struct ruleset *set = ruleset_load(file, 1, &diags);
+    if (cli->json)
+        print_json(&diags);
+    else
+        print_report(&diags);
+    int code = set ? EXIT_DONE : EXIT_CONFIG;
+    if (set && !cli->json)
+        print_summary(set, file);
+    ruleset_unref(set);
+    diags_fini(&diags);
+    return code;
+}
+
+static const struct cli_option options[] = {
+    {.name = "--config", .letter = 'c', .value = "FILE", .meaning = "the same as FILE"},
+    {0},
+};
+
+const struct cli_verb verb_check = {
+    .name = "check",
+    .arguments = "[FILE]",
+    .summary = "every error of a configuration, with its place",
+    .description = "Reads FILE and what it includes, and prints each error as FILE:LINE:COLUMN: error: …, with the "
+                   "line and a caret.\n"
+                   "Exit code 0: it would load; 78: it would not.",
+    .options = options,
+    .run = check,
+};

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ROUTER_CLI_CLI_H
+#define ROUTER_CLI_CLI_H
+
+/*
+ * The command line. A verb is one file and one row of cli_verbs (cli.c): name, summary, options, a function. Help,
+ * usage errors with a near name, and completion come from the rows.
+ *
+ * Output: results on stdout, everything else on stderr. With --json one object a line with stable names.
+ */
+
+#include "matcher/buf.h"
+#include "matcher/diag.h"
+
+enum exit_code {
+    EXIT_DONE = 0,
+    EXIT_NO_MATCH = 1,
+    EXIT_USAGE = 64,
+    EXIT_DATA = 65,
+    EXIT_UNAVAILABLE = 69,
+    EXIT_INTERNAL = 70,
+    EXIT_IO = 74,
+    EXIT_CONFIG = 78
+};
+
+struct cli;
+
+struct cli_option {
+    const char *name;  /* "--from"; "-v" for one that has only a short form */
+    char letter;       /* short form; 0: none */
+    const char *value; /* what it takes: "TIME"; NULL: nothing */
+    bool many;         /* may be given several times */
+    const char *meaning;
+};
+
+struct cli_verb {
+    const char *name;
+    const char *arguments; /* "PATTERN|@FILE [FILE…]" */
+    const char *summary;
+    const char *description;          /* for --help; lines as they stand; may be NULL */
+    const struct cli_option *options; /* ended by name NULL; may be NULL */
+    int (*run)(struct cli *cli);
+};
+
+#define CLI_OPTIONS_MAX 64
+
+struct cli { /* a parsed command line */
+    const struct cli_verb *verb;
+    const char *const *arguments; /* what is not an option */
+    size_t argument_count;
+    struct cli_given {
+        const struct cli_option *option;
+        const char *value;
+    } given[CLI_OPTIONS_MAX];
+    size_t given_count;
+    bool json;
+    const char *url; /* --url, $WEIR_URL or the default */
+};
+
+extern const struct cli_verb *const cli_verbs[]; /* ended by NULL */
+
+int cli_main(int argc, char **argv);
+
+/* For verbs: */
+bool cli_has(const struct cli *cli, const char *option);
+const char *cli_value(const struct cli *cli, const char *option, const char *otherwise); /* the last one given */
+size_t cli_values(const struct cli *cli, const char *option, const char **out, size_t max);
+/* "weir VERB: …" on stderr; returns EXIT_USAGE, with a hint to --help. */
+int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "weir: …" on stderr; returns code. */
+int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The configuration a verb means (config.c): --config, else ./weir.yaml, else /etc/weir/weir.yaml, else NULL. */
+const char *cli_config(const struct cli *cli);
+
+/* ---- cli/client.c: a running router ---- */
+struct reply {
+    long status; /* HTTP; 0: no router answered, and message says so */
+    struct buf body;
+    char message[512];
+};
+void reply_fini(struct reply *r);
+/* body: {NULL,0} for GET; otherwise POST. content_type NULL: application/json. */
+void client_call(const struct cli *cli, const char *path, struct str body, const char *content_type, struct reply *out);
+/* Prints why it failed and gives the exit code: 69 no router, 65 refused data, 64 unknown name, 74/70 the rest. */
+int client_failed(const struct cli *cli, const struct reply *r);
+void client_escape(struct buf *out, struct str segment); /* percent-encodes a path segment */
+
+/* ---- cli/input.c: files of events ---- */
+/* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. False: message printed. */
+bool input_read(const char *path, struct buf *out);
+/* Times: RFC 3339, a date, or relative to now: -1h, -30m, -7d, now. False: not a time. */
+bool input_time(const char *text, int64_t now_ms, int64_t *out_ms);
+
+/* ---- cli/table.c: columns on a terminal ---- */
+struct table;
+struct table *table_create(const char *const *titles,
+                           size_t columns); /* a title that starts with '>' is right-aligned */
+void table_cell(struct table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void table_print(struct table *t);   /* prints and frees */
+void table_destroy(struct table *t); /* only frees */
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What verbs read: files of events, plain, gzip or zstd by their first bytes, and times as people write them. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "router/cli/cli.h"
+#include "router/xalloc.h"
+#include "targets/archive.h"
+
+#define INPUT_BYTES_MAX ((size_t)2 << 30) /* a file, unpacked: against bombs */
+
+static bool read_plain(FILE *f, struct buf *out)
+{
+    char chunk[65536];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
+        buf_add(out, chunk, n);
+    return !ferror(f);
+}
+
+static bool unpack_gzip(struct str packed, struct buf *out)
+{
+    z_stream z = {.next_in = (Bytef *)packed.ptr, .avail_in = (uInt)packed.size};
+    int code = Z_OK;
+
+    if (inflateInit2(&z, 15 + 32) != Z_OK)
+        return false;
+    while (z.avail_in > 0 && (code == Z_OK || code == Z_STREAM_END)) {
+        if (code == Z_STREAM_END && inflateReset(&z) != Z_OK) /* members one behind the other are one file */
+            break;
+        do {
+            if (!buf_reserve(out, 65536))
+                break;
+            z.next_out = (Bytef *)out->data + out->size;
+            z.avail_out = 65536;
+            code = inflate(&z, Z_NO_FLUSH);
+            out->size += 65536 - z.avail_out;
+        } while (code == Z_OK && z.avail_out == 0);
+    }
+    inflateEnd(&z);
+    return code == Z_STREAM_END && !out->failed;
+}
+
+static bool unpack_zstd(struct str packed, struct buf *out)
+{
+    ZSTD_DStream *z = ZSTD_createDStream();
+    ZSTD_inBuffer in = {packed.ptr, packed.size, 0};
+    size_t left = 1;
+
+    while (z && in.pos < in.size && buf_reserve(out, 1 << 17)) {
+        ZSTD_outBuffer o = {out->data + out->size, 1 << 17, 0};
+        left = ZSTD_decompressStream(z, &o, &in);
+        if (ZSTD_isError(left))
+            break;
+        out->size += o.pos;
+    }
+    ZSTD_freeDStream(z);
+    return left == 0 && !out->failed;
+}
+
+static bool unpack(const char *path, struct buf *out)
+{
+    struct buf plain = {.max = INPUT_BYTES_MAX};
+    struct str packed = buf_view(out);
+    const char *kind = str_starts(packed, STR("\x1f\x8b"))           ? "gzip"
+                       : str_starts(packed, STR("\x28\xb5\x2f\xfd")) ? "zstd"
+                                                                     : NULL;
+
+    if (!kind)
+        return true;
+    bool ok = kind[0] == 'g' ? unpack_gzip(packed, &plain) : unpack_zstd(packed, &plain);
+    if (!ok)
+        cli_fail(EXIT_DATA, "%s: %s data is damaged, cut short or too large", path, kind);
+    buf_fini(out);
+    *out = plain;
+    return ok;
+}
+
+bool input_read(const char *path, struct buf *out)
+{
+    bool is_stdin = strcmp(path, "-") == 0;
+    FILE *f = is_stdin ? stdin : fopen(path, "rb");
+
+    buf_init(out, INPUT_BYTES_MAX);
+    bool ok = f && read_plain(f, out);
+    if (!ok)
+        cli_fail(EXIT_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (f && !is_stdin)
+        fclose(f);
+    if (ok && out->failed)
+        ok = cli_fail(EXIT_IO, "'%s' is larger than %zu bytes", path, INPUT_BYTES_MAX) == EXIT_DONE;
+    return ok && unpack(path, out);
+}
+
+static bool relative_time(const char *text, int64_t now_ms, int64_t *out_ms)
+{
+    static const struct {
+        char unit;
+        int64_t ms;
+    } units[] = {{'s', 1000}, {'m', 60000}, {'h', 3600000}, {'d', 86400000}, {'w', 604800000}};
+    char *end;
+
+    if (*text != '-' && *text != '+')
+        return false;
+    errno = 0;
+    int64_t n = strtoll(text, &end, 10);
+    if (end == text + 1 || errno || !*end || end[1] || n > 1000000 || n < -1000000)
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (units[i].unit == *end) {
+            *out_ms = now_ms + n * units[i].ms;
+            return true;
+        }
+    return false;
+}
+
+bool input_time(const char *text, int64_t now_ms, int64_t *out_ms)
+{
+    char with_clock[32];
+
+    if (strcmp(text, "now") == 0) {
+        *out_ms = now_ms;
+        return true;
+    }
+    if (relative_time(text, now_ms, out_ms) || time_parse_rfc3339(str_from(text), out_ms))
+        return true;
+    snprintf(with_clock, sizeof with_clock, "%.10sT00:00:00Z", text); /* a bare date is its midnight, UTC */
+    return strlen(text) == 10 && time_parse_rfc3339(str_from(with_clock), out_ms);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir status: what a running router did and owes, in tables. */
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "router/cli/show.h"
+#include "router/cli/verbs.h"
+
+static void print_head(struct str status)
+{
+    struct str journal = json_member(status, "journal");
+    char version[32], listen[128], config[256];
+
+    show_text(status, "version", version, sizeof version);
+    show_text(status, "listen", listen, sizeof listen);
+    show_text(status, "config", config, sizeof config);
+    printf("weir %s on %s, %s, up %s\n", version, listen, config[0] ? config : "no configuration file",
+           show_duration(show_int(status, "uptime_s")));
+    printf("journal: %lld events synced, %lld waiting for dispatch\n", show_int(journal, "synced"),
+           show_int(journal, "lag"));
+}
+
+static void print_rules(struct str status)
+{
+    static const char *const titles[] = {"RULE", "BUS", "STATE", ">MATCHED"};
+    struct table *t = table_create(titles, 4);
+    struct show_list rules = show_open(json_member(status, "rules"));
+    struct str one;
+    char name[128], bus[300], state[32];
+
+    for (; show_next(&rules, &one);) {
+        table_cell(t, "%s", show_text(one, "name", name, sizeof name));
+        table_cell(t, "%s", show_text(one, "bus", bus, sizeof bus));
+        table_cell(t, "%s", show_text(one, "state", state, sizeof state));
+        table_cell(t, "%lld", show_int(one, "matched"));
+    }
+    putchar('\n');
+    table_print(t);
+}
+
+static void print_targets(struct str status)
+{
+    static const char *const titles[] = {"TARGET",   ">DELIVERED", ">RETRIED", ">DEAD LETTERS",
+                                         ">DROPPED", ">OWED",      ">OLDEST"};
+    struct table *t = table_create(titles, 7);
+    struct show_list targets = show_open(json_member(status, "targets"));
+    struct str one;
+    char type[64], name[128];
+
+    for (; show_next(&targets, &one);) {
+        show_text(one, "type", type, sizeof type);
+        table_cell(t, "%s/%s", type, show_text(one, "name", name, sizeof name));
+        table_cell(t, "%lld", show_int(one, "delivered"));
+        table_cell(t, "%lld", show_int(one, "retried"));
+        table_cell(t, "%lld", show_int(one, "dead_lettered"));
+        table_cell(t, "%lld", show_int(one, "dropped"));
+        table_cell(t, "%lld", show_int(one, "owed"));
+        table_cell(t, "%s", show_int(one, "owed") ? show_duration(show_int(one, "oldest_age_s")) : "-");
+    }
+    putchar('\n');
+    table_print(t);
+}
+
+static int status(struct cli *cli)
+{
+    struct reply reply;
+
+    if (cli->argument_count)
+        return cli_usage(cli, "takes no arguments");
+    client_call(cli, "/_weir/v1/status", (struct str){0}, NULL, &reply);
+    int code = reply.status == 200 ? EXIT_DONE : client_failed(cli, &reply);
+    struct str body = buf_view(&reply.body);
+    if (code == EXIT_DONE && cli->json) {
+        printf("%.*s\n", STR_ARG(body));
+    } else if (code == EXIT_DONE) {
+        print_head(body);
+        print_rules(body);
+        print_targets(body);
+        show_queues(json_member(body, "queues"));
+        show_archives(json_member(body, "archives"));
+    }
+    reply_fini(&reply);
+    return code;
+}
+
+const struct cli_verb verb_status = {
+    .name = "status",
+    .arguments = "",
+    .summary = "what a running router matched, delivered and owes",
+    .run = status,
+};

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weir targets: the adapter table, with every option's type, default and meaning. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "router/cli/verbs.h"
+#include "targets/adapter.h"
+
+static const char *type_name(enum option_type type)
+{
+    static const char *const names[] = {
+        [OPTION_TEXT] = "text",         [OPTION_INT] = "integer",     [OPTION_BOOL] = "true|false",
+        [OPTION_DURATION] = "duration", [OPTION_SIZE] = "size",       [OPTION_ENUM] = "one of",
+        [OPTION_URL] = "URL",           [OPTION_PATH] = "path",       [OPTION_COMMAND] = "command",
+        [OPTION_HEADERS] = "map",       [OPTION_QUEUE] = "queue",     [OPTION_TARGET] = "target",
+        [OPTION_BUS] = "bus",           [OPTION_PATTERN] = "pattern", [OPTION_OBJECT] = "map",
+        [OPTION_LIST] = "list",
+    };
+    return names[type];
+}
+
+static void write_type(struct buf *out, const struct option *o)
+{
+    if (o->type != OPTION_ENUM) {
+        buf_text(out, type_name(o->type));
+        return;
+    }
+    for (size_t i = 0; o->names[i]; i++)
+        buf_printf(out, "%s%s", i ? "|" : "", o->names[i]);
+}
+
+typedef void option_fn(void *context, const struct option *o, const char *path);
+
+/* Every option with its dotted path, members behind their map or list. */
+static void each_option(const struct option *options, const char *prefix, option_fn *each, void *context)
+{
+    for (const struct option *o = options; o && o->key; o++) {
+        struct buf path = BUF_INIT;
+        buf_printf(&path, "%s%s%s", prefix, *prefix ? "." : "", o->key);
+        if (o->type == OPTION_LIST)
+            buf_text(&path, "[]");
+        each(context, o, buf_cstr(&path));
+        if (o->members)
+            each_option(o->members, buf_cstr(&path), each, context);
+        buf_fini(&path);
+    }
+}
+
+static void option_row(void *context, const struct option *o, const char *path)
+{
+    struct table *t = context;
+    struct buf type = BUF_INIT;
+
+    write_type(&type, o);
+    table_cell(t, "  %s", path);
+    table_cell(t, "%s", buf_cstr(&type));
+    table_cell(t, "%s", o->value ? o->value : o->required ? "required" : "-");
+    table_cell(t, "%s", o->meaning);
+    buf_fini(&type);
+}
+
+static void option_json(void *context, const struct option *o, const char *path)
+{
+    const struct adapter *a = context;
+    struct buf line = BUF_INIT, type = BUF_INIT;
+
+    write_type(&type, o);
+    buf_char(&line, '{');
+    json_write_member(&line, "target", str_from(a->type));
+    json_write_member(&line, "option", str_from(path));
+    json_write_member(&line, "type", buf_view(&type));
+    if (o->value)
+        json_write_member(&line, "default", str_from(o->value));
+    json_write_key(&line, "required");
+    buf_text(&line, o->required ? "true" : "false");
+    json_write_member(&line, "meaning", str_from(o->meaning));
+    buf_text(&line, "}\n");
+    fputs(buf_cstr(&line), stdout);
+    buf_fini(&type);
+    buf_fini(&line);
+}
+
+static int targets(struct cli *cli)
+{
+    static const char *const titles[] = {"  OPTION", "TYPE", "DEFAULT", "MEANING"};
+    bool found = !cli->argument_count;
+
+    for (const struct adapter *const *a = target_adapters; *a; a++) {
+        if (cli->argument_count && strcmp(cli->arguments[0], (*a)->type) != 0)
+            continue;
+        if (cli->json) {
+            each_option((*a)->options, "", option_json, (void *)*a);
+        } else {
+            if ((*a)->section)
+                printf("%s%s (under %s:): %s\n", a == target_adapters || cli->argument_count ? "" : "\n", (*a)->type,
+                       (*a)->section, (*a)->summary);
+            else
+                printf("\n%s (under targets:, type: %s): %s\n", (*a)->type, (*a)->type, (*a)->summary);
+            struct table *t = table_create(titles, 4);
+            each_option((*a)->options, "", option_row, t);
+            table_print(t);
+        }
+        found = true;
+    }
+    return found ? EXIT_DONE : cli_usage(cli, "no target type is called '%s'", cli->arguments[0]);
+}
+
+const struct cli_verb verb_targets = {
+    .name = "targets",
+    .arguments = "[TYPE]",
+    .summary = "the kinds of target, and every option of each",
+    .run = targets,
+};
