@@ -111,3 +111,96 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/tests.
 	$(LINK_TEST)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+check: deps ## build and run every test; ends in "N passed, N failed"
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory check-built
+
+check-built: layers headers $(UNIT_BINS) fuzz-replay all
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run.sh
+
+check-unit: $(UNIT_BINS) ## the C tests only
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run.sh unit
+
+layers: ## an include against matcher <- targets <- rules <- router fails
+	@tests/layers.sh
+
+headers: $(patsubst %.h,$(BUILD)/headers/%.ok,$(HEADERS)) ## every header compiles alone
+$(BUILD)/headers/%.ok: %.h
+	@mkdir -p $(@D) && echo '#include "$<"' >$(@:.ok=.c) && $(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) -fsyntax-only $(@:.ok=.c) && touch $@
+
+# ---- fuzzing: libFuzzer programs by clang, and the same targets as plain programs that replay files ----
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_SUPPORT := $(MATCHER) $(wildcard tests/matcher/judge*.c)
+FUZZ_LAYERS := $(filter-out router/cli/%,$(MATCHER) $(TARGETS) $(RULES)) $(wildcard tests/matcher/judge*.c)
+FUZZ_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZERS))
+REPLAY_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%_replay,$(FUZZERS))
+
+$(BUILD)/fuzz/%: fuzz/%.c $(FUZZ_LAYERS) $(HEADERS)
+	@mkdir -p $(@D); echo "  fuzz $@"
+	@$(FUZZ_CC) -O1 -g -std=gnu11 -D_GNU_SOURCE -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -I. -Wno-everything \
+	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) $(LIBS)
+
+$(BUILD)/fuzz/%_replay: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/standalone_main.o $(BUILD)/tests.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
+	@mkdir -p $(@D); echo "  link $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
+
+fuzz: $(FUZZ_BINS) ## run each fuzz target for FUZZ_SECONDS (60)
+	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz.sh $(notdir $(FUZZ_BINS))
+
+fuzz-replay: $(REPLAY_BINS)
+
+bench: $(BENCHES) all ## measure; prints ratios against baselines of the same run
+	@for b in $(BENCHES); do echo "== $$(basename $$b)"; $$b || exit 1; done
+
+asan: ## the tests under address and undefined behaviour sanitizers
+	@ASAN_OPTIONS=detect_leaks=1 WEIR_DIFF_PAIRS=20000 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZER=address,undefined check-built
+
+tsan: ## the tests under the thread sanitizer
+	@WEIR_DIFF_PAIRS=10000 $(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZER=thread check-built
+
+cover: ## line coverage of the tests, per folder
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/cover COVER=1 check-built
+	@tests/cover.sh $(BUILD)/cover
+
+demo: deps ## the main job on sample events: what went where
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) tests/demo.sh
+
+deps: ## install what is missing (Debian 12, apt-get)
+	@tests/deps.sh
+
+install: all ## honours DESTDIR and PREFIX
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)/examples
+	install -m 755 $(BUILD)/weir $(DESTDIR)$(BINDIR)/weir
+	install -m 644 $(BUILD)/libweir.a $(DESTDIR)$(LIBDIR)/libweir.a
+	install -m 755 $(BUILD)/libweir.so $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION)
+	ln -sf libweir.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweir.so
+	install -m 644 $(BUILD)/weir.pc $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
+	install -m 644 matcher/weir.h $(DESTDIR)$(INCLUDEDIR)/weir.h
+	install -m 644 rules/examples/*.yaml $(DESTDIR)$(DATADIR)/examples/
+	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do section=$${page##*.}; \
+	  install -d $(DESTDIR)$(MANDIR)/man$$section && install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/ || exit 1; done
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(LIBDIR)/libweir.* $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc $(DESTDIR)$(INCLUDEDIR)/weir.h
+	rm -rf $(DESTDIR)$(DATADIR)
+	rm -f $(foreach page,$(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+
+SOURCES_C := $(shell find matcher targets rules router tests fuzz -name '*.c' -o -name '*.h' 2>/dev/null)
+format: ## clang-format everything
+	clang-format -i $(SOURCES_C)
+format-check:
+	clang-format --dry-run --Werror $(SOURCES_C)
+
+lint: format-check ## clang-tidy, cppcheck, shellcheck, mandoc
+	clang-tidy --quiet $(MATCHER) $(TARGETS) $(RULES) $(ROUTER) -- -std=gnu11 -D_GNU_SOURCE -I. 2>/dev/null
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	  --suppress=missingIncludeSystem --suppressions-list=tests/cppcheck.txt -D__x86_64__ -D__BYTE_ORDER__=1 -D__ORDER_LITTLE_ENDIAN__=1 -I. $(MATCHER) $(TARGETS) $(RULES) $(ROUTER)
+	shellcheck tests/*.sh .ci/run
+	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do mandoc -T lint -W warning $$page || exit 1; done
+
+clean:
+	rm -rf $(BUILD)
