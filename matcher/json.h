@@ -85,17 +85,17 @@ struct arena;
 struct str json_decode_in(struct arena *a, struct str raw);
 
 /*
- * The first (last: where `last`) member `key` of the object whose whole text is `object`; its value's
- * whole text, or {NULL,0}. object must have been checked.
+ * The first member `key` of the object whose whole text is `object`: its value's whole text, or {NULL,0}.
+ * object must have been checked.
  */
 struct str json_member(struct str object, const char *key);
 /* Type of a value's text by its first byte (checked text). */
 enum json_type json_type_of(struct str value);
 
 /* ---- writer: appends to a buf; see buf.h for failure ---- */
-void json_write_string(struct buf *out, struct str text);  /* with quotes; \u00XX for controls; invalid UTF-8 becomes U+FFFD */
+void json_write_string(struct buf *out, struct str text);  /* with quotes; controls as \n or \u00XX, lone surrogates as \uDXXX; invalid UTF-8 becomes U+FFFD */
 void json_write_int(struct buf *out, int64_t value);
-void json_write_key(struct buf *out, const char *key);     /* "key": , with a comma first unless after { [ or at start */
+void json_write_key(struct buf *out, const char *key);     /* "key": , with a comma first unless after { [ , newline or at start */
 void json_write_member(struct buf *out, const char *key, struct str text); /* key and string */
 /* Copies checked JSON without white space between its tokens: one line, spellings kept. */
 void json_minify(struct buf *out, struct str json);

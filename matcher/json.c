@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The JSON reader: RFC 8259 over memory, one token a call, nothing allocated, nothing decoded. A state says what
+ * may come next; a bit per level says whether that level is an object.
+ *
+ *     VALUE ──scalar──> AFTER ──','──> KEY or VALUE          AFTER ──'}' ']'──> AFTER of the level above
+ *       │ '{' FIRST_KEY ──key──> COLON ──':' value──> AFTER
+ *       │ '[' FIRST_ELEMENT ──value──> AFTER                 AFTER at depth 0: END
+ *
+ * Cost: one pass; strings are run over eight bytes at a time while they are plain ASCII. Decoding and comparing are
+ * in json_text.c, whole-text checks in json_check.c, writing in json_write.c.
+ */
+#include "matcher/json.h"
+
+#include <assert.h>
+
+#include "matcher/utf8.h"
+
+enum { STATE_VALUE, STATE_FIRST_ELEMENT, STATE_FIRST_KEY, STATE_KEY, STATE_COLON, STATE_AFTER, STATE_FAILED };
+
+static const char too_deep[] = "nested deeper than 1000 levels (LIMIT_JSON_DEPTH)";
+static_assert(LIMIT_JSON_DEPTH == 1000, "too_deep names the limit");
+
+void json_reader_init(struct json_reader *r, struct str text)
+{
+    r->text = text.ptr;
+    r->size = text.size;
+    r->offset = 0;
+    r->error = NULL;
+    r->depth = 0;
+    r->state = STATE_VALUE;
+}
+
+static enum json_type fail(struct json_reader *r, struct json_token *token, size_t offset, const char *why)
+{
+    r->offset = offset;
+    r->error = why;
+    r->state = STATE_FAILED;
+    *token = (struct json_token){.type = JSON_ERROR};
+    return JSON_ERROR;
+}
+
+static enum json_type give(struct json_reader *r, struct json_token *token, enum json_type type, size_t start)
+{
+    token->type = type;
+    token->raw = (struct str){r->text + start, r->offset - start};
+    token->escaped = false;
+    return type;
+}
+
+static bool in_object(const struct json_reader *r)
+{
+    int level = r->depth - 1;
+    return r->stack[level >> 3] >> (level & 7) & 1;
+}
+
+static enum json_type open_level(struct json_reader *r, struct json_token *token, bool object)
+{
+    if (r->depth == LIMIT_JSON_DEPTH)
+        return fail(r, token, r->offset, too_deep);
+    uint8_t bit = (uint8_t)(1u << (r->depth & 7));
+    uint8_t *byte = &r->stack[r->depth >> 3];
+    *byte = (uint8_t)(object ? *byte | bit : *byte & ~bit);
+    r->depth++;
+    r->state = object ? STATE_FIRST_KEY : STATE_FIRST_ELEMENT;
+    r->offset++;
+    return give(r, token, object ? JSON_OBJECT : JSON_ARRAY, r->offset - 1);
+}
+
+static enum json_type close_level(struct json_reader *r, struct json_token *token)
+{
+    bool object = in_object(r);
+    r->depth--;
+    r->state = STATE_AFTER;
+    r->offset++;
+    return give(r, token, object ? JSON_OBJECT_END : JSON_ARRAY_END, r->offset - 1);
+}
+
+static void skip_space(struct json_reader *r)
+{
+    while (r->offset < r->size) {
+        char c = r->text[r->offset];
+        if (c != ' ' && c != '\n' && c != '\r' && c != '\t')
+            break;
+        r->offset++;
+    }
+}
+
+/* ---- strings ---- */
+
+/* Is one of the eight bytes a quote, a backslash, a control or not ASCII? (Classic carry-free byte tests.) */
+static bool has_special(uint64_t eight)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
+    uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
+    uint64_t hit = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((eight - ones * 0x20) & ~eight) | eight;
+    return hit & tops;
+}
+
+static size_t skip_plain(const struct json_reader *r, size_t at)
+{
+    uint64_t eight;
+    while (r->size - at >= sizeof(eight)) {
+        memcpy(&eight, r->text + at, sizeof(eight));
+        if (has_special(eight))
+            break;
+        at += sizeof(eight);
+    }
+    return at;
+}
+
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* `at` is behind a backslash. Returns the size of what follows, 0 with *why where it is no escape. */
+static size_t escape_size(const struct json_reader *r, size_t *at, const char **why)
+{
+    *why = "text ends within a string";
+    if (*at == r->size)
+        return 0;
+    char c = r->text[*at];
+    if (c && strchr("\"\\/bfnrt", c))
+        return 1;
+    if (c != 'u') {
+        *why = "unknown escape in a string";
+        return 0;
+    }
+    for (int i = 1; i <= 4; i++) {
+        if (*at + i == r->size) {
+            *at = r->size;
+            return 0;
+        }
+        if (!is_hex(r->text[*at + i])) {
+            *at += i;
+            *why = "\\u needs four hexadecimal digits";
+            return 0;
+        }
+    }
+    return 5;
+}
+
+/* Reads the string whose opening quote stands at r->offset. */
+static enum json_type read_string(struct json_reader *r, struct json_token *token, enum json_type type)
+{
+    size_t start = r->offset, at = start + 1;
+    bool escaped = false;
+    for (;;) {
+        at = skip_plain(r, at);
+        if (at == r->size)
+            return fail(r, token, at, "text ends within a string");
+        unsigned char c = (unsigned char)r->text[at];
+        if (c == '"')
+            break;
+        if (c == '\\') {
+            const char *why;
+            escaped = true;
+            at++;
+            size_t size = escape_size(r, &at, &why);
+            if (!size)
+                return fail(r, token, at, why);
+            at += size;
+        } else if (c < 0x20) {
+            return fail(r, token, at, "unescaped control character in a string");
+        } else if (c < 0x80) {
+            at++;
+        } else {
+            uint32_t code = 0;
+            unsigned size = utf8_decode(r->text + at, r->size - at, &code);
+            if (!size || utf8_is_surrogate(code))
+                return fail(r, token, at, "invalid UTF-8");
+            at += size;
+        }
+    }
+    r->offset = at + 1;
+    give(r, token, type, start);
+    token->escaped = escaped;
+    return type;
+}
+
+/* ---- numbers and words ---- */
+
+static bool is_digit_at(const struct json_reader *r, size_t at)
+{
+    return at < r->size && r->text[at] >= '0' && r->text[at] <= '9';
+}
+
+static size_t skip_digits(const struct json_reader *r, size_t at)
+{
+    while (is_digit_at(r, at))
+        at++;
+    return at;
+}
+
+static enum json_type read_number(struct json_reader *r, struct json_token *token)
+{
+    size_t start = r->offset, at = start + (r->text[start] == '-');
+    if (!is_digit_at(r, at))
+        return fail(r, token, at, "expected a digit after '-'");
+    if (r->text[at] == '0' && is_digit_at(r, at + 1))
+        return fail(r, token, at + 1, "leading zero in a number");
+    at = skip_digits(r, at);
+    if (at < r->size && r->text[at] == '.') {
+        if (!is_digit_at(r, at + 1))
+            return fail(r, token, at + 1, "expected a digit after '.'");
+        at = skip_digits(r, at + 1);
+    }
+    if (at < r->size && (r->text[at] | 0x20) == 'e') {
+        at++;
+        if (at < r->size && (r->text[at] == '+' || r->text[at] == '-'))
+            at++;
+        if (!is_digit_at(r, at))
+            return fail(r, token, at, "expected a digit in the exponent");
+        at = skip_digits(r, at);
+    }
+    r->offset = at;
+    r->state = STATE_AFTER;
+    return give(r, token, JSON_NUMBER, start);
+}
+
+static enum json_type read_word(struct json_reader *r, struct json_token *token, struct str word, enum json_type type)
+{
+    struct str rest = {r->text + r->offset, r->size - r->offset};
+    if (!str_starts(rest, word))
+        return fail(r, token, r->offset, "expected a value");
+    r->offset += word.size;
+    r->state = STATE_AFTER;
+    return give(r, token, type, r->offset - word.size);
+}
+
+/* ---- the machine ---- */
+
+static enum json_type read_value(struct json_reader *r, struct json_token *token)
+{
+    if (r->offset == r->size)
+        return fail(r, token, r->offset, r->depth ? "text ends where a value was expected" : "no value in the text");
+    switch (r->text[r->offset]) {
+    case '{': return open_level(r, token, true);
+    case '[': return open_level(r, token, false);
+    case '"': r->state = STATE_AFTER; return read_string(r, token, JSON_STRING);
+    case 't': return read_word(r, token, STR("true"), JSON_TRUE);
+    case 'f': return read_word(r, token, STR("false"), JSON_FALSE);
+    case 'n': return read_word(r, token, STR("null"), JSON_NULL);
+    case '-':
+    case '0' ... '9': return read_number(r, token);
+    default: return fail(r, token, r->offset, "expected a value");
+    }
+}
+
+static enum json_type read_key(struct json_reader *r, struct json_token *token)
+{
+    if (r->offset == r->size)
+        return fail(r, token, r->offset, "text ends within an object");
+    if (r->text[r->offset] != '"')
+        return fail(r, token, r->offset, "expected a key in double quotes");
+    r->state = STATE_COLON;
+    return read_string(r, token, JSON_KEY);
+}
+
+static enum json_type read_after(struct json_reader *r, struct json_token *token)
+{
+    if (!r->depth) {
+        if (r->offset < r->size)
+            return fail(r, token, r->offset, "more text after the value");
+        return give(r, token, JSON_END, r->offset);
+    }
+    bool object = in_object(r);
+    if (r->offset == r->size)
+        return fail(r, token, r->offset, object ? "text ends within an object" : "text ends within an array");
+    char c = r->text[r->offset];
+    if (c == (object ? '}' : ']'))
+        return close_level(r, token);
+    if (c != ',')
+        return fail(r, token, r->offset, object ? "expected ',' or '}'" : "expected ',' or ']'");
+    r->offset++;
+    skip_space(r);
+    return object ? read_key(r, token) : read_value(r, token);
+}
+
+enum json_type json_next(struct json_reader *r, struct json_token *token)
+{
+    if (r->state != STATE_FAILED)
+        skip_space(r);
+    char c = r->offset < r->size ? r->text[r->offset] : '\0';
+    switch (r->state) {
+    case STATE_VALUE: return read_value(r, token);
+    case STATE_FIRST_ELEMENT: return c == ']' ? close_level(r, token) : read_value(r, token);
+    case STATE_FIRST_KEY: return c == '}' ? close_level(r, token) : read_key(r, token);
+    case STATE_COLON:
+        if (c != ':')
+            return fail(r, token, r->offset, "expected ':' after a key");
+        r->offset++;
+        skip_space(r);
+        return read_value(r, token);
+    case STATE_AFTER: return read_after(r, token);
+    default: assert(r->state == STATE_FAILED); return fail(r, token, r->offset, r->error);
+    }
+}
+
+bool json_skip(struct json_reader *r, struct json_token *token)
+{
+    if (token->type != JSON_OBJECT && token->type != JSON_ARRAY)
+        return token->type != JSON_ERROR;
+    const char *start = token->raw.ptr;
+    int outside = r->depth - 1;
+    while (r->depth > outside)
+        if (json_next(r, token) == JSON_ERROR)
+            return false;
+    token->type = *start == '{' ? JSON_OBJECT : JSON_ARRAY;
+    token->raw = (struct str){start, (size_t)(r->text + r->offset - start)};
+    return true;
+}
+
+void json_place(struct str text, size_t offset, int *line, int *column)
+{
+    assert(offset <= text.size);
+    *line = *column = 1;
+    for (size_t i = 0; i < offset; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '\n') {
+            ++*line;
+            *column = 1;
+        } else if ((c & 0xC0) != 0x80) {
+            ++*column;
+        }
+    }
+}
+
+void json_diag(const struct json_reader *r, struct weir_diag *diag)
+{
+    assert(r->error);
+    *diag = (struct weir_diag){.code = r->error == too_deep ? WEIR_E_LIMIT : WEIR_E_JSON, .offset = r->offset};
+    json_place((struct str){r->text, r->size}, r->offset, &diag->line, &diag->column);
+    size_t size = strlen(r->error);
+    assert(size < sizeof(diag->message));
+    memcpy(diag->message, r->error, size + 1);
+}

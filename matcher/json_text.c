@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a JSON string token means: decoding, comparing without decoding, and finding a member of an object. All of
+ * it trusts its input: tokens and texts that the reader has passed.
+ */
+#include "matcher/json_int.h"
+
+#include <assert.h>
+
+#include "matcher/arena.h"
+#include "matcher/utf8.h"
+
+static struct str inside(struct str raw)
+{
+    assert(raw.size >= 2 && raw.ptr[0] == '"' && raw.ptr[raw.size - 1] == '"');
+    return (struct str){raw.ptr + 1, raw.size - 2};
+}
+
+static uint32_t hex4(const char *p)
+{
+    uint32_t value = 0;
+    for (int i = 0; i < 4; i++)
+        value = value << 4 | (uint32_t)(p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+    return value;
+}
+
+/* rest starts with a backslash: takes the escape (both halves of a pair) off it. Returns the decoded size. */
+static unsigned take_escape(struct str *rest, char out[4])
+{
+    static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
+    char c = rest->ptr[1];
+    size_t taken = 2;
+    unsigned size = 1;
+    if (c == 'u') {
+        uint32_t code = hex4(rest->ptr + 2);
+        taken = 6;
+        if (code >= 0xD800 && code < 0xDC00 && rest->size >= 12 && rest->ptr[6] == '\\' && rest->ptr[7] == 'u') {
+            uint32_t low = hex4(rest->ptr + 8);
+            if (low >= 0xDC00 && low < 0xE000) {
+                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+                taken = 12;
+            }
+        }
+        size = utf8_encode(code, out);
+    } else {
+        const char *name = strchr(names, c);
+        out[0] = name ? values[name - names] : c;
+    }
+    *rest = (struct str){rest->ptr + taken, rest->size - taken};
+    return size;
+}
+
+struct str json_text_piece(struct str *rest, char space[4])
+{
+    if (rest->size && rest->ptr[0] == '\\') {
+        unsigned size = take_escape(rest, space);
+        return (struct str){space, size};
+    }
+    const char *slash = rest->size ? memchr(rest->ptr, '\\', rest->size) : NULL;
+    struct str plain = {rest->ptr, slash ? (size_t)(slash - rest->ptr) : rest->size};
+    *rest = (struct str){rest->ptr + plain.size, rest->size - plain.size};
+    return plain;
+}
+
+struct str json_text_start(struct str raw)
+{
+    return inside(raw);
+}
+
+void json_decode(struct buf *out, struct str raw)
+{
+    char space[4];
+    for (struct str rest = inside(raw); rest.size;)
+        buf_str(out, json_text_piece(&rest, space));
+}
+
+struct str json_decode_in(struct arena *a, struct str raw)
+{
+    struct str rest = inside(raw);
+    /* Escapes are never shorter than what they stand for, so the raw size is room enough. */
+    char *text = arena_alloc(a, rest.size + 1), space[4];
+    if (!text)
+        return (struct str){NULL, 0};
+    size_t size = 0;
+    while (rest.size) {
+        struct str piece = json_text_piece(&rest, space);
+        memcpy(text + size, piece.ptr, piece.size);
+        size += piece.size;
+    }
+    return (struct str){text, size};
+}
+
+bool json_raw_is(struct str raw, const char *text)
+{
+    struct str wanted = str_from(text), rest = inside(raw);
+    char space[4];
+    while (rest.size) {
+        struct str piece = json_text_piece(&rest, space);
+        if (!str_starts(wanted, piece))
+            return false;
+        wanted = (struct str){wanted.ptr + piece.size, wanted.size - piece.size};
+    }
+    return wanted.size == 0;
+}
+
+struct str json_member(struct str object, const char *key)
+{
+    struct json_reader r;
+    struct json_token t;
+    json_reader_init(&r, object);
+    if (json_next(&r, &t) != JSON_OBJECT)
+        return (struct str){NULL, 0};
+    while (json_next(&r, &t) == JSON_KEY) {
+        bool wanted = json_raw_is(t.raw, key);
+        json_next(&r, &t);
+        if (!json_skip(&r, &t))
+            break;
+        if (wanted)
+            return t.raw;
+    }
+    return (struct str){NULL, 0};
+}
+
+enum json_type json_type_of(struct str value)
+{
+    switch (value.size ? value.ptr[0] : '\0') {
+    case '{': return JSON_OBJECT;
+    case '[': return JSON_ARRAY;
+    case '"': return JSON_STRING;
+    case 't': return JSON_TRUE;
+    case 'f': return JSON_FALSE;
+    case 'n': return JSON_NULL;
+    case '-':
+    case '0' ... '9': return JSON_NUMBER;
+    default: return JSON_ERROR;
+    }
+}
