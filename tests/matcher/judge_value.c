@@ -5,6 +5,7 @@
  */
 #include "tests/matcher/judge_int.h"
 
+#include <fenv.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,21 +61,38 @@ static bool decimal_same(struct decimal a, struct decimal b)
     return a.negative == b.negative && a.exponent == b.exponent && judge_text_is(a.digits, b.digits);
 }
 
+/*
+ * The decimal of so many digits behind the first that strtod takes for value, if there is one. It is one of
+ * value's two neighbours among such decimals: most often the nearer, but below a power of two doubles lie
+ * closer than above, and 5.9604644775390625e-08 is reached from its farther neighbour ...063e-08.
+ */
+static bool decimal_with(double value, int precision, char out[40])
+{
+    static const int directions[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD};
+
+    for (int i = 0; i < 3; i++) {
+        fesetround(directions[i]);
+        snprintf(out, 40, "%.*e", precision, value);
+        fesetround(FE_TONEAREST);
+        if (strtod(out, NULL) == value)
+            return true;
+    }
+    return false;
+}
+
 bool judge_number(struct judge_memory *memory, struct judge_text literal, double *out)
 {
     char *copy = judge_alloc(memory, literal.size + 1);
     char shortest[40];
     double value;
+    int precision = 0;
 
     memcpy(copy, literal.at, literal.size);
     value = strtod(copy, NULL);
     if (!isfinite(value))
         return false;
-    for (int precision = 0; precision < 17; precision++) {
-        snprintf(shortest, sizeof shortest, "%.*e", precision, value);
-        if (strtod(shortest, NULL) == value)
-            break;
-    }
+    while (!decimal_with(value, precision, shortest))
+        precision++; /* 17 digits always do */
     *out = value == 0 ? 0 : value;
     return decimal_same(decimal_of(memory, literal),
                         decimal_of(memory, (struct judge_text){shortest, strlen(shortest)}));

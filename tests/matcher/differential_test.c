@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The compiled matcher against the judge, on made-up pairs of pattern and event. A round is one family of
+ * events, a score of patterns made after it, all compiled together, and every pair of them:
+ *
+ *     together   the set's answer for each event must be exactly the patterns that the judge says match
+ *     alone      some patterns also compiled by themselves
+ *     rewritten  the event with white space, escapes and another order of members: the same answer
+ *     trusted    the same answer as checked
+ *     damaged    a pattern is refused exactly where the judge refuses it
+ *
+ * WEIR_DIFF_PAIRS says how many pairs (default 120,000), WEIR_DIFF_SEED where the random numbers start. A
+ * difference is made small before it is shown.
+ */
+#include "matcher/weir.h"
+#include "tests/matcher/generate.h"
+#include "tests/matcher/judge.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#define SET_SIZE  20
+#define EVENTS    4
+#define ABSTAINED (-9) /* one of the two gave up on too much work */
+
+struct set {
+    struct weir_matcher *matcher;
+    struct weir_scratch *scratch;
+};
+
+struct counts {
+    unsigned long pairs, yes, refused, rounds, abstained;
+    unsigned long operators[GENERATE_OPERATORS][2];
+};
+
+static unsigned long setting(const char *name, unsigned long otherwise)
+{
+    const char *text = getenv(name);
+
+    return text != NULL ? strtoul(text, NULL, 0) : otherwise;
+}
+
+/* ---- the matcher under test ---- */
+
+static bool weir_takes(struct judge_text pattern)
+{
+    struct weir_diag diag;
+    struct weir_builder *builder = weir_builder_create();
+    bool taken = weir_builder_add(builder, 1, pattern.at, pattern.size, &diag);
+
+    weir_builder_destroy(builder);
+    return taken;
+}
+
+/* Patterns whose text is NULL are left out; the others get their index as number. */
+static struct set set_open(const struct judge_text *patterns, size_t count)
+{
+    struct weir_diag diag;
+    struct weir_builder *builder = weir_builder_create();
+    struct set set;
+
+    for (size_t i = 0; i < count; i++) {
+        if (patterns[i].at != NULL && !weir_builder_add(builder, (uint32_t)i, patterns[i].at, patterns[i].size, &diag))
+            fail_msg("refused the second time: %.*s: %s", (int)patterns[i].size, patterns[i].at, diag.message);
+    }
+    set.matcher = weir_builder_build(builder, &diag);
+    weir_builder_destroy(builder);
+    if (set.matcher == NULL)
+        fail_msg("does not build: %s", diag.message);
+    set.scratch = weir_scratch_create(set.matcher);
+    assert_non_null(set.scratch);
+    return set;
+}
+
+static void set_close(struct set set)
+{
+    weir_scratch_destroy(set.scratch);
+    weir_matcher_unref(set.matcher);
+}
+
+/*
+ * A bit for each number that matches, or ABSTAINED; -1: refused. The event goes into memory of exactly its
+ * size, so that a sanitizer sees a byte read behind it.
+ */
+static long long set_match(struct set set, struct judge_text event, enum weir_mode mode)
+{
+    struct weir_diag diag;
+    const uint32_t *ids;
+    char *exact = malloc(event.size);
+    long count;
+    long long bits = 0;
+
+    memcpy(exact, event.at, event.size);
+    count = weir_match(set.matcher, set.scratch, exact, event.size, mode, &ids, &diag);
+    free(exact);
+    if (count < 0)
+        return diag.code == WEIR_E_LIMIT ? ABSTAINED : -1;
+    for (long i = 0; i < count; i++) {
+        assert_true(ids[i] < SET_SIZE);
+        assert_true(i == 0 || ids[i - 1] < ids[i]);
+        bits |= 1ll << ids[i];
+    }
+    return bits;
+}
+
+static long long match_alone(struct judge_text pattern, struct judge_text event, enum weir_mode mode)
+{
+    struct set set = set_open(&pattern, 1);
+    long long bits = set_match(set, event, mode);
+
+    set_close(set);
+    return bits;
+}
+
+/* ---- a difference, made small and shown ---- */
+
+struct difference {
+    struct generator *g;
+    struct judge_node *patterns[SET_SIZE]; /* NULL: not needed */
+    size_t which;
+    struct judge_node *event;
+    enum weir_mode mode;
+};
+
+/* Is it still there? Texts are written plainly. */
+static bool still_differs(const struct difference *d)
+{
+    struct judge_text texts[SET_SIZE] = {{NULL, 0}}, event = generate_text(d->g, d->event, 0);
+    struct set set;
+    long long bits;
+    int wanted;
+
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        if (d->patterns[i] != NULL)
+            texts[i] = generate_text(d->g, d->patterns[i], 0);
+        if (d->patterns[i] != NULL && (!judge_pattern_valid(texts[i].at, texts[i].size) || !weir_takes(texts[i])))
+            return false;
+    }
+    wanted = judge_match(texts[d->which].at, texts[d->which].size, event.at, event.size);
+    set = set_open(texts, SET_SIZE);
+    bits = set_match(set, event, d->mode);
+    set_close(set);
+    return wanted >= 0 && bits != ABSTAINED && (bits < 0 || (bits >> d->which & 1) != wanted);
+}
+
+/* Takes out, one after another, what is not needed for the difference. True: something went. */
+static bool prune(struct difference *d, struct judge_node *node)
+{
+    bool any = false;
+
+    for (struct judge_node **link = &node->first; *link != NULL;) {
+        struct judge_node *child = *link;
+        *link = child->next;
+        if (still_differs(d)) {
+            any = true;
+            continue;
+        }
+        *link = child;
+        any = prune(d, child) || any;
+        link = &child->next;
+    }
+    return any;
+}
+
+static void shrink(struct difference *d)
+{
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        struct judge_node *kept = d->patterns[i];
+        if (i == d->which || kept == NULL)
+            continue;
+        d->patterns[i] = NULL;
+        if (!still_differs(d))
+            d->patterns[i] = kept;
+    }
+    while (prune(d, d->patterns[d->which]) || prune(d, d->event))
+        ;
+}
+
+static void show(const char *label, struct judge_text text)
+{
+    print_error("  %s '%.*s'\n", label, (int)text.size, text.at);
+}
+
+static void report(struct generator *g, const struct judge_text *patterns, size_t which, struct judge_text event,
+                   enum weir_mode mode, unsigned long seed)
+{
+    struct difference d = {.g = g, .which = which, .mode = mode};
+
+    print_error("difference in WEIR_DIFF_SEED=%lu, %s mode: the judge says %d\n", seed,
+                mode == WEIR_CHECKED ? "checked" : "trusted",
+                judge_match(patterns[which].at, patterns[which].size, event.at, event.size));
+    show("pattern", patterns[which]);
+    show("event  ", event);
+    for (size_t i = 0; i < SET_SIZE; i++)
+        d.patterns[i] = patterns[i].at != NULL ? judge_json(g->memory, patterns[i].at, patterns[i].size) : NULL;
+    d.event = judge_json(g->memory, event.at, event.size);
+    if (!still_differs(&d)) {
+        print_error("  (gone when written plainly)\n");
+        return;
+    }
+    shrink(&d);
+    print_error("made small:\n");
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        if (d.patterns[i] != NULL)
+            show(i == which ? "pattern" : "beside ", generate_text(g, d.patterns[i], 0));
+    }
+    show("event  ", generate_text(g, d.event, 0));
+}
+
+/* ---- a round ---- */
+
+struct round {
+    struct generator g;
+    struct counts *counts;
+    unsigned long seed;
+    struct judge_text patterns[SET_SIZE]; /* {NULL, 0} where damaged beyond meaning */
+    uint32_t operators[SET_SIZE];
+    struct judge_node *events[EVENTS];
+    struct judge_text event_texts[EVENTS];
+    struct set set;
+};
+
+static void make_events(struct round *r)
+{
+    for (size_t i = 0; i < EVENTS; i++) {
+        struct weir_diag diag;
+        r->events[i] = i == 0 ? generate_event(&r->g) : generate_event_like(&r->g, r->events[0]);
+        r->event_texts[i] = generate_text(&r->g, r->events[i], GENERATE_SPACED);
+        assert_true(judge_event_valid(r->event_texts[i].at, r->event_texts[i].size));
+        if (!weir_event_check(r->event_texts[i].at, r->event_texts[i].size, &diag))
+            fail_msg("a good event is refused: %.*s: %s", (int)r->event_texts[i].size, r->event_texts[i].at,
+                     diag.message);
+    }
+}
+
+static void make_patterns(struct round *r)
+{
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        struct judge_node *tree = generate_pattern(&r->g, r->events[0]);
+        bool damaged = generate_chance(&r->g, 15), valid;
+        if (damaged)
+            generate_damage(&r->g, tree);
+        r->patterns[i] =
+            generate_text(&r->g, tree, generate_chance(&r->g, 30) ? GENERATE_SPACED | GENERATE_ESCAPED : 0);
+        r->operators[i] = damaged ? 0 : r->g.operators;
+        valid = judge_pattern_valid(r->patterns[i].at, r->patterns[i].size);
+        if (valid != weir_takes(r->patterns[i])) {
+            fail_msg("WEIR_DIFF_SEED=%lu: the judge %s, weir_builder_add() does not: '%.*s'", r->seed,
+                     valid ? "takes this" : "refuses this", (int)r->patterns[i].size, r->patterns[i].at);
+        }
+        if (!valid && !damaged)
+            fail_msg("generated a bad pattern: %.*s", (int)r->patterns[i].size, r->patterns[i].at);
+        if (!valid) {
+            r->counts->refused++;
+            r->patterns[i].at = NULL;
+        }
+    }
+}
+
+static void count_pair(struct round *r, size_t pattern, bool yes)
+{
+    r->counts->pairs++;
+    r->counts->yes += yes;
+    for (unsigned op = 0; op < GENERATE_OPERATORS; op++)
+        r->counts->operators[op][yes] += r->operators[pattern] >> op & 1;
+}
+
+/* Bits of what the judge says, and of what it has no opinion on. */
+static void judge_event(struct round *r, size_t event, long long *wanted, long long *open)
+{
+    *wanted = *open = 0;
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        int verdict;
+        if (r->patterns[i].at == NULL)
+            continue;
+        verdict =
+            judge_match(r->patterns[i].at, r->patterns[i].size, r->event_texts[event].at, r->event_texts[event].size);
+        if (verdict == JUDGE_TOO_MUCH) {
+            *open |= 1ll << i;
+            r->counts->abstained++;
+            continue;
+        }
+        assert_true(verdict >= 0);
+        *wanted |= (long long)verdict << i;
+        count_pair(r, i, verdict == JUDGE_YES);
+    }
+}
+
+static void compare(struct round *r, struct judge_text event, enum weir_mode mode, long long wanted, long long open)
+{
+    long long got = set_match(r->set, event, mode);
+
+    if (got == ABSTAINED) {
+        r->counts->abstained++;
+        return;
+    }
+    for (size_t i = 0; i < SET_SIZE && ((got ^ wanted) & ~open) != 0; i++) {
+        if (r->patterns[i].at != NULL && (got < 0 || ((got ^ wanted) & ~open) >> i & 1)) {
+            report(&r->g, r->patterns, i, event, mode, r->seed);
+            fail_msg("the compiled matcher and the judge differ");
+        }
+    }
+}
+
+static void compare_alone(struct round *r, size_t pattern, size_t event, bool wanted)
+{
+    enum weir_mode mode = generate_chance(&r->g, 50) ? WEIR_CHECKED : WEIR_TRUSTED;
+    struct judge_text only[SET_SIZE] = {{NULL, 0}};
+
+    if (match_alone(r->patterns[pattern], r->event_texts[event], mode) == (long long)wanted)
+        return;
+    only[0] = r->patterns[pattern];
+    report(&r->g, only, 0, r->event_texts[event], mode, r->seed);
+    fail_msg("the compiled matcher and the judge differ");
+}
+
+static void compare_event(struct round *r, size_t event)
+{
+    long long wanted, open;
+    struct judge_text rewritten =
+        generate_text(&r->g, r->events[event], GENERATE_SPACED | GENERATE_ESCAPED | GENERATE_SHUFFLED);
+
+    judge_event(r, event, &wanted, &open);
+    compare(r, r->event_texts[event], WEIR_CHECKED, wanted, open);
+    compare(r, r->event_texts[event], WEIR_TRUSTED, wanted, open);
+    compare(r, rewritten, generate_chance(&r->g, 50) ? WEIR_CHECKED : WEIR_TRUSTED, wanted, open);
+    for (size_t i = 0; i < SET_SIZE; i++) {
+        if (r->patterns[i].at != NULL && (open >> i & 1) == 0 && generate_chance(&r->g, 15))
+            compare_alone(r, i, event, wanted >> i & 1);
+    }
+}
+
+static void run_round(struct counts *counts, unsigned long seed)
+{
+    struct judge_memory memory = {NULL};
+    /* Seeds of neighbouring rounds must not give neighbouring numbers. */
+    struct round r = {
+        .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u}, .counts = counts, .seed = seed};
+
+    make_events(&r);
+    make_patterns(&r);
+    r.set = set_open(r.patterns, SET_SIZE);
+    for (size_t event = 0; event < EVENTS; event++)
+        compare_event(&r, event);
+    set_close(r.set);
+    judge_release(&memory);
+    counts->rounds++;
+}
+
+static void compiled_and_slow_agree(void **state)
+{
+    static struct counts counts;
+    unsigned long wanted = setting("WEIR_DIFF_PAIRS", 120000), seed = setting("WEIR_DIFF_SEED", 1);
+    unsigned long least = wanted / 1500; /* in either outcome, of each operator */
+
+    while (counts.pairs < wanted)
+        run_round(&counts, seed++);
+    print_message("%lu pairs in %lu rounds, %lu match, %lu patterns refused, %lu too much work\n", counts.pairs,
+                  counts.rounds, counts.yes, counts.refused, counts.abstained);
+    for (unsigned op = 0; op < GENERATE_OPERATORS; op++) {
+        if (setting("WEIR_DIFF_VERBOSE", 0) != 0)
+            print_message("  %-40s %8lu yes %8lu no\n", generate_operator_names[op], counts.operators[op][1],
+                          counts.operators[op][0]);
+        if (counts.operators[op][0] < least || counts.operators[op][1] < least)
+            fail_msg("'%s' is met too seldom: %lu yes, %lu no", generate_operator_names[op], counts.operators[op][1],
+                     counts.operators[op][0]);
+    }
+    if (wanted >= 1000) {
+        assert_in_range(counts.yes, counts.pairs * 35 / 100, counts.pairs * 65 / 100);
+        assert_true(counts.abstained <= counts.pairs / 1000);
+    }
+}
+
+/* {"$or": …} of that many branches, twice or three times in one object: their product. */
+static struct judge_text or_product(char *out, size_t room, const unsigned *branches, size_t count)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        size += (size_t)snprintf(out + size, room - size, "%s\"$or\":[", i == 0 ? "{" : ",");
+        for (unsigned b = 0; b < branches[i]; b++)
+            size += (size_t)snprintf(out + size, room - size, "%s{\"k%zu\":[%u]}", b == 0 ? "" : ",", i, b);
+        size += (size_t)snprintf(out + size, room - size, "]");
+    }
+    size += (size_t)snprintf(out + size, room - size, "}");
+    return (struct judge_text){out, size};
+}
+
+static void combinations_are_bounded_alike(void **state)
+{
+    static const unsigned products[][3] = {{10, 10, 10}, {10, 10, 11}, {25, 40, 0}, {7, 11, 13}, {2, 2, 251}};
+    static char room[65536];
+
+    for (size_t i = 0; i < sizeof products / sizeof products[0]; i++) {
+        struct judge_text pattern = or_product(room, sizeof room, products[i], products[i][2] == 0 ? 2 : 3);
+        assert_int_equal(judge_pattern_valid(pattern.at, pattern.size), weir_takes(pattern));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(combinations_are_bounded_alike),
+        cmocka_unit_test(compiled_and_slow_agree),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
