@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line without a router: help, check, match, targets, exit codes; and the library as others link it."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from conftest import ROOT, WEIR, event, weir
+
+VERBS = ["run", "check", "match", "send", "replay", "status", "targets", "archives", "queues", "dlq"]
+
+
+def test_help():
+    code, out, _ = weir("--help")
+    assert code == 0
+    for verb in VERBS:
+        assert f"  {verb} " in out
+        code, text, err = weir(verb, "--help")
+        assert code == 0 and text.startswith(f"usage: weir {verb}") and "--json" in text and not err
+    assert weir("--version")[1].startswith("weir 0.")
+
+
+def test_usage_errors():
+    assert weir()[0] == 64
+    code, _, err = weir("statsu")
+    assert code == 64 and "did you mean 'status'" in err
+    code, _, err = weir("match", "--cuont", "{}")
+    assert code == 64 and "did you mean '--count'" in err
+    assert weir("match")[0] == 64
+    code, _, err = weir("status", "--url", "http://127.0.0.1:9")
+    assert code == 69 and "weir run" in err
+
+
+def test_match(tmp_path):
+    events = "".join(json.dumps(event(n)) + "\n" for n in range(5))
+    pattern = json.dumps({"detail": {"n": [{"numeric": [">", 2]}]}})
+    code, out, err = weir("match", pattern, stdin=events)
+    assert (code, err) == (0, "") and [json.loads(line)["detail"]["n"] for line in out.splitlines()] == [3, 4]
+    assert weir("match", "-v", "--count", pattern, stdin=events)[:2] == (0, "3\n")
+    assert weir("match", "--count", '{"source":["nobody"]}', stdin=events)[:2] == (1, "0\n")
+    code, out, err = weir("match", pattern, stdin=events + "{oops\n[1]\n" + json.dumps(event(9)) + "\n")
+    assert code == 65 and len(out.splitlines()) == 3 and "stdin:6: error:" in err and "stdin:7: error:" in err, err
+    file = tmp_path / "p.json"
+    file.write_text(pattern)
+    assert weir("match", f"@{file}", stdin=events)[0] == 0
+    code, _, err = weir("match", '{"a": 1}', stdin=events)
+    assert code == 78 and '"a" must be an object or an array' in err and "pattern:1:" in err, err
+    code, _, err = weir("match", pattern, tmp_path / "missing")
+    assert code == 74 and "missing" in err
+
+
+def test_match_reads_cloudtrail_and_s3():
+    demo = ROOT / "rules" / "examples" / "demo"
+    code, out, err = weir("match", '{"source":["aws.iam"]}', demo / "cloudtrail.json")
+    assert code == 0 and json.loads(out)["detail"]["eventName"] == "ListUsers", err
+    pattern = '{"detail":{"object":{"key":[{"suffix":{"equals-ignore-case":".png"}}]}}}'
+    assert weir("match", "--count", pattern, demo / "s3.json")[:2] == (0, "1\n")
+
+
+def test_check_reports_every_error(tmp_path):
+    file = tmp_path / "weir.yaml"
+    file.write_text("""version: 1
+queues:
+  inbox: {visibility_timout: 30s}
+rules:
+  bad:
+    pattern: {source: test.app}
+    targets: [inbx]
+  worse:
+    pattern: {detail: {a: [{foo: 1}]}}
+    targets: [inbox]
+""")
+    code, out, err = weir("check", file)
+    assert code == 78 and out == ""
+    for words in (f"{file}:3:11: error: unknown key 'visibility_timout'", "did you mean 'visibility_timeout'?",
+                  f"{file}:6:", "must be an object or an array", f"{file}:7:", "inbx", "did you mean 'inbox'?",
+                  f"{file}:9:", "Unrecognized match type foo", "errors"):
+        assert words in err, (words, err)
+    assert "\n    " in err and "^" in err
+    code, out, _ = weir("check", "--json", file)
+    assert code == 78 and len([json.loads(line) for line in out.splitlines()]) == 4
+    assert weir("check", tmp_path / "nosuch.yaml")[0] == 78
+
+
+def test_check_takes_the_examples():
+    for file in sorted((ROOT / "rules" / "examples").rglob("*.yaml")):
+        code, out, err = weir("check", file)
+        assert code == 0 and ": ok: " in out, err
+
+
+def test_run_with_a_bad_or_missing_file_is_78(tmp_path):
+    code, _, err = weir("run", "-c", tmp_path / "nosuch.yaml")
+    assert code == 78 and "nosuch.yaml" in err
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("version: 1\nrules: {a: {}}\n")
+    assert weir("run", "-c", bad)[0] == 78
+
+
+def test_targets():
+    code, out, _ = weir("targets")
+    assert code == 0
+    for word in ("queue", "topic", "function", "http", "file", "archive", "visibility_timeout", "redrive_policy.max_receive_count",
+                 "subscriptions[].raw_message_delivery"):
+        assert word in out
+    rows = [json.loads(line) for line in weir("targets", "--json")[1].splitlines()]
+    assert all(row["meaning"] for row in rows)
+    assert weir("targets", "queu")[0] == 64
+
+
+def test_install_and_link(tmp_path):
+    build = os.path.dirname(WEIR)
+    if os.path.basename(build) in ("asan", "tsan", "cover"):
+        pytest.skip("the sanitizers' library is not what gets installed")
+    subprocess.run(["make", "-s", "-C", ROOT, "install", f"BUILD={build}", f"DESTDIR={tmp_path}", "PREFIX=/opt/weir"], check=True,
+                   capture_output=True)
+    top = tmp_path / "opt" / "weir"
+    assert (top / "bin" / "weir").exists() and (top / "lib" / "libweir.so.0").exists()
+    (tmp_path / "try.c").write_text("""
+#include <stdio.h>
+#include <string.h>
+#include <weir.h>
+int main(void)
+{
+    struct weir_diag diag;
+    struct weir_builder *b = weir_builder_create();
+    const char *pattern = "{\\"source\\":[{\\"prefix\\":\\"aws.\\"}]}", *event = "{\\"source\\":\\"aws.s3\\"}";
+    const uint32_t *ids;
+    if (!weir_builder_add(b, 7, pattern, strlen(pattern), &diag))
+        return 1;
+    struct weir_matcher *m = weir_builder_build(b, &diag);
+    weir_builder_destroy(b);
+    struct weir_scratch *s = weir_scratch_create(m);
+    long n = weir_match(m, s, event, strlen(event), WEIR_CHECKED, &ids, &diag);
+    printf("%ld %u\\n", n, n > 0 ? ids[0] : 0);
+    weir_scratch_destroy(s);
+    weir_matcher_unref(m);
+    return 0;
+}
+""")
+    for kind, flags in (("shared", [f"-L{top}/lib", "-lweir", f"-Wl,-rpath,{top}/lib"]),
+                        ("static", [f"{top}/lib/libweir.a", "-lpcre2-8", "-lm"])):
+        program = tmp_path / kind
+        subprocess.run(["cc", "-Wall", "-Werror", f"-I{top}/include", "-o", program, tmp_path / "try.c", *flags], check=True)
+        assert subprocess.run([program], capture_output=True, text=True).stdout == "1 7\n"
+    symbols = subprocess.run(["nm", "-g", "--defined-only", f"{top}/lib/libweir.a"], capture_output=True, text=True).stdout
+    names = [line.split()[-1] for line in symbols.splitlines() if len(line.split()) == 3]
+    assert names and all(name.startswith("weir_") for name in names), names
