@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The compiled matcher against the judge, on made-up pairs of pattern and event. A round is one family of
- * events, a score of patterns made after it, all compiled together, and every pair of them:
+ * events (now and then several), a score of patterns made after it, all compiled together, and every pair:
  *
  *     together   the set's answer for each event must be exactly the patterns that the judge says match
  *     alone      some patterns also compiled by themselves
@@ -23,9 +23,12 @@
 #include <string.h>
 #include <cmocka.h>
 
-#define SET_SIZE  20
-#define EVENTS    4
-#define ABSTAINED (-9) /* one of the two gave up on too much work */
+#define FAMILY_PATTERNS 20
+#define FAMILY_EVENTS   4
+#define FAMILIES_MAX    10
+#define PATTERNS_MAX    (FAMILIES_MAX * FAMILY_PATTERNS)
+#define EVENTS_MAX      (FAMILIES_MAX * FAMILY_EVENTS)
+#define MANY_EVERY      64 /* rounds: then one with many families, whose patterns share what they can */
 
 struct set {
     struct weir_matcher *matcher;
@@ -82,45 +85,42 @@ static void set_close(struct set set)
     weir_matcher_unref(set.matcher);
 }
 
+enum answer {
+    ANSWERED,
+    REFUSED,
+    ABSTAINED /* the matcher's own limit on work */
+};
+
 /*
- * A bit for each number that matches, or ABSTAINED; -1: refused. The event goes into memory of exactly its
- * size, so that a sanitizer sees a byte read behind it.
+ * Says of each number whether it matches. The event goes into memory of exactly its size, so that a
+ * sanitizer sees a byte read behind it.
  */
-static long long set_match(struct set set, struct judge_text event, enum weir_mode mode)
+static enum answer set_match(struct set set, struct judge_text event, enum weir_mode mode, bool hits[PATTERNS_MAX])
 {
     struct weir_diag diag;
     const uint32_t *ids;
     char *exact = malloc(event.size);
     long count;
-    long long bits = 0;
 
     memcpy(exact, event.at, event.size);
     count = weir_match(set.matcher, set.scratch, exact, event.size, mode, &ids, &diag);
     free(exact);
+    memset(hits, 0, PATTERNS_MAX * sizeof hits[0]);
     if (count < 0)
-        return diag.code == WEIR_E_LIMIT ? ABSTAINED : -1;
+        return diag.code == WEIR_E_LIMIT ? ABSTAINED : REFUSED;
     for (long i = 0; i < count; i++) {
-        assert_true(ids[i] < SET_SIZE);
+        assert_true(ids[i] < PATTERNS_MAX);
         assert_true(i == 0 || ids[i - 1] < ids[i]);
-        bits |= 1ll << ids[i];
+        hits[ids[i]] = true;
     }
-    return bits;
-}
-
-static long long match_alone(struct judge_text pattern, struct judge_text event, enum weir_mode mode)
-{
-    struct set set = set_open(&pattern, 1);
-    long long bits = set_match(set, event, mode);
-
-    set_close(set);
-    return bits;
+    return ANSWERED;
 }
 
 /* ---- a difference, made small and shown ---- */
 
 struct difference {
     struct generator *g;
-    struct judge_node *patterns[SET_SIZE]; /* NULL: not needed */
+    struct judge_node *patterns[PATTERNS_MAX]; /* NULL: not needed */
     size_t which;
     struct judge_node *event;
     enum weir_mode mode;
@@ -129,22 +129,24 @@ struct difference {
 /* Is it still there? Texts are written plainly. */
 static bool still_differs(const struct difference *d)
 {
-    struct judge_text texts[SET_SIZE] = {{NULL, 0}}, event = generate_text(d->g, d->event, 0);
+    struct judge_text texts[PATTERNS_MAX] = {{NULL, 0}}, event = generate_text(d->g, d->event, 0);
+    bool hits[PATTERNS_MAX];
+    enum answer answer;
     struct set set;
-    long long bits;
     int wanted;
 
-    for (size_t i = 0; i < SET_SIZE; i++) {
-        if (d->patterns[i] != NULL)
-            texts[i] = generate_text(d->g, d->patterns[i], 0);
-        if (d->patterns[i] != NULL && (!judge_pattern_valid(texts[i].at, texts[i].size) || !weir_takes(texts[i])))
+    for (size_t i = 0; i < PATTERNS_MAX; i++) {
+        if (d->patterns[i] == NULL)
+            continue;
+        texts[i] = generate_text(d->g, d->patterns[i], 0);
+        if (!judge_pattern_valid(texts[i].at, texts[i].size) || !weir_takes(texts[i]))
             return false;
     }
     wanted = judge_match(texts[d->which].at, texts[d->which].size, event.at, event.size);
-    set = set_open(texts, SET_SIZE);
-    bits = set_match(set, event, d->mode);
+    set = set_open(texts, PATTERNS_MAX);
+    answer = set_match(set, event, d->mode, hits);
     set_close(set);
-    return wanted >= 0 && bits != ABSTAINED && (bits < 0 || (bits >> d->which & 1) != wanted);
+    return wanted >= 0 && (answer == REFUSED || (answer == ANSWERED && hits[d->which] != (wanted == JUDGE_YES)));
 }
 
 /* Takes out, one after another, what is not needed for the difference. True: something went. */
@@ -168,7 +170,7 @@ static bool prune(struct difference *d, struct judge_node *node)
 
 static void shrink(struct difference *d)
 {
-    for (size_t i = 0; i < SET_SIZE; i++) {
+    for (size_t i = 0; i < PATTERNS_MAX; i++) {
         struct judge_node *kept = d->patterns[i];
         if (i == d->which || kept == NULL)
             continue;
@@ -185,8 +187,8 @@ static void show(const char *label, struct judge_text text)
     print_error("  %s '%.*s'\n", label, (int)text.size, text.at);
 }
 
-static void report(struct generator *g, const struct judge_text *patterns, size_t which, struct judge_text event,
-                   enum weir_mode mode, unsigned long seed)
+static void report(struct generator *g, const struct judge_text *patterns, size_t count, size_t which,
+                   struct judge_text event, enum weir_mode mode, unsigned long seed)
 {
     struct difference d = {.g = g, .which = which, .mode = mode};
 
@@ -195,7 +197,7 @@ static void report(struct generator *g, const struct judge_text *patterns, size_
                 judge_match(patterns[which].at, patterns[which].size, event.at, event.size));
     show("pattern", patterns[which]);
     show("event  ", event);
-    for (size_t i = 0; i < SET_SIZE; i++)
+    for (size_t i = 0; i < count; i++)
         d.patterns[i] = patterns[i].at != NULL ? judge_json(g->memory, patterns[i].at, patterns[i].size) : NULL;
     d.event = judge_json(g->memory, event.at, event.size);
     if (!still_differs(&d)) {
@@ -204,7 +206,7 @@ static void report(struct generator *g, const struct judge_text *patterns, size_
     }
     shrink(&d);
     print_error("made small:\n");
-    for (size_t i = 0; i < SET_SIZE; i++) {
+    for (size_t i = 0; i < PATTERNS_MAX; i++) {
         if (d.patterns[i] != NULL)
             show(i == which ? "pattern" : "beside ", generate_text(g, d.patterns[i], 0));
     }
@@ -217,48 +219,62 @@ struct round {
     struct generator g;
     struct counts *counts;
     unsigned long seed;
-    struct judge_text patterns[SET_SIZE]; /* {NULL, 0} where damaged beyond meaning */
-    uint32_t operators[SET_SIZE];
-    struct judge_node *events[EVENTS];
-    struct judge_text event_texts[EVENTS];
+    size_t pattern_count, event_count;
+    struct judge_text patterns[PATTERNS_MAX]; /* {NULL, 0} where damaged beyond meaning */
+    uint32_t operators[PATTERNS_MAX];
+    struct judge_node *events[EVENTS_MAX];
+    struct judge_text event_texts[EVENTS_MAX];
     struct set set;
 };
 
-static void make_events(struct round *r)
+static void add_event(struct round *r, const struct judge_node *like)
 {
-    for (size_t i = 0; i < EVENTS; i++) {
-        struct weir_diag diag;
-        r->events[i] = i == 0 ? generate_event(&r->g) : generate_event_like(&r->g, r->events[0]);
-        r->event_texts[i] = generate_text(&r->g, r->events[i], GENERATE_SPACED);
-        assert_true(judge_event_valid(r->event_texts[i].at, r->event_texts[i].size));
-        if (!weir_event_check(r->event_texts[i].at, r->event_texts[i].size, &diag))
-            fail_msg("a good event is refused: %.*s: %s", (int)r->event_texts[i].size, r->event_texts[i].at,
-                     diag.message);
-    }
+    struct judge_node *event = like == NULL ? generate_event(&r->g) : generate_event_like(&r->g, like);
+    struct judge_text text = generate_text(&r->g, event, GENERATE_SPACED);
+    struct weir_diag diag;
+
+    assert_true(judge_event_valid(text.at, text.size));
+    if (!weir_event_check(text.at, text.size, &diag))
+        fail_msg("a good event is refused: %.*s: %s", (int)text.size, text.at, diag.message);
+    r->events[r->event_count] = event;
+    r->event_texts[r->event_count++] = text;
 }
 
-static void make_patterns(struct round *r)
+static void add_pattern(struct round *r, const struct judge_node *event)
 {
-    for (size_t i = 0; i < SET_SIZE; i++) {
-        struct judge_node *tree = generate_pattern(&r->g, r->events[0]);
-        bool damaged = generate_chance(&r->g, 15), valid;
-        if (damaged)
-            generate_damage(&r->g, tree);
-        r->patterns[i] =
-            generate_text(&r->g, tree, generate_chance(&r->g, 30) ? GENERATE_SPACED | GENERATE_ESCAPED : 0);
-        r->operators[i] = damaged ? 0 : r->g.operators;
-        valid = judge_pattern_valid(r->patterns[i].at, r->patterns[i].size);
-        if (valid != weir_takes(r->patterns[i])) {
-            fail_msg("WEIR_DIFF_SEED=%lu: the judge %s, weir_builder_add() does not: '%.*s'", r->seed,
-                     valid ? "takes this" : "refuses this", (int)r->patterns[i].size, r->patterns[i].at);
-        }
-        if (!valid && !damaged)
-            fail_msg("generated a bad pattern: %.*s", (int)r->patterns[i].size, r->patterns[i].at);
-        if (!valid) {
-            r->counts->refused++;
-            r->patterns[i].at = NULL;
-        }
+    struct judge_node *tree = generate_pattern(&r->g, event);
+    bool damaged = generate_chance(&r->g, 15), valid;
+    unsigned style = generate_chance(&r->g, 30) ? GENERATE_SPACED | GENERATE_ESCAPED : 0;
+    struct judge_text text;
+
+    if (damaged)
+        generate_damage(&r->g, tree);
+    text = generate_text(&r->g, tree, style);
+    valid = judge_pattern_valid(text.at, text.size);
+    if (valid != weir_takes(text)) {
+        fail_msg("WEIR_DIFF_SEED=%lu: the judge %s, weir_builder_add() does not: '%.*s'", r->seed,
+                 valid ? "takes this" : "refuses this", (int)text.size, text.at);
     }
+    if (!valid && !damaged)
+        fail_msg("generated a bad pattern: %.*s", (int)text.size, text.at);
+    if (!valid) {
+        r->counts->refused++;
+        text = (struct judge_text){NULL, 0};
+    }
+    r->operators[r->pattern_count] = damaged ? 0 : r->g.operators;
+    r->patterns[r->pattern_count++] = text;
+}
+
+static void add_family(struct round *r)
+{
+    const struct judge_node *event;
+
+    add_event(r, NULL);
+    event = r->events[r->event_count - 1];
+    for (int i = 1; i < FAMILY_EVENTS; i++)
+        add_event(r, event);
+    for (int i = 0; i < FAMILY_PATTERNS; i++)
+        add_pattern(r, event);
 }
 
 static void count_pair(struct round *r, size_t pattern, bool yes)
@@ -269,38 +285,37 @@ static void count_pair(struct round *r, size_t pattern, bool yes)
         r->counts->operators[op][yes] += r->operators[pattern] >> op & 1;
 }
 
-/* Bits of what the judge says, and of what it has no opinion on. */
-static void judge_event(struct round *r, size_t event, long long *wanted, long long *open)
+/* Only pairs within a family are counted: the others are compared too, but seldom match. */
+static void ask_judge(struct round *r, size_t event, int verdicts[PATTERNS_MAX])
 {
-    *wanted = *open = 0;
-    for (size_t i = 0; i < SET_SIZE; i++) {
-        int verdict;
+    struct judge_text text = r->event_texts[event];
+
+    for (size_t i = 0; i < r->pattern_count; i++) {
         if (r->patterns[i].at == NULL)
             continue;
-        verdict =
-            judge_match(r->patterns[i].at, r->patterns[i].size, r->event_texts[event].at, r->event_texts[event].size);
-        if (verdict == JUDGE_TOO_MUCH) {
-            *open |= 1ll << i;
+        verdicts[i] = judge_match(r->patterns[i].at, r->patterns[i].size, text.at, text.size);
+        assert_true(verdicts[i] >= 0 || verdicts[i] == JUDGE_TOO_MUCH);
+        if (verdicts[i] == JUDGE_TOO_MUCH)
             r->counts->abstained++;
-            continue;
-        }
-        assert_true(verdict >= 0);
-        *wanted |= (long long)verdict << i;
-        count_pair(r, i, verdict == JUDGE_YES);
+        else if (i / FAMILY_PATTERNS == event / FAMILY_EVENTS)
+            count_pair(r, i, verdicts[i] == JUDGE_YES);
     }
 }
 
-static void compare(struct round *r, struct judge_text event, enum weir_mode mode, long long wanted, long long open)
+static void compare(struct round *r, struct judge_text event, enum weir_mode mode, const int verdicts[PATTERNS_MAX])
 {
-    long long got = set_match(r->set, event, mode);
+    bool hits[PATTERNS_MAX];
+    enum answer answer = set_match(r->set, event, mode, hits);
 
-    if (got == ABSTAINED) {
+    if (answer == ABSTAINED) {
         r->counts->abstained++;
         return;
     }
-    for (size_t i = 0; i < SET_SIZE && ((got ^ wanted) & ~open) != 0; i++) {
-        if (r->patterns[i].at != NULL && (got < 0 || ((got ^ wanted) & ~open) >> i & 1)) {
-            report(&r->g, r->patterns, i, event, mode, r->seed);
+    for (size_t i = 0; i < r->pattern_count; i++) {
+        if (r->patterns[i].at == NULL || verdicts[i] == JUDGE_TOO_MUCH)
+            continue;
+        if (answer == REFUSED || hits[i] != (verdicts[i] == JUDGE_YES)) {
+            report(&r->g, r->patterns, r->pattern_count, i, event, mode, r->seed);
             fail_msg("the compiled matcher and the judge differ");
         }
     }
@@ -309,28 +324,31 @@ static void compare(struct round *r, struct judge_text event, enum weir_mode mod
 static void compare_alone(struct round *r, size_t pattern, size_t event, bool wanted)
 {
     enum weir_mode mode = generate_chance(&r->g, 50) ? WEIR_CHECKED : WEIR_TRUSTED;
-    struct judge_text only[SET_SIZE] = {{NULL, 0}};
+    struct set set = set_open(&r->patterns[pattern], 1);
+    bool hits[PATTERNS_MAX];
+    enum answer answer = set_match(set, r->event_texts[event], mode, hits);
 
-    if (match_alone(r->patterns[pattern], r->event_texts[event], mode) == (long long)wanted)
+    set_close(set);
+    if (answer == ABSTAINED || (answer == ANSWERED && hits[0] == wanted))
         return;
-    only[0] = r->patterns[pattern];
-    report(&r->g, only, 0, r->event_texts[event], mode, r->seed);
+    report(&r->g, &r->patterns[pattern], 1, 0, r->event_texts[event], mode, r->seed);
     fail_msg("the compiled matcher and the judge differ");
 }
 
 static void compare_event(struct round *r, size_t event)
 {
-    long long wanted, open;
+    int verdicts[PATTERNS_MAX];
     struct judge_text rewritten =
         generate_text(&r->g, r->events[event], GENERATE_SPACED | GENERATE_ESCAPED | GENERATE_SHUFFLED);
 
-    judge_event(r, event, &wanted, &open);
-    compare(r, r->event_texts[event], WEIR_CHECKED, wanted, open);
-    compare(r, r->event_texts[event], WEIR_TRUSTED, wanted, open);
-    compare(r, rewritten, generate_chance(&r->g, 50) ? WEIR_CHECKED : WEIR_TRUSTED, wanted, open);
-    for (size_t i = 0; i < SET_SIZE; i++) {
-        if (r->patterns[i].at != NULL && (open >> i & 1) == 0 && generate_chance(&r->g, 15))
-            compare_alone(r, i, event, wanted >> i & 1);
+    ask_judge(r, event, verdicts);
+    compare(r, r->event_texts[event], WEIR_CHECKED, verdicts);
+    compare(r, r->event_texts[event], WEIR_TRUSTED, verdicts);
+    compare(r, rewritten, generate_chance(&r->g, 50) ? WEIR_CHECKED : WEIR_TRUSTED, verdicts);
+    for (size_t i = 0; i < r->pattern_count; i++) {
+        bool own = i / FAMILY_PATTERNS == event / FAMILY_EVENTS;
+        if (r->patterns[i].at != NULL && verdicts[i] != JUDGE_TOO_MUCH && own && generate_chance(&r->g, 15))
+            compare_alone(r, i, event, verdicts[i] == JUDGE_YES);
     }
 }
 
@@ -341,10 +359,10 @@ static void run_round(struct counts *counts, unsigned long seed)
     struct round r = {
         .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u}, .counts = counts, .seed = seed};
 
-    make_events(&r);
-    make_patterns(&r);
-    r.set = set_open(r.patterns, SET_SIZE);
-    for (size_t event = 0; event < EVENTS; event++)
+    for (int families = seed % MANY_EVERY == 0 ? FAMILIES_MAX : 1; families > 0; families--)
+        add_family(&r);
+    r.set = set_open(r.patterns, r.pattern_count);
+    for (size_t event = 0; event < r.event_count; event++)
         compare_event(&r, event);
     set_close(r.set);
     judge_release(&memory);
