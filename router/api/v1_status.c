@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The status of a running router: counts from the metrics, queues and archives from one ledger job. */
+#include <stdlib.h>
+
+#include "router/api/v1_int.h"
+#include "router/metrics.h"
+#include "router/xalloc.h"
+
+struct status_call {
+    struct ledger_job job;
+    struct http_request *request;
+    struct buf queues, archives;
+};
+
+static void write_count(struct buf *out, const char *key, int64_t n)
+{
+    json_write_key(out, key);
+    json_write_int(out, n);
+}
+
+/* Sums a family over the series whose labels at these places are these. */
+struct sum {
+    struct {
+        int place; /* -1: ends the list */
+        struct str value;
+    } want[3];
+    int64_t total;
+};
+
+static void add_series(void *context, const struct str *labels, int64_t value)
+{
+    struct sum *s = context;
+    for (int i = 0; i < 3 && s->want[i].place >= 0; i++)
+        if (!str_eq(labels[s->want[i].place], s->want[i].value))
+            return;
+    s->total += value;
+}
+
+static int64_t sum_of(enum metric family, int place1, struct str value1, int place2, struct str value2)
+{
+    struct sum s = {.want = {{place1, value1}, {place2, value2}, {-1, {0}}}};
+    metrics_each(family, add_series, &s);
+    return s.total;
+}
+
+static void write_head(struct buf *out, const struct router *router, const char *listen)
+{
+    char started[21];
+
+    time_format_rfc3339(router->started_wall_ms, started);
+    json_write_member(out, "version", str_from(weir_version()));
+    json_write_member(out, "listen", str_from(listen));
+    json_write_member(out, "config", router->set->file);
+    json_write_member(out, "started", str_from(started));
+    write_count(out, "uptime_s", (clock_wall_ms() - router->started_wall_ms) / 1000);
+    write_count(out, "generation", (int64_t)router->set->generation);
+}
+
+static void write_journal(struct buf *out, const struct router *router)
+{
+    struct journal_stats stats;
+    uint64_t synced = journal_synced(router->journal), cursor = dispatch_cursor(router->dispatch);
+
+    journal_stats(router->journal, &stats);
+    json_write_key(out, "journal");
+    buf_char(out, '{');
+    write_count(out, "synced", (int64_t)synced);
+    write_count(out, "cursor", (int64_t)cursor);
+    write_count(out, "lag", synced > cursor ? (int64_t)(synced - cursor) : 0);
+    write_count(out, "segments", (int64_t)stats.segments);
+    write_count(out, "bytes", (int64_t)stats.bytes);
+    buf_char(out, '}');
+}
+
+static void next_element(struct buf *out)
+{
+    if (out->data[out->size - 1] == '}')
+        buf_char(out, ',');
+    buf_char(out, '{');
+}
+
+static void write_buses(struct buf *out, const struct ruleset *set)
+{
+    json_write_key(out, "buses");
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < set->bus_count; i++) {
+        next_element(out);
+        json_write_member(out, "name", set->buses[i].name);
+        write_count(out, "accepted", sum_of(METRIC_EVENTS_ACCEPTED, 0, set->buses[i].name, -1, (struct str){0}));
+        buf_char(out, '}');
+    }
+    buf_char(out, ']');
+}
+
+static void write_rules(struct buf *out, const struct ruleset *set)
+{
+    json_write_key(out, "rules");
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < set->rule_count; i++) {
+        const struct rule *rule = &set->rules[i];
+        if (rule->is_archive)
+            continue;
+        next_element(out);
+        json_write_member(out, "bus", rule->bus);
+        json_write_member(out, "name", rule->name);
+        json_write_member(out, "state", rule->enabled ? STR("enabled") : STR("disabled"));
+        write_count(out, "matched", sum_of(METRIC_RULE_MATCHES, 0, rule->bus, 1, rule->name));
+        buf_char(out, '}');
+    }
+    buf_char(out, ']');
+}
+
+static void write_targets(struct buf *out, const struct ruleset *set)
+{
+    static const char *const results[] = {"delivered", "retried", "dead_lettered", "dropped"};
+
+    json_write_key(out, "targets");
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < set->target_count; i++) {
+        const struct target_def *def = set->targets[i];
+        struct buf label = BUF_INIT;
+        if (def->adapter->expand)
+            continue; /* deliveries are counted at what stands behind it */
+        buf_printf(&label, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
+        next_element(out);
+        json_write_member(out, "type", str_from(def->adapter->type));
+        json_write_member(out, "name", def->name);
+        for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
+            write_count(out, results[k], sum_of(METRIC_DELIVERIES, 2, buf_view(&label), 3, str_from(results[k])));
+        write_count(out, "owed", sum_of(METRIC_DELIVERIES_OWED, 0, buf_view(&label), -1, (struct str){0}));
+        buf_char(out, '}');
+        buf_fini(&label);
+    }
+    buf_char(out, ']');
+}
+
+static bool status_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
+{
+    struct status_call *c = (struct status_call *)job;
+    const struct ruleset *set = http_router(c->request)->set;
+
+    buf_clear(&c->queues);
+    buf_clear(&c->archives);
+    return v1_write_queues(&c->queues, set, s, now, diag) && v1_write_archives(&c->archives, set, s, diag);
+}
+
+static void reply(struct status_call *c)
+{
+    const struct router *router = http_router(c->request);
+    struct buf out = BUF_INIT, listen = BUF_INIT;
+
+    buf_printf(&listen, "http://%.*s:%u", STR_ARG(router->set->listen_host), http_port(router->http));
+    buf_char(&out, '{');
+    write_head(&out, router, buf_cstr(&listen));
+    write_journal(&out, router);
+    write_buses(&out, router->set);
+    write_rules(&out, router->set);
+    write_targets(&out, router->set);
+    json_write_key(&out, "queues");
+    buf_str(&out, buf_view(&c->queues));
+    json_write_key(&out, "archives");
+    buf_str(&out, buf_view(&c->archives));
+    buf_char(&out, '}');
+    xbuf(&out);
+    http_reply_json(c->request, 200, &out);
+    buf_fini(&listen);
+    buf_fini(&out);
+}
+
+static void status_cb(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct status_call *c = (struct status_call *)job;
+
+    if (ok)
+        reply(c);
+    else
+        http_reply_error(c->request, 503, "%s", diag->message);
+    buf_fini(&c->queues);
+    buf_fini(&c->archives);
+    free(c);
+}
+
+void v1_status(struct http_request *r)
+{
+    struct status_call *c = xalloc(sizeof *c);
+
+    c->request = r;
+    c->job = (struct ledger_job){.run = status_step, .done = status_cb, .reply = http_mailbox(r)};
+    ledger_submit(http_router(r)->ledger, &c->job);
+}
