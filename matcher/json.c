@@ -10,7 +10,7 @@
  * Cost: one pass; strings are run over eight bytes at a time while they are plain ASCII. Decoding and comparing are
  * in json_text.c, whole-text checks in json_check.c, writing in json_write.c.
  */
-#include "matcher/json.h"
+#include "matcher/json_int.h"
 
 #include <assert.h>
 
@@ -18,8 +18,30 @@
 
 enum { STATE_VALUE, STATE_FIRST_ELEMENT, STATE_FIRST_KEY, STATE_KEY, STATE_COLON, STATE_AFTER, STATE_FAILED };
 
-static const char too_deep[] = "nested deeper than 1000 levels (LIMIT_JSON_DEPTH)";
-static_assert(LIMIT_JSON_DEPTH == 1000, "too_deep names the limit");
+static const char *const fault_texts[] = {
+    [JSON_FAULT_DEPTH] = "nested deeper than 1000 levels (LIMIT_JSON_DEPTH)",
+    [JSON_FAULT_UTF8] = "invalid UTF-8",
+    [JSON_FAULT_NOTHING] = "no value in the text",
+    [JSON_FAULT_VALUE] = "expected a value",
+    [JSON_FAULT_VALUE_END] = "text ends where a value was expected",
+    [JSON_FAULT_KEY] = "expected a key in double quotes",
+    [JSON_FAULT_COLON] = "expected ':' after a key",
+    [JSON_FAULT_OBJECT_COMMA] = "expected ',' or '}'",
+    [JSON_FAULT_ARRAY_COMMA] = "expected ',' or ']'",
+    [JSON_FAULT_OBJECT_END] = "text ends within an object",
+    [JSON_FAULT_ARRAY_END] = "text ends within an array",
+    [JSON_FAULT_MORE] = "more text after the value",
+    [JSON_FAULT_STRING_END] = "text ends within a string",
+    [JSON_FAULT_ESCAPE_END] = "text ends within a string",
+    [JSON_FAULT_ESCAPE] = "unknown escape in a string",
+    [JSON_FAULT_HEX] = "\\u needs four hexadecimal digits",
+    [JSON_FAULT_CONTROL] = "unescaped control character in a string",
+    [JSON_FAULT_MINUS] = "expected a digit after '-'",
+    [JSON_FAULT_ZERO] = "leading zero in a number",
+    [JSON_FAULT_POINT] = "expected a digit after '.'",
+    [JSON_FAULT_EXPONENT] = "expected a digit in the exponent",
+};
+static_assert(LIMIT_JSON_DEPTH == 1000, "a text names the limit");
 
 void json_reader_init(struct json_reader *r, struct str text)
 {
@@ -27,14 +49,16 @@ void json_reader_init(struct json_reader *r, struct str text)
     r->size = text.size;
     r->offset = 0;
     r->error = NULL;
+    r->fault = JSON_FAULT_NONE;
     r->depth = 0;
     r->state = STATE_VALUE;
 }
 
-static enum json_type fail(struct json_reader *r, struct json_token *token, size_t offset, const char *why)
+static enum json_type fail(struct json_reader *r, struct json_token *token, size_t offset, enum json_fault fault)
 {
     r->offset = offset;
-    r->error = why;
+    r->fault = (uint8_t)fault;
+    r->error = fault_texts[fault];
     r->state = STATE_FAILED;
     *token = (struct json_token){.type = JSON_ERROR};
     return JSON_ERROR;
@@ -57,7 +81,7 @@ static bool in_object(const struct json_reader *r)
 static enum json_type open_level(struct json_reader *r, struct json_token *token, bool object)
 {
     if (r->depth == LIMIT_JSON_DEPTH)
-        return fail(r, token, r->offset, too_deep);
+        return fail(r, token, r->offset, JSON_FAULT_DEPTH);
     uint8_t bit = (uint8_t)(1u << (r->depth & 7));
     uint8_t *byte = &r->stack[r->depth >> 3];
     *byte = (uint8_t)(object ? *byte | bit : *byte & ~bit);
@@ -115,16 +139,16 @@ static bool is_hex(char c)
 }
 
 /* `at` is behind a backslash. Returns the size of what follows, 0 with *why where it is no escape. */
-static size_t escape_size(const struct json_reader *r, size_t *at, const char **why)
+static size_t escape_size(const struct json_reader *r, size_t *at, enum json_fault *why)
 {
-    *why = "text ends within a string";
+    *why = JSON_FAULT_ESCAPE_END;
     if (*at == r->size)
         return 0;
     char c = r->text[*at];
     if (c && strchr("\"\\/bfnrt", c))
         return 1;
     if (c != 'u') {
-        *why = "unknown escape in a string";
+        *why = JSON_FAULT_ESCAPE;
         return 0;
     }
     for (int i = 1; i <= 4; i++) {
@@ -134,7 +158,7 @@ static size_t escape_size(const struct json_reader *r, size_t *at, const char **
         }
         if (!is_hex(r->text[*at + i])) {
             *at += i;
-            *why = "\\u needs four hexadecimal digits";
+            *why = JSON_FAULT_HEX;
             return 0;
         }
     }
@@ -149,12 +173,12 @@ static enum json_type read_string(struct json_reader *r, struct json_token *toke
     for (;;) {
         at = skip_plain(r, at);
         if (at == r->size)
-            return fail(r, token, at, "text ends within a string");
+            return fail(r, token, at, JSON_FAULT_STRING_END);
         unsigned char c = (unsigned char)r->text[at];
         if (c == '"')
             break;
         if (c == '\\') {
-            const char *why;
+            enum json_fault why;
             escaped = true;
             at++;
             size_t size = escape_size(r, &at, &why);
@@ -162,14 +186,14 @@ static enum json_type read_string(struct json_reader *r, struct json_token *toke
                 return fail(r, token, at, why);
             at += size;
         } else if (c < 0x20) {
-            return fail(r, token, at, "unescaped control character in a string");
+            return fail(r, token, at, JSON_FAULT_CONTROL);
         } else if (c < 0x80) {
             at++;
         } else {
             uint32_t code = 0;
             unsigned size = utf8_decode(r->text + at, r->size - at, &code);
             if (!size || utf8_is_surrogate(code))
-                return fail(r, token, at, "invalid UTF-8");
+                return fail(r, token, at, JSON_FAULT_UTF8);
             at += size;
         }
     }
@@ -197,13 +221,13 @@ static enum json_type read_number(struct json_reader *r, struct json_token *toke
 {
     size_t start = r->offset, at = start + (r->text[start] == '-');
     if (!is_digit_at(r, at))
-        return fail(r, token, at, "expected a digit after '-'");
+        return fail(r, token, at, JSON_FAULT_MINUS);
     if (r->text[at] == '0' && is_digit_at(r, at + 1))
-        return fail(r, token, at + 1, "leading zero in a number");
+        return fail(r, token, at + 1, JSON_FAULT_ZERO);
     at = skip_digits(r, at);
     if (at < r->size && r->text[at] == '.') {
         if (!is_digit_at(r, at + 1))
-            return fail(r, token, at + 1, "expected a digit after '.'");
+            return fail(r, token, at + 1, JSON_FAULT_POINT);
         at = skip_digits(r, at + 1);
     }
     if (at < r->size && (r->text[at] | 0x20) == 'e') {
@@ -211,7 +235,7 @@ static enum json_type read_number(struct json_reader *r, struct json_token *toke
         if (at < r->size && (r->text[at] == '+' || r->text[at] == '-'))
             at++;
         if (!is_digit_at(r, at))
-            return fail(r, token, at, "expected a digit in the exponent");
+            return fail(r, token, at, JSON_FAULT_EXPONENT);
         at = skip_digits(r, at);
     }
     r->offset = at;
@@ -223,7 +247,7 @@ static enum json_type read_word(struct json_reader *r, struct json_token *token,
 {
     struct str rest = {r->text + r->offset, r->size - r->offset};
     if (!str_starts(rest, word))
-        return fail(r, token, r->offset, "expected a value");
+        return fail(r, token, r->offset, JSON_FAULT_VALUE);
     r->offset += word.size;
     r->state = STATE_AFTER;
     return give(r, token, type, r->offset - word.size);
@@ -234,7 +258,7 @@ static enum json_type read_word(struct json_reader *r, struct json_token *token,
 static enum json_type read_value(struct json_reader *r, struct json_token *token)
 {
     if (r->offset == r->size)
-        return fail(r, token, r->offset, r->depth ? "text ends where a value was expected" : "no value in the text");
+        return fail(r, token, r->offset, r->depth ? JSON_FAULT_VALUE_END : JSON_FAULT_NOTHING);
     switch (r->text[r->offset]) {
     case '{': return open_level(r, token, true);
     case '[': return open_level(r, token, false);
@@ -244,16 +268,16 @@ static enum json_type read_value(struct json_reader *r, struct json_token *token
     case 'n': return read_word(r, token, STR("null"), JSON_NULL);
     case '-':
     case '0' ... '9': return read_number(r, token);
-    default: return fail(r, token, r->offset, "expected a value");
+    default: return fail(r, token, r->offset, JSON_FAULT_VALUE);
     }
 }
 
 static enum json_type read_key(struct json_reader *r, struct json_token *token)
 {
     if (r->offset == r->size)
-        return fail(r, token, r->offset, "text ends within an object");
+        return fail(r, token, r->offset, JSON_FAULT_OBJECT_END);
     if (r->text[r->offset] != '"')
-        return fail(r, token, r->offset, "expected a key in double quotes");
+        return fail(r, token, r->offset, JSON_FAULT_KEY);
     r->state = STATE_COLON;
     return read_string(r, token, JSON_KEY);
 }
@@ -262,17 +286,17 @@ static enum json_type read_after(struct json_reader *r, struct json_token *token
 {
     if (!r->depth) {
         if (r->offset < r->size)
-            return fail(r, token, r->offset, "more text after the value");
+            return fail(r, token, r->offset, JSON_FAULT_MORE);
         return give(r, token, JSON_END, r->offset);
     }
     bool object = in_object(r);
     if (r->offset == r->size)
-        return fail(r, token, r->offset, object ? "text ends within an object" : "text ends within an array");
+        return fail(r, token, r->offset, object ? JSON_FAULT_OBJECT_END : JSON_FAULT_ARRAY_END);
     char c = r->text[r->offset];
     if (c == (object ? '}' : ']'))
         return close_level(r, token);
     if (c != ',')
-        return fail(r, token, r->offset, object ? "expected ',' or '}'" : "expected ',' or ']'");
+        return fail(r, token, r->offset, object ? JSON_FAULT_OBJECT_COMMA : JSON_FAULT_ARRAY_COMMA);
     r->offset++;
     skip_space(r);
     return object ? read_key(r, token) : read_value(r, token);
@@ -289,12 +313,12 @@ enum json_type json_next(struct json_reader *r, struct json_token *token)
     case STATE_FIRST_KEY: return c == '}' ? close_level(r, token) : read_key(r, token);
     case STATE_COLON:
         if (c != ':')
-            return fail(r, token, r->offset, "expected ':' after a key");
+            return fail(r, token, r->offset, JSON_FAULT_COLON);
         r->offset++;
         skip_space(r);
         return read_value(r, token);
     case STATE_AFTER: return read_after(r, token);
-    default: assert(r->state == STATE_FAILED); return fail(r, token, r->offset, r->error);
+    default: assert(r->state == STATE_FAILED); return fail(r, token, r->offset, r->fault);
     }
 }
 
@@ -330,7 +354,7 @@ void json_place(struct str text, size_t offset, int *line, int *column)
 void json_diag(const struct json_reader *r, struct weir_diag *diag)
 {
     assert(r->error);
-    *diag = (struct weir_diag){.code = r->error == too_deep ? WEIR_E_LIMIT : WEIR_E_JSON, .offset = r->offset};
+    *diag = (struct weir_diag){.code = r->fault == JSON_FAULT_DEPTH ? WEIR_E_LIMIT : WEIR_E_JSON, .offset = r->offset};
     json_place((struct str){r->text, r->size}, r->offset, &diag->line, &diag->column);
     size_t size = strlen(r->error);
     assert(size < sizeof(diag->message));

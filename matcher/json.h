@@ -57,6 +57,7 @@ struct json_reader {
     const char *error;
     int depth;
     uint8_t state;                             /* what may come next: private */
+    uint8_t fault;                             /* which fault error names: private */
     uint8_t stack[(LIMIT_JSON_DEPTH + 7) / 8]; /* bit per level: object or array: private */
 };
 
