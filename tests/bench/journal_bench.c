@@ -15,8 +15,9 @@
 
 #include "router/journal.h"
 
-#define EVENT_BYTES 1024
-#define SECONDS     1.5
+#define EVENT_BYTES   1024
+#define SEGMENT_BYTES (64u << 20)
+#define SECONDS       1.5
 
 static double now(void)
 {
