@@ -146,7 +146,7 @@ static bool sync_segment(struct journal *j)
     return ok;
 }
 
-static enum journal_result refuse(struct journal *j, const char *what)
+static enum journal_result refuse(const char *what)
 {
     log_error("the journal cannot write: events are refused", LOG_TEXT("doing", what),
               LOG_TEXT("reason", strerror(errno)));
@@ -170,11 +170,11 @@ static enum journal_result write_group(struct journal *j, struct journal_batch *
         return JOURNAL_FAILED;
     if (j->fd < 0 || j->current.size + size > j->options.segment_bytes)
         if ((j->fd < 0 || j->current.size > SEGMENT_HEADER_BYTES) && !begin_segment(j))
-            return refuse(j, "begin a segment");
+            return refuse("begin a segment");
     encode(j, batches, j->current.salt);
     uint64_t end = j->current.size;
     if (!write_all(j->fd, j->group.data, j->group.size, end)) {
-        enum journal_result result = refuse(j, "write");
+        enum journal_result result = refuse("write");
         return ftruncate(j->fd, (off_t)end) == 0 ? result : fail(j, "cut an unfinished write");
     }
     if (!sync_segment(j))
