@@ -94,6 +94,8 @@ struct ruleset {
  * NULL: diags has every error found (diags was initialised by the caller); warnings may be there on success too.
  */
 struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags);
+/* The same from memory; name stands for the file in positions. A text has no folder: `include` is an error in it. */
+struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags);
 struct ruleset *ruleset_ref(struct ruleset *set);
 void ruleset_unref(struct ruleset *set);
 

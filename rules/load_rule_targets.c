@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands under a rule's `targets:`: a reference, or a mapping with a reference and how to deliver to it. Of
+ * input, input_path and input_transformer a target has at most one.
+ */
+#include "rules/load_int.h"
+
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "rules/input.h"
+#include "targets/archive.h"
+
+#define WHAT_SIZE        400
+#define ID_MAX           64
+#define ID_REFERENCE_MAX 2048 /* an id that is a reference as written, an ARN at the longest */
+
+static const struct option retry_options[] = {
+    {.key = "maximum_retry_attempts",
+     .type = OPTION_INT,
+     .offset = offsetof(struct retry_policy, maximum_retry_attempts),
+     .value = "185",
+     .min = 0,
+     .max = 185},
+    {.key = "maximum_event_age",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct retry_policy, maximum_event_age),
+     .value = "24h",
+     .min = 60000,
+     .max = 86400000},
+    {0},
+};
+
+static const struct option target_options[] = {
+    {.key = "target", .type = OPTION_TARGET, .offset = offsetof(struct rule_target, target), .required = true},
+    {.key = "id", .type = OPTION_TEXT, .offset = offsetof(struct rule_target, id)},
+    {.key = "retry_policy",
+     .type = OPTION_OBJECT,
+     .offset = offsetof(struct rule_target, retry_policy),
+     .members = retry_options},
+    {0},
+};
+
+void load_retry_defaults(struct load *l, struct retry_policy *policy)
+{
+    options_fill(&l->options, retry_options, NULL, (struct diag_pos){0}, "retry_policy", NULL, policy);
+}
+
+/* ---- input ---- */
+
+/* AWS's Input is JSON text; a YAML value means its JSON. */
+static const struct input *read_constant(struct load *l, const struct node *n)
+{
+    if (n->type == NODE_TEXT)
+        n = node_read_json(&l->temp, n, l->diags);
+    if (!n || n->type == NODE_FAULT)
+        return NULL;
+    struct buf json = BUF_INIT;
+    node_write_json(&json, n);
+    l->diags->out_of_memory |= json.failed;
+    const struct input *input = json.failed ? NULL : input_constant(&l->set->keep, buf_view(&json), n->pos, l->diags);
+    buf_fini(&json);
+    return input;
+}
+
+static const struct input *read_path(struct load *l, const struct node *n)
+{
+    struct str path;
+    return options_read_text(&l->options, n, "'input_path'", &path) ? input_path(&l->set->keep, path, n->pos, l->diags)
+                                                                    : NULL;
+}
+
+/* Names to paths. False: reported. */
+static bool read_paths(struct load *l, const struct node *map, struct input_pair **pairs_out)
+{
+    bool ok = true;
+    if (map->type != NODE_MAP) {
+        if (map->type != NODE_FAULT)
+            diag_error(l->diags, map->pos, "'input_paths_map' must be a mapping of names to paths, not %s",
+                       node_type_name(map));
+        return false;
+    }
+    struct input_pair *pairs = arena_array(&l->temp, map->count, sizeof(*pairs));
+    if (!pairs)
+        return load_out_of_memory(l);
+    for (uint32_t i = 0; i < map->count; i++) {
+        pairs[i].name = map->pairs[i].key->text;
+        pairs[i].pos = map->pairs[i].value->pos;
+        ok &= options_read_text(&l->options, map->pairs[i].value, "a path", &pairs[i].path);
+    }
+    *pairs_out = pairs;
+    return ok;
+}
+
+static const struct input *read_transformer(struct load *l, const struct node *n, const char *what)
+{
+    static const struct option template_options[] = {{.key = "input_template", .type = OPTION_TEXT, .required = true},
+                                                     {0}};
+    static const char *const own[] = {"input_paths_map", NULL};
+    char whole[WHAT_SIZE + 32];
+    struct str template = {NULL, 0};
+    struct input_pair *pairs = NULL;
+    snprintf(whole, sizeof(whole), "'input_transformer' of %s", what);
+    bool ok = options_fill(&l->options, template_options, n, n->pos, whole, own, &template);
+    const struct node *map = node_get(n, "input_paths_map"), *text = node_get(n, "input_template");
+    if (map && !node_is_empty(map))
+        ok &= read_paths(l, map, &pairs);
+    return ok && text ? input_transformer(&l->set->keep, pairs, pairs ? map->count : 0, template, text->pos, l->diags)
+                      : NULL;
+}
+
+static void read_input(struct load *l, const struct node *n, const char *what, struct rule_target *t)
+{
+    const char *const keys[] = {"input", "input_path", "input_transformer"};
+    const struct node *values[3];
+    int chosen = -1;
+    for (int i = 0; i < 3; i++) {
+        values[i] = node_get(n, keys[i]);
+        if (values[i] && chosen >= 0) {
+            diag_error(l->diags, values[i]->pos, "'%s' and '%s' exclude each other in %s", keys[chosen], keys[i], what);
+            return;
+        }
+        if (values[i])
+            chosen = i;
+    }
+    if (chosen == 0)
+        t->input = read_constant(l, values[0]);
+    else if (chosen == 1)
+        t->input = read_path(l, values[1]);
+    else if (chosen == 2)
+        t->input = read_transformer(l, values[2], what);
+}
+
+/* ---- one target ---- */
+
+static void read_dead_letter(struct load *l, const struct node *n, struct rule_target *t)
+{
+    if (n && n->type == NODE_TEXT && str_is(n->text, "drop")) {
+        t->drop = true;
+        t->dead_letter = NULL;
+    } else if (n && n->type == NODE_TEXT) {
+        t->dead_letter = references_find_target(&l->names, "queue", n->text, n->pos, l->diags);
+    } else if (n && n->type != NODE_FAULT) {
+        diag_error(l->diags, n->pos, "'dead_letter' must be the name of a queue, or drop, not %s", node_type_name(n));
+    }
+}
+
+static bool read_target(struct load *l, const struct node *n, const char *rule, struct rule_target *t)
+{
+    static const char *const own[] = {"dead_letter", "input", "input_path", "input_transformer", NULL};
+    char what[WHAT_SIZE];
+    const struct node *reference = n->type == NODE_MAP ? node_get(n, "target") : n;
+    snprintf(what, sizeof(what), "a target of %s", rule);
+    *t = (struct rule_target){.pos = n->pos, .dead_letter = l->set->dead_letters};
+    if (n->type == NODE_TEXT) {
+        load_retry_defaults(l, &t->retry_policy);
+        t->target = references_find_target(&l->names, NULL, n->text, n->pos, l->diags);
+    } else if (n->type != NODE_MAP) {
+        if (n->type != NODE_FAULT)
+            diag_error(l->diags, n->pos, "%s must be a name or a mapping, not %s", what, node_type_name(n));
+        return true;
+    } else {
+        options_fill(&l->options, target_options, n, n->pos, what, own, t);
+        read_dead_letter(l, node_get(n, "dead_letter"), t);
+        read_input(l, n, what, t);
+        if (t->id.ptr)
+            load_check_name(l, "target id", t->id, ID_MAX, node_get(n, "id")->pos);
+    }
+    if (!t->id.ptr && reference && reference->type == NODE_TEXT && reference->text.size <= ID_REFERENCE_MAX)
+        t->id = arena_str(&l->set->keep, reference->text);
+    return !l->diags->out_of_memory;
+}
+
+/* What only the rule as a whole can tell. */
+static void check_target(struct load *l, const struct rule *rule, const char *what, uint32_t at)
+{
+    const struct rule_target *t = &rule->targets[at];
+    for (uint32_t i = 0; i < at && t->id.ptr; i++)
+        if (str_eq(rule->targets[i].id, t->id)) {
+            diag_error(l->diags, t->pos, "target id '%.*s' is used twice in %s; give one of the two another 'id'",
+                       STR_ARG(t->id), what);
+            break;
+        }
+    if (!t->target || !load_is_archive(t->target))
+        return;
+    const struct archive_options *archive = t->target->options;
+    if (archive->bus.ptr && !str_eq(archive->bus, rule->bus))
+        diag_error(l->diags, t->pos, "archive '%.*s' belongs to bus '%.*s', %s is on bus '%.*s'",
+                   STR_ARG(t->target->name), STR_ARG(archive->bus), what, STR_ARG(rule->bus));
+}
+
+bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list)
+{
+    char what[WHAT_SIZE / 2];
+    if (!list || node_is_empty(list) || list->type == NODE_FAULT)
+        return true;
+    if (list->type != NODE_LIST) {
+        if (list->type == NODE_TEXT)
+            diag_error(l->diags, list->pos, "'targets' must be a list, not text; write [%.*s]", STR_ARG(list->text));
+        else
+            diag_error(l->diags, list->pos, "'targets' must be a list, not %s", node_type_name(list));
+        return true;
+    }
+    if (list->count > LOAD_RULE_TARGETS_MAX) {
+        diag_error(l->diags, list->pos, "a rule may have at most %d targets; this one has %u", LOAD_RULE_TARGETS_MAX,
+                   list->count);
+        return true;
+    }
+    struct rule_target *targets = arena_array(&l->set->keep, list->count, sizeof(*targets));
+    if (!targets)
+        return load_out_of_memory(l);
+    snprintf(what, sizeof(what), "rule '%.*s'", STR_ARG(rule->name));
+    rule->targets = targets;
+    rule->target_count = list->count;
+    for (uint32_t i = 0; i < list->count; i++) {
+        if (!read_target(l, list->items[i], what, &targets[i]))
+            return false;
+        check_target(l, rule, what, i);
+    }
+    return true;
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Rules: their own keys, their pattern, their tests; what stands under `targets:` is load_rule_targets.c's. An
+ * archive of the file is a rule too, Events-Archive-NAME as AWS names it, with the archive as its one target.
+ */
+#include "rules/load_int.h"
+
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "rules/pattern_source_yaml.h"
+#include "targets/archive.h"
+
+#define WHAT_SIZE           300
+#define NAME_MAX_SIZE       64
+#define DESCRIPTION_MAX     512
+#define ARCHIVE_RULE_PREFIX "Events-Archive-"
+
+/* ---- tests ---- */
+
+struct test_text {
+    struct str name;
+    int format;
+    bool match;
+};
+
+static const char *const formats[] = {"auto", "events", "cloudtrail", "s3", "cloudevents", NULL};
+
+static const struct option test_options[] = {
+    {.key = "name",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct test_text, name),
+     .required = true,
+     .min = 1,
+     .max = 256},
+    {.key = "format",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct test_text, format),
+     .value = "auto",
+     .names = formats},
+    {.key = "match", .type = OPTION_BOOL, .offset = offsetof(struct test_text, match), .value = "true"},
+    {0},
+};
+
+/* A mapping, or a text that holds a JSON object. */
+static bool read_event(struct load *l, const struct node *n, struct str *out)
+{
+    if (n->type == NODE_FAULT || (n->type == NODE_TEXT && !(n = node_read_json(&l->temp, n, l->diags))))
+        return false;
+    if (n->type != NODE_MAP)
+        return diag_error(l->diags, n->pos, "'event' must be a mapping, or text that holds a JSON object, not %s",
+                          node_type_name(n));
+    struct buf json;
+    buf_init(&json, LIMIT_EVENT_BYTES);
+    node_write_json(&json, n);
+    if (json.failed)
+        diag_error(l->diags, n->pos, "the event does not fit in %u bytes", LIMIT_EVENT_BYTES);
+    else
+        *out = arena_str(&l->set->keep, buf_view(&json));
+    buf_fini(&json);
+    return out->ptr;
+}
+
+static void read_test(struct load *l, const struct node *n, const char *rule, struct rule_test *test)
+{
+    static const char *const own[] = {"event", NULL};
+    char what[WHAT_SIZE + 16];
+    struct test_text text = {0};
+    snprintf(what, sizeof(what), "a test of %s", rule);
+    if (!options_fill(&l->options, test_options, n, n->pos, what, own, &text))
+        return;
+    *test = (struct rule_test){
+        .name = text.name, .format = str_from(formats[text.format]), .match = text.match, .pos = n->pos};
+    const struct node *event = node_get(n, "event");
+    if (event)
+        read_event(l, event, &test->event);
+    else
+        diag_error(l->diags, n->pos, "missing key 'event' in test '%.*s' of %s", STR_ARG(text.name), rule);
+}
+
+static bool read_tests(struct load *l, const struct node *list, const char *what, struct rule *rule)
+{
+    if (!list || node_is_empty(list) || list->type == NODE_FAULT)
+        return true;
+    if (list->type != NODE_LIST) {
+        diag_error(l->diags, list->pos, "'tests' must be a list, not %s", node_type_name(list));
+        return true;
+    }
+    struct rule_test *tests = arena_array(&l->set->keep, list->count, sizeof(*tests));
+    if (!tests)
+        return load_out_of_memory(l);
+    for (uint32_t i = 0; i < list->count; i++)
+        read_test(l, list->items[i], what, &tests[i]);
+    rule->tests = tests;
+    rule->test_count = list->count;
+    return !l->diags->out_of_memory;
+}
+
+/* ---- one rule ---- */
+
+struct rule_text {
+    struct str name, bus, description;
+    int state;
+};
+
+enum { STATE_ENABLED, STATE_DISABLED };
+static const char *const states[] = {"enabled", "disabled", NULL};
+
+static const struct option rule_options[] = {
+    {.key = "name", .type = OPTION_TEXT, .offset = offsetof(struct rule_text, name)},
+    {.key = "bus", .type = OPTION_BUS, .offset = offsetof(struct rule_text, bus), .value = "default"},
+    {.key = "state",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct rule_text, state),
+     .value = "enabled",
+     .names = states},
+    {.key = "description",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct rule_text, description),
+     .min = 0,
+     .max = DESCRIPTION_MAX},
+    {0},
+};
+
+/* Gives the rule at the end of the list its name in its bus. */
+static bool rule_declare(struct load *l, struct rule *rule)
+{
+    const struct bus *bus = references_find(&l->names, STR("bus"), rule->bus);
+    bool is_default = bus == l->buses;
+    struct buf format = BUF_INIT;
+    buf_printf(&format, "arn:aws:events:{region}:{account}:rule/%.*s%s{name}",
+               STR_ARG(is_default ? STR("") : bus->name), is_default ? "" : "/");
+    rule->arn = load_arn(l, buf_cstr(&format), rule->name);
+    l->diags->out_of_memory |= format.failed;
+    buf_fini(&format);
+    rule->index = l->set->rule_count;
+    if (load_declare(l, "rule", bus->arn, rule->name, rule->pos, rule))
+        l->set->rule_count++;
+    return !l->diags->out_of_memory;
+}
+
+static void read_pattern(struct load *l, const struct node *n, const char *what, struct rule *rule)
+{
+    const struct node *pattern = node_get(n, "pattern"), *schedule = NULL;
+    for (uint32_t i = 0; n->type == NODE_MAP && i < n->count; i++)
+        if (str_is(n->pairs[i].key->text, "schedule"))
+            schedule = n->pairs[i].key;
+    if (schedule)
+        diag_error(l->diags, schedule->pos, "schedules are not served by this version; remove 'schedule' from %s",
+                   what);
+    if (pattern)
+        rule->pattern = pattern_parse_node(&l->set->keep, &l->temp, pattern, l->diags);
+    else if (!schedule)
+        diag_error(l->diags, rule->pos, "missing key 'pattern' in %s", what);
+}
+
+static bool read_rule(struct load *l, const struct node_pair *pair)
+{
+    static const char *const own[] = {"pattern", "schedule", "targets", "tests", NULL};
+    struct rule *rule = &l->rules[l->set->rule_count];
+    const struct node *n = pair->value, *name = node_get(n, "name");
+    struct rule_text text = {0};
+    char what[WHAT_SIZE];
+
+    *rule = (struct rule){.pos = pair->key->pos};
+    snprintf(what, sizeof(what), "rule '%.*s'", STR_ARG(pair->key->text));
+    bool ok = options_fill(&l->options, rule_options, n, rule->pos, what, own, &text);
+    if (n->type != NODE_MAP && !node_is_empty(n))
+        return true;
+    rule->name = text.name.ptr ? text.name : arena_str(&l->set->keep, pair->key->text);
+    rule->bus = text.bus.ptr ? text.bus : l->buses->name;
+    rule->description = text.description;
+    rule->enabled = text.state == STATE_ENABLED;
+    if (!rule->name.ptr)
+        return load_out_of_memory(l);
+    ok &= load_check_name(l, "rule", rule->name, NAME_MAX_SIZE, name ? name->pos : rule->pos);
+    read_pattern(l, n, what, rule);
+    if (!read_tests(l, node_get(n, "tests"), what, rule) || !load_targets_of_rule(l, rule, node_get(n, "targets")))
+        return false;
+    return (ok ? rule_declare(l, rule) : true) && !l->diags->out_of_memory;
+}
+
+/* ---- archives ---- */
+
+static const struct pattern *every_event(struct load *l)
+{
+    struct weir_diag diag = {.code = WEIR_OK};
+    return pattern_parse_json(&l->set->keep, STR("{\"source\":[{\"prefix\":\"\"}]}"), &diag);
+}
+
+static bool archive_rule(struct load *l, const struct target_def *def)
+{
+    const struct archive_options *options = def->options;
+    struct rule *rule = &l->rules[l->set->rule_count];
+    struct rule_target *target = arena_new(&l->set->keep, struct rule_target);
+    char name[sizeof(ARCHIVE_RULE_PREFIX) + NAME_MAX_SIZE];
+    if (!target)
+        return load_out_of_memory(l);
+    snprintf(name, sizeof(name), ARCHIVE_RULE_PREFIX "%.*s", STR_ARG(def->name));
+    *target =
+        (struct rule_target){.id = def->name, .target = def, .dead_letter = l->set->dead_letters, .pos = def->pos};
+    load_retry_defaults(l, &target->retry_policy);
+    *rule = (struct rule){.name = arena_str(&l->set->keep, str_from(name)), .bus = options->bus, .enabled = true};
+    rule->description = options->description;
+    rule->pattern = options->pattern ? options->pattern : every_event(l);
+    rule->targets = target;
+    rule->target_count = 1;
+    rule->pos = def->pos;
+    rule->is_archive = true;
+    if (!rule->name.ptr || !rule->pattern)
+        return load_out_of_memory(l);
+    return rule_declare(l, rule);
+}
+
+/* ---- the step ---- */
+
+bool load_rules(struct load *l)
+{
+    l->rules = arena_array(&l->set->keep, load_section_count(l, "rules") + l->set->target_count + 1, sizeof(*l->rules));
+    l->set->rules = l->rules;
+    if (!l->rules)
+        return load_out_of_memory(l);
+    for (const struct load_file *f = l->files; f; f = f->next) {
+        const struct node *section = load_section(l, f, "rules");
+        for (uint32_t i = 0; section && i < section->count; i++)
+            if (!read_rule(l, &section->pairs[i]))
+                return false;
+    }
+    for (uint32_t i = 0; i < l->set->target_count; i++) {
+        const struct target_def *def = l->targets[i];
+        if (load_is_archive(def) && ((const struct archive_options *)def->options)->bus.ptr && !archive_rule(l, def))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The top level of a file: which keys there are, and the settings that are no lists of things. Settings stand in
+ * the first file only; included files add to the sections and may repeat the version.
+ */
+#include "rules/load_int.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#define VERSION        "1"
+#define ACCOUNT_DIGITS 12
+#define LISTEN_DEFAULT "127.0.0.1:4566" /* where local AWS tools look */
+
+struct settings {
+    struct str data, account, region;
+    struct option_list allowed_hosts; /* of struct str */
+};
+
+static const struct option host_options[] = {
+    {.key = "host", .type = OPTION_TEXT, .offset = 0, .min = 1, .max = 255, .required = true, .scalar = true},
+    {0},
+};
+
+static const struct option settings_options[] = {
+    {.key = "data", .type = OPTION_PATH, .offset = offsetof(struct settings, data), .value = "./weir-data"},
+    {.key = "account", .type = OPTION_TEXT, .offset = offsetof(struct settings, account), .value = "000000000000"},
+    {.key = "region",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct settings, region),
+     .value = "us-east-1",
+     .min = 1,
+     .max = 64},
+    {.key = "allowed_hosts",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct settings, allowed_hosts),
+     .members = host_options,
+     .item_size = sizeof(struct str)},
+    {0},
+};
+
+/* ---- keys ---- */
+
+/* The keys that the walk over settings leaves to others; ended by NULL. */
+static const char *const *own_keys(struct load *l)
+{
+    static const char *const fixed[] = {"version", "listen", "buses", "targets", "rules", "include", OPTIONS_IGNORED};
+    size_t count = sizeof(fixed) / sizeof(fixed[0]), sections = 0;
+    for (const struct adapter *const *a = target_adapters; *a; a++)
+        sections += (*a)->section != NULL;
+    const char **keys = arena_array(&l->temp, count + sections + 1, sizeof(*keys));
+    if (!keys)
+        return NULL;
+    memcpy(keys, fixed, sizeof(fixed));
+    for (const struct adapter *const *a = target_adapters; *a; a++)
+        if ((*a)->section)
+            keys[count++] = (*a)->section;
+    return keys;
+}
+
+static bool is_setting(struct str key)
+{
+    bool setting = str_is(key, "listen");
+    for (const struct option *o = settings_options; o->key; o++)
+        setting |= str_is(key, o->key);
+    return setting;
+}
+
+/* An included file may not say what is said once; the other keys are checked as those of the first file are. */
+static bool check_included(struct load *l, const struct load_file *f, const char *const *own)
+{
+    static const struct option none[] = {{0}};
+    struct node rest = *f->root;
+    struct node_pair *pairs = arena_array(&l->temp, rest.count, sizeof(*pairs));
+    if (!pairs)
+        return false;
+    rest.count = 0;
+    for (uint32_t i = 0; i < f->root->count; i++) {
+        const struct node *key = f->root->pairs[i].key;
+        if (is_setting(key->text))
+            diag_error(l->diags, key->pos, "'%.*s' belongs in the first file, %s", STR_ARG(key->text), l->files->name);
+        else
+            pairs[rest.count++] = f->root->pairs[i];
+    }
+    rest.pairs = pairs;
+    options_fill(&l->options, none, &rest, rest.pos, "an included file", own, NULL);
+    return true;
+}
+
+static void check_version(struct load *l, const struct load_file *f)
+{
+    const struct node *version = node_get(f->root, "version");
+    if (!version && f == l->files && f->root->pos.file)
+        diag_error(l->diags, (struct diag_pos){f->name, 1, 1},
+                   "missing key 'version'; start the file with 'version: " VERSION "'");
+    if (!version || version->type == NODE_FAULT || (version->type == NODE_NUMBER && str_is(version->text, VERSION)))
+        return;
+    if (version->type == NODE_NUMBER)
+        diag_error(l->diags, version->pos, "version '%.*s' is not served; this program reads version " VERSION,
+                   STR_ARG(version->text));
+    else
+        diag_error(l->diags, version->pos, "'version' must be the number " VERSION ", not %s", node_type_name(version));
+}
+
+/* ---- values ---- */
+
+static bool parse_port(struct str text, uint16_t *port)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i >= 5)
+            return false;
+        value = value * 10 + (unsigned)(text.ptr[i] - '0');
+    }
+    *port = (uint16_t)value;
+    return text.size && value <= 65535;
+}
+
+static bool is_host(struct str host)
+{
+    for (size_t i = 0; i < host.size; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-", host.ptr[i]) || !host.ptr[i])
+            return false;
+    return host.size;
+}
+
+/* HOST:PORT, [IPV6]:PORT. */
+static bool split_listen(struct str text, struct str *host, uint16_t *port)
+{
+    struct in6_addr address;
+    char ipv6[64];
+    const char *colon = text.size ? memrchr(text.ptr, ':', text.size) : NULL;
+    if (!colon || !parse_port((struct str){colon + 1, text.size - (size_t)(colon + 1 - text.ptr)}, port))
+        return false;
+    *host = (struct str){text.ptr, (size_t)(colon - text.ptr)};
+    if (host->size < 2 || host->ptr[0] != '[' || host->ptr[host->size - 1] != ']')
+        return is_host(*host);
+    *host = (struct str){host->ptr + 1, host->size - 2};
+    if (host->size >= sizeof(ipv6))
+        return false;
+    memcpy(ipv6, host->ptr, host->size);
+    ipv6[host->size] = '\0';
+    return inet_pton(AF_INET6, ipv6, &address) == 1;
+}
+
+static bool read_listen(struct load *l, const struct node *n)
+{
+    struct str text = n ? n->text : STR(LISTEN_DEFAULT), host = {NULL, 0};
+    if (n && n->type == NODE_FAULT)
+        return true;
+    if (n && n->type == NODE_NUMBER)
+        diag_error(l->diags, n->pos, "listen '%.*s' has no host; write 127.0.0.1:%.*s", STR_ARG(text), STR_ARG(text));
+    else if (n && n->type != NODE_TEXT)
+        diag_error(l->diags, n->pos, "'listen' must be HOST:PORT, not %s", node_type_name(n));
+    else if (!split_listen(text, &host, &l->set->listen_port))
+        diag_error(l->diags, n->pos, "listen '%.*s' is not HOST:PORT, such as " LISTEN_DEFAULT " or [::1]:4566",
+                   STR_ARG(text));
+    l->set->listen_host = arena_str(&l->set->keep, host);
+    return l->set->listen_host.ptr || load_out_of_memory(l);
+}
+
+static void check_account(struct load *l, const struct node *n, struct str account)
+{
+    if (!n || n->type != NODE_TEXT)
+        return;
+    bool ok = account.size == ACCOUNT_DIGITS;
+    for (size_t i = 0; ok && i < account.size; i++)
+        ok = account.ptr[i] >= '0' && account.ptr[i] <= '9';
+    if (!ok)
+        diag_error(l->diags, n->pos, "account '%.*s' is not %d digits", STR_ARG(account), ACCOUNT_DIGITS);
+}
+
+static void check_region(struct load *l, const struct node *n, struct str region)
+{
+    if (!n || n->type != NODE_TEXT)
+        return;
+    for (size_t i = 0; i < region.size; i++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", region.ptr[i]) || !region.ptr[i]) {
+            diag_error(l->diags, n->pos, "region '%.*s' may have a-z, 0-9 and -", STR_ARG(region));
+            return;
+        }
+}
+
+/* ---- the step ---- */
+
+bool load_settings(struct load *l)
+{
+    struct ruleset *set = l->set;
+    struct settings s = {0};
+    const struct load_file *first = l->files;
+    const struct node *root = first ? first->root : NULL;
+    const char *const *own = own_keys(l);
+    if (!own)
+        return load_out_of_memory(l);
+    for (const struct load_file *f = first; f; f = f->next) {
+        check_version(l, f);
+        if (f != first && !check_included(l, f, own))
+            return load_out_of_memory(l);
+    }
+    struct diag_pos pos = {.file = first ? first->name : NULL, .line = 1, .column = 1};
+    options_fill(&l->options, settings_options, root, pos, "the configuration", own, &s);
+    set->data = s.data;
+    set->account = s.account;
+    set->region = s.region;
+    set->allowed_hosts = s.allowed_hosts.items;
+    set->allowed_host_count = (uint32_t)s.allowed_hosts.count;
+    if (root) {
+        check_account(l, node_get(root, "account"), s.account);
+        check_region(l, node_get(root, "region"), s.region);
+    }
+    return read_listen(l, root ? node_get(root, "listen") : NULL) && !l->diags->out_of_memory;
+}

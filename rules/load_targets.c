@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Buses and targets. All names are declared before any option is read, so that a queue's redrive policy, a topic's
+ * subscription or a rule may name what stands further down or in another file. Two definitions are always there: the
+ * bus `default` and the queue `dead-letters`; a file may repeat both to say more about them.
+ */
+#include "rules/load_int.h"
+
+#include <stdio.h>
+
+#include "targets/queue.h"
+
+#define WHAT_SIZE    300
+#define BUS_NAME_MAX 256
+
+/* ---- names ---- */
+
+bool load_check_name(struct load *l, const char *what, struct str name, size_t max, struct diag_pos pos)
+{
+    bool ok = name.size >= 1 && name.size <= max;
+    for (size_t i = 0; ok && i < name.size; i++) {
+        char c = name.ptr[i];
+        ok = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+             c == '-';
+    }
+    return ok || diag_error(l->diags, pos, "%s '%.*s' must have 1..%zu of the characters A-Z a-z 0-9 . _ -", what,
+                            STR_ARG(name), max);
+}
+
+bool load_declare(struct load *l, const char *what, struct str scope, struct str name, struct diag_pos pos, void *thing)
+{
+    const struct reference *earlier;
+    if (references_add(&l->names, scope, name, pos, thing, &earlier))
+        return true;
+    if (!earlier)
+        return load_out_of_memory(l);
+    if (!earlier->pos.file)
+        return diag_error(l->diags, pos, "%s '%.*s' is there already", what, STR_ARG(name));
+    return diag_error(l->diags, pos, "%s '%.*s' is there already, in %s:%d:%d", what, STR_ARG(name), earlier->pos.file,
+                      earlier->pos.line, earlier->pos.column);
+}
+
+struct str load_arn(struct load *l, const char *format, struct str name)
+{
+    const struct {
+        struct str word, value;
+    } words[] = {{STR("{region}"), l->set->region}, {STR("{account}"), l->set->account}, {STR("{name}"), name}};
+    struct buf out = BUF_INIT;
+    for (struct str rest = str_from(format); rest.size;) {
+        struct str piece = {rest.ptr, 1};
+        size_t step = 1;
+        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+            if (str_starts(rest, words[i].word)) {
+                piece = words[i].value;
+                step = words[i].word.size;
+            }
+        buf_str(&out, piece);
+        rest = (struct str){rest.ptr + step, rest.size - step};
+    }
+    struct str arn = out.failed ? (struct str){NULL, 0} : arena_str(&l->set->keep, buf_view(&out));
+    l->diags->out_of_memory |= !arn.ptr;
+    buf_fini(&out);
+    return arn;
+}
+
+/* ---- sections ---- */
+
+const struct node *load_section(struct load *l, const struct load_file *f, const char *key)
+{
+    const struct node *section = node_get(f->root, key);
+    if (!section || node_is_empty(section) || section->type == NODE_FAULT)
+        return NULL;
+    if (section->type == NODE_MAP)
+        return section;
+    diag_error(l->diags, section->pos, "'%s' must be a mapping of names, not %s", key, node_type_name(section));
+    return NULL;
+}
+
+size_t load_section_count(struct load *l, const char *key)
+{
+    size_t count = 0;
+    for (const struct load_file *f = l->files; f; f = f->next) {
+        const struct node *section = node_get(f->root, key);
+        count += section && section->type == NODE_MAP ? section->count : 0;
+    }
+    return count;
+}
+
+/* ---- buses ---- */
+
+static bool bus_add(struct load *l, struct str name, struct diag_pos pos)
+{
+    struct bus *bus = &l->buses[l->set->bus_count];
+    bus->name = arena_str(&l->set->keep, name);
+    bus->arn = load_arn(l, "arn:aws:events:{region}:{account}:event-bus/{name}", name);
+    bus->index = l->set->bus_count;
+    if (!bus->name.ptr || !bus->arn.ptr)
+        return load_out_of_memory(l);
+    if (load_declare(l, "bus", STR("bus"), bus->name, pos, bus) &&
+        load_declare(l, "bus", STR("bus"), bus->arn, pos, bus))
+        l->set->bus_count++;
+    return !l->diags->out_of_memory;
+}
+
+static bool bus_read(struct load *l, const struct node_pair *pair)
+{
+    static const struct option none[] = {{0}};
+    char what[WHAT_SIZE];
+    struct str name = pair->key->text;
+    snprintf(what, sizeof(what), "bus '%.*s'", STR_ARG(name));
+    options_fill(&l->options, none, pair->value, pair->key->pos, what, NULL, NULL);
+    if (!load_check_name(l, "bus", name, BUS_NAME_MAX, pair->key->pos))
+        return true;
+    return str_is(name, "default") || bus_add(l, name, pair->key->pos);
+}
+
+bool load_buses(struct load *l)
+{
+    l->buses = arena_array(&l->set->keep, load_section_count(l, "buses") + 1, sizeof(*l->buses));
+    l->set->buses = l->buses;
+    if (!l->buses || !bus_add(l, STR("default"), (struct diag_pos){0}))
+        return load_out_of_memory(l);
+    for (const struct load_file *f = l->files; f; f = f->next) {
+        const struct node *section = load_section(l, f, "buses");
+        for (uint32_t i = 0; section && i < section->count; i++)
+            if (!bus_read(l, &section->pairs[i]))
+                return false;
+    }
+    return true;
+}
+
+/* ---- targets: names ---- */
+
+bool load_is_archive(const struct target_def *def)
+{
+    return strcmp(def->adapter->type, "archive") == 0;
+}
+
+/* AWS's bounds where AWS has the thing. */
+static size_t name_max(const struct adapter *adapter)
+{
+    if (strcmp(adapter->type, "queue") == 0)
+        return 80;
+    if (strcmp(adapter->type, "topic") == 0)
+        return 256;
+    return strcmp(adapter->type, "archive") == 0 ? 48 : 64;
+}
+
+static struct target_def *target_add(struct load *l, const struct adapter *adapter, struct str name,
+                                     struct diag_pos pos, const struct node *node)
+{
+    struct arena *keep = &l->set->keep;
+    struct target_def *def = arena_new(keep, struct target_def);
+    if (!def)
+        return NULL;
+    *def = (struct target_def){
+        .adapter = adapter, .name = arena_str(keep, name), .pos = pos, .index = l->set->target_count};
+    def->arn = load_arn(l, adapter->arn_format, name);
+    def->options = arena_alloc(keep, adapter->options_size);
+    if (!def->name.ptr || !def->arn.ptr || !def->options)
+        return NULL;
+    if (load_declare(l, adapter->type, str_from(adapter->type), def->name, pos, def)) {
+        const struct reference *earlier; /* kinds that share a format of ARNs share them: the first one counts */
+        if (!references_add(&l->names, STR("arn"), def->arn, pos, def, &earlier) && !earlier)
+            return NULL;
+        l->target_nodes[l->set->target_count] = node;
+        l->targets[l->set->target_count++] = def;
+    }
+    return l->diags->out_of_memory ? NULL : def;
+}
+
+static bool declare(struct load *l, const struct adapter *adapter, const struct node_pair *pair)
+{
+    struct str name = pair->key->text;
+    if (!load_check_name(l, adapter->type, name, name_max(adapter), pair->key->pos))
+        return true;
+    struct target_def *builtin = l->targets[0];
+    if (adapter == builtin->adapter && str_eq(name, builtin->name) && !builtin->pos.file) {
+        builtin->pos = pair->key->pos;
+        l->target_nodes[0] = pair->value;
+        return true;
+    }
+    return target_add(l, adapter, name, pair->key->pos, pair->value) || load_out_of_memory(l);
+}
+
+static const struct adapter *report_type(struct load *l, const struct node *type)
+{
+    const struct adapter *adapter = target_adapter_find(type->text);
+    if (adapter) {
+        diag_error(l->diags, type->pos, "type '%s' has a section of its own; write it under '%s'", adapter->type,
+                   adapter->section);
+        return NULL;
+    }
+    const char *names[64];
+    size_t count = 0;
+    for (const struct adapter *const *a = target_adapters; *a && count < 63; a++)
+        if (!(*a)->section)
+            names[count++] = (*a)->type;
+    names[count] = NULL;
+    struct buf hint = BUF_INIT;
+    options_near(&hint, type->text, names);
+    diag_error(l->diags, type->pos, "unknown type '%.*s'%s", STR_ARG(type->text), buf_cstr(&hint));
+    buf_fini(&hint);
+    return NULL;
+}
+
+/* The adapter that an entry of `targets:` names. NULL: reported. */
+static const struct adapter *adapter_of(struct load *l, const struct node_pair *pair)
+{
+    const struct node *entry = pair->value, *type = node_get(entry, "type");
+    if (entry->type != NODE_MAP && !node_is_empty(entry)) {
+        if (entry->type != NODE_FAULT)
+            diag_error(l->diags, entry->pos, "target '%.*s' must be a mapping with a 'type', not %s",
+                       STR_ARG(pair->key->text), node_type_name(entry));
+        return NULL;
+    }
+    if (!type) {
+        diag_error(l->diags, pair->key->pos, "missing key 'type' in target '%.*s'", STR_ARG(pair->key->text));
+        return NULL;
+    }
+    if (type->type != NODE_TEXT) {
+        if (type->type != NODE_FAULT)
+            diag_error(l->diags, type->pos, "'type' must be the name of a kind of target, not %s",
+                       node_type_name(type));
+        return NULL;
+    }
+    const struct adapter *adapter = target_adapter_find(type->text);
+    return adapter && !adapter->section ? adapter : report_type(l, type);
+}
+
+/* section NULL: `targets:`, each entry says its type. */
+static bool declare_section(struct load *l, const struct adapter *adapter, const char *key)
+{
+    for (const struct load_file *f = l->files; f; f = f->next) {
+        const struct node *section = load_section(l, f, key);
+        for (uint32_t i = 0; section && i < section->count; i++) {
+            const struct adapter *a = adapter ? adapter : adapter_of(l, &section->pairs[i]);
+            if (a && !declare(l, a, &section->pairs[i]))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* ---- targets: options ---- */
+
+static bool fill(struct load *l, struct target_def *def, const struct node *node)
+{
+    static const char *const own[] = {"type", NULL};
+    char what[WHAT_SIZE];
+    snprintf(what, sizeof(what), "%s '%.*s'", def->adapter->type, STR_ARG(def->name));
+    return options_fill(&l->options, def->adapter->options, node, def->pos, what, def->adapter->section ? NULL : own,
+                        def->options);
+}
+
+static void fill_all(struct load *l)
+{
+    bool ok = true;
+    for (uint32_t i = 0; i < l->set->target_count; i++)
+        ok &= fill(l, l->targets[i], l->target_nodes[i]);
+    /* Checks look at other definitions, so they wait until all are whole. */
+    for (uint32_t i = 0; ok && i < l->set->target_count; i++)
+        if (l->targets[i]->adapter->check)
+            l->targets[i]->adapter->check(l->targets[i], l->diags);
+}
+
+bool load_targets(struct load *l)
+{
+    const struct adapter *queue = target_adapter_find(STR("queue"));
+    size_t count = 1 + load_section_count(l, "targets");
+    for (const struct adapter *const *a = target_adapters; *a; a++)
+        count += (*a)->section ? load_section_count(l, (*a)->section) : 0;
+    l->targets = arena_array(&l->set->keep, count, sizeof(*l->targets));
+    l->target_nodes = arena_array(&l->temp, count, sizeof(*l->target_nodes));
+    if (!l->targets || !l->target_nodes)
+        return load_out_of_memory(l);
+    l->set->targets = (const struct target_def *const *)l->targets;
+
+    struct target_def *dead_letters = target_add(l, queue, STR(QUEUE_DEAD_LETTERS), (struct diag_pos){0}, NULL);
+    if (!dead_letters)
+        return load_out_of_memory(l);
+    dead_letters->builtin = true;
+    l->set->dead_letters = dead_letters;
+    for (const struct adapter *const *a = target_adapters; *a; a++)
+        if ((*a)->section && !declare_section(l, *a, (*a)->section))
+            return false;
+    if (!declare_section(l, NULL, "targets"))
+        return false;
+    fill_all(l);
+    return !l->diags->out_of_memory;
+}

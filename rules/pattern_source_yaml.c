@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pattern compiler eats tokens; this hands it a tree of nodes as tokens, depth first, from a stack of its own as
+ * deep as the tree may be. Every token's place is its node's, also the one that AWS would give behind the token: in
+ * a file, people look for the start.
+ *
+ * AWS's most frequent reason, a leaf that is no list, gets a suffix that shows the list.
+ */
+#include "rules/pattern_source_yaml.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+struct level {
+    const struct node *node;
+    uint32_t next; /* item, or two steps a pair: key, value */
+};
+
+struct node_source {
+    struct pattern_source source; /* first: the parser hands back its address */
+    const struct node *root;      /* until it was given */
+    const struct node *last;      /* whose token was given last */
+    struct level levels[YAML_DEPTH_MAX + 1];
+    unsigned depth;
+};
+
+static enum json_type open_type(enum node_type type)
+{
+    switch (type) {
+    case NODE_NULL: return JSON_NULL;
+    case NODE_FALSE: return JSON_FALSE;
+    case NODE_TRUE: return JSON_TRUE;
+    case NODE_NUMBER: return JSON_NUMBER;
+    case NODE_LIST: return JSON_ARRAY;
+    case NODE_MAP: return JSON_OBJECT;
+    case NODE_FAULT:
+    case NODE_TEXT: break;
+    }
+    return JSON_STRING;
+}
+
+static void give(struct node_source *s, struct pattern_token *token, enum json_type type, const struct node *n)
+{
+    *token = (struct pattern_token){.type = type, .text = n->text};
+    token->line = token->stop_line = n->pos.line;
+    token->column = token->stop_column = token->read_column = n->pos.column;
+    if (type == JSON_OBJECT || type == JSON_ARRAY) {
+        assert(s->depth <= YAML_DEPTH_MAX);
+        s->levels[s->depth++] = (struct level){n, 0};
+    }
+    s->last = n;
+}
+
+static void give_value(struct node_source *s, struct pattern_token *token, const struct node *n)
+{
+    give(s, token, open_type(n->type), n);
+    if (!node_is_empty(n))
+        return;
+    token->type = JSON_ERROR;
+    token->fault = "a value is missing; write null, or \"\"";
+}
+
+static void next_token(struct pattern_source *source, struct pattern_token *token)
+{
+    struct node_source *s = (struct node_source *)source;
+    if (s->root) {
+        const struct node *root = s->root;
+        s->root = NULL;
+        give_value(s, token, root);
+        return;
+    }
+    if (s->depth == 0) {
+        *token = (struct pattern_token){.type = JSON_END};
+        return;
+    }
+    struct level *level = &s->levels[s->depth - 1];
+    const struct node *n = level->node;
+    bool map = n->type == NODE_MAP;
+    if (level->next == (map ? 2 * n->count : n->count)) {
+        s->depth--;
+        give(s, token, map ? JSON_OBJECT_END : JSON_ARRAY_END, n);
+        return;
+    }
+    uint32_t at = level->next++;
+    if (!map)
+        give_value(s, token, n->items[at]);
+    else if (at % 2 == 0)
+        give(s, token, JSON_KEY, n->pairs[at / 2].key);
+    else
+        give_value(s, token, n->pairs[at / 2].value);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t size = strlen(text), tail = strlen(end);
+    return size >= tail && strcmp(text + size - tail, end) == 0;
+}
+
+/* What to write instead of a leaf that is no list. */
+static void hint_list(struct weir_diag *diag, const struct node *leaf)
+{
+    struct buf hint = BUF_INIT;
+    if (leaf->type == NODE_LIST || leaf->type == NODE_MAP || !ends_with(diag->message, "must be an object or an array"))
+        return;
+    buf_text(&hint, "; write it as a list: [");
+    if (leaf->type == NODE_TEXT && leaf->style != NODE_PLAIN)
+        json_write_string(&hint, leaf->text);
+    else
+        buf_str(&hint, leaf->text);
+    buf_char(&hint, ']');
+    size_t size = strlen(diag->message);
+    if (!hint.failed && size + hint.size < sizeof(diag->message) && hint.size < 100)
+        snprintf(diag->message + size, sizeof(diag->message) - size, "%s", buf_cstr(&hint));
+    buf_fini(&hint);
+}
+
+const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp, const struct node *n,
+                                         struct diags *diags)
+{
+    const char *file = n->pos.file;
+    if (n->type == NODE_FAULT)
+        return NULL;
+    if (n->type == NODE_TEXT && !(n = node_read_json(temp, n, diags)))
+        return NULL;
+    struct weir_diag diag = {.code = WEIR_OK};
+    struct node_source source = {.source = {next_token}, .root = n};
+    const struct pattern *pattern = pattern_parse(keep, &source.source, &diag);
+    if (pattern || source.last->type == NODE_FAULT)
+        return pattern;
+    if (diag.code == WEIR_E_MEMORY || keep->failed) {
+        diags->out_of_memory = true;
+        return NULL;
+    }
+    if (diag.line <= 0) {
+        diag.line = n->pos.line;
+        diag.column = n->pos.column;
+    }
+    hint_list(&diag, source.last);
+    diag_add(diags, file, &diag);
+    return NULL;
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One open-addressing table for all names of a load. Growing leaves the old slots in the load's arena, which is a
+ * third of the final size at worst and goes with the load.
+ */
+#include "rules/references.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLOTS_MIN 64
+
+static uint64_t hash_bytes(uint64_t hash, struct str s)
+{
+    for (size_t i = 0; i < s.size; i++)
+        hash = (hash ^ (unsigned char)s.ptr[i]) * 0x100000001b3u; /* FNV-1a */
+    return hash;
+}
+
+/* The slot that has the name, or the free one where it would go. */
+static struct reference **slot_of(const struct references *r, struct str scope, struct str name)
+{
+    size_t at = hash_bytes(hash_bytes(0xcbf29ce484222325u, scope) * 31, name) & (r->slot_count - 1);
+    while (r->slots[at] && !(str_eq(r->slots[at]->name, name) && str_eq(r->slots[at]->scope, scope)))
+        at = (at + 1) & (r->slot_count - 1);
+    return &r->slots[at];
+}
+
+static bool grow(struct references *r)
+{
+    struct references bigger = *r;
+    bigger.slot_count = r->slot_count ? r->slot_count * 2 : SLOTS_MIN;
+    bigger.slots = arena_array(r->arena, bigger.slot_count, sizeof(*bigger.slots));
+    bigger.list = arena_array(r->arena, bigger.slot_count, sizeof(*bigger.list));
+    if (!bigger.slots || !bigger.list)
+        return false;
+    for (size_t i = 0; i < r->count; i++) {
+        bigger.list[i] = r->list[i];
+        *slot_of(&bigger, r->list[i]->scope, r->list[i]->name) = r->list[i];
+    }
+    *r = bigger;
+    return true;
+}
+
+bool references_add(struct references *r, struct str scope, struct str name, struct diag_pos pos, void *thing,
+                    const struct reference **earlier_out)
+{
+    *earlier_out = NULL;
+    if ((r->count + 1) * 2 > r->slot_count && !grow(r))
+        return false;
+    struct reference **slot = slot_of(r, scope, name);
+    if (*slot) {
+        *earlier_out = *slot;
+        return false;
+    }
+    struct reference *one = arena_new(r->arena, struct reference);
+    if (!one)
+        return false;
+    *one = (struct reference){scope, name, pos, thing};
+    *slot = one;
+    r->list[r->count++] = one;
+    return true;
+}
+
+void *references_find(const struct references *r, struct str scope, struct str name)
+{
+    struct reference *one = r->slot_count ? *slot_of(r, scope, name) : NULL;
+    return one ? one->thing : NULL;
+}
+
+/* ---- near names ---- */
+
+static bool is_target_scope(struct str scope)
+{
+    return target_adapter_find(scope) != NULL;
+}
+
+/* scope {NULL,0}: the names of all targets. */
+static const char *near_name(const struct references *r, struct str scope, struct str name)
+{
+    const char **names = calloc(r->count + 1, sizeof(*names));
+    size_t count = 0;
+    for (size_t i = 0; names && i < r->count; i++)
+        if (scope.ptr ? str_eq(r->list[i]->scope, scope) : is_target_scope(r->list[i]->scope))
+            names[count++] = r->list[i]->name.ptr;
+    const char *near = names ? diag_near(name, names, count) : NULL;
+    free(names);
+    return near;
+}
+
+void references_near(const struct references *r, struct str scope, struct str name, char hint[REFERENCES_HINT_SIZE])
+{
+    const char *near = near_name(r, scope, name);
+    hint[0] = '\0';
+    if (near)
+        snprintf(hint, REFERENCES_HINT_SIZE, "; did you mean '%s'?", near);
+}
+
+/* ---- targets ---- */
+
+/* The only target of that name; several: NULL, and their kinds go to `kinds` as "queue/a or topic/a". */
+static const struct target_def *find_any(const struct references *r, struct str name, struct buf *kinds)
+{
+    const struct target_def *found = NULL;
+    unsigned count = 0;
+    for (const struct adapter *const *a = target_adapters; *a; a++) {
+        const struct target_def *def = references_find(r, str_from((*a)->type), name);
+        if (!def)
+            continue;
+        buf_printf(kinds, "%s%s/%.*s", count ? " or " : "", (*a)->type, STR_ARG(name));
+        found = def;
+        count++;
+    }
+    return count == 1 ? found : NULL;
+}
+
+static const struct target_def *unknown_target(const struct references *r, const char *type, struct str text,
+                                               struct diag_pos pos, struct diags *diags)
+{
+    char hint[REFERENCES_HINT_SIZE];
+    references_near(r, str_from(type), text, hint);
+    diag_error(diags, pos, "unknown %s '%.*s'%s", type ? type : "target", STR_ARG(text), hint);
+    return NULL;
+}
+
+static const struct target_def *wrong_kind(const struct target_def *def, const char *type, struct str text,
+                                           struct diag_pos pos, struct diags *diags)
+{
+    if (!type || strcmp(def->adapter->type, type) == 0)
+        return def;
+    diag_error(diags, pos, "'%.*s' is a %s; a %s is needed here", STR_ARG(text), def->adapter->type, type);
+    return NULL;
+}
+
+const struct target_def *references_find_target(const struct references *r, const char *type, struct str text,
+                                                struct diag_pos pos, struct diags *diags)
+{
+    const char *slash = text.size ? memchr(text.ptr, '/', text.size) : NULL;
+    const struct target_def *def = NULL;
+    if (str_starts(text, STR("arn:"))) {
+        def = references_find(r, STR("arn"), text);
+        return def ? wrong_kind(def, type, text, pos, diags) : unknown_target(r, type, text, pos, diags);
+    }
+    if (slash) {
+        struct str kind = {text.ptr, (size_t)(slash - text.ptr)};
+        struct str name = {slash + 1, text.size - kind.size - 1};
+        if (!target_adapter_find(kind)) {
+            diag_error(diags, pos, "unknown kind '%.*s' in reference '%.*s'", STR_ARG(kind), STR_ARG(text));
+            return NULL;
+        }
+        def = references_find(r, kind, name);
+        if (def)
+            return wrong_kind(def, type, text, pos, diags);
+        char hint[REFERENCES_HINT_SIZE];
+        references_near(r, kind, name, hint);
+        diag_error(diags, pos, "unknown %.*s '%.*s'%s", STR_ARG(kind), STR_ARG(name), hint);
+        return NULL;
+    }
+    if (type && (def = references_find(r, str_from(type), text)))
+        return def;
+    struct buf kinds = BUF_INIT;
+    def = find_any(r, text, &kinds);
+    if (kinds.size && !def && !type)
+        diag_error(diags, pos, "'%.*s' names several targets; write %s", STR_ARG(text), buf_cstr(&kinds));
+    else if (def)
+        def = wrong_kind(def, type, text, pos, diags);
+    else
+        unknown_target(r, type, text, pos, diags);
+    diags->out_of_memory |= kinds.failed;
+    buf_fini(&kinds);
+    return def;
+}
