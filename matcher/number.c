@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DIGITS_MAX   17   /* no double needs more, so a literal with more is not the shortest form of any */
 #define DIGITS_EXACT 15   /* DBL_DIG: so many always survive the way to a double and back */
@@ -86,12 +87,35 @@ static double exact_value(const struct decimal *d)
     return d->power < 0 ? (double)integer / powers[-d->power] : (double)integer * powers[d->power];
 }
 
-/* Are these the first `count` digits of value's form with that many digits, and is its power of ten the same? */
+/* The decimal with so many digits that is nearest to value. */
+static int print(double value, int digits, char text[DIGITS_MAX + 16])
+{
+    return snprintf(text, DIGITS_MAX + 16, "%.*e", digits - 1, value);
+}
+
+/* The next decimal with as many digits, further from zero. All nines leave no number at all: there, the nearest is it.
+ */
+static void step_out(char *text)
+{
+    char *p = strchr(text, 'e') - 1;
+    for (; p > text && (*p == '9' || *p == '.'); p--)
+        if (*p == '9')
+            *p = '0';
+    *p += 1;
+}
+
+/*
+ * Is the literal, which reads as value, also what value prints as with that many digits? Where the nearest such
+ * decimal does not read back, the literal is the only one that does: next to a power of two, doubles lie closer
+ * below than above, and 2^-24 is 5.960464477539063e-08 though ...062e-08 is as near.
+ */
 static bool prints_as(double value, const struct decimal *d)
 {
     char text[DIGITS_MAX + 16];
-    int size = snprintf(text, sizeof(text), "%.*e", d->count - 1, value), count = 0;
+    int size = print(value, d->count, text), count = 0;
     char *e = memchr(text, 'e', (size_t)size);
+    if (strtod(text, NULL) != value)
+        return true;
     for (const char *p = text; p < e; p++)
         if (*p >= '0' && *p <= '9' && (count == d->count || *p != d->digits[count++]))
             return false;
@@ -102,7 +126,10 @@ static bool has_shorter_form(double value, int count)
 {
     char text[DIGITS_MAX + 16];
     for (int shorter = 1; shorter < count; shorter++) {
-        snprintf(text, sizeof(text), "%.*e", shorter - 1, value);
+        print(value, shorter, text);
+        if (strtod(text, NULL) == value)
+            return true;
+        step_out(text);
         if (strtod(text, NULL) == value)
             return true;
     }
