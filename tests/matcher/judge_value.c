@@ -100,11 +100,16 @@ bool judge_number(struct judge_memory *memory, struct judge_text literal, double
 
 /* ---- addresses ---- */
 
-/* Four decimal numbers up to 255 with full stops between them; leading zeros mean nothing. */
+/*
+ * Four decimal numbers up to 255 with full stops between them. Leading zeros mean nothing, but Java reads no
+ * more than 15 characters.
+ */
 static bool address_v4(struct judge_text text, uint8_t out[16])
 {
     unsigned part = 0, value = 0, digits = 0;
 
+    if (text.size > 15)
+        return false;
     for (size_t i = 0; i <= text.size; i++) {
         char c = i < text.size ? text.at[i] : '.';
         if (c == '.') {
