@@ -3,11 +3,12 @@
 #define ROUTER_HTTP_H
 
 /*
- * The HTTP server: libevent's evhttp on HTTP_THREADS loops that share one listening port, every limit set, and the request
- * forms that evhttp wrongly accepts refused before a handler sees them. Handlers stand in one table (router/api/routes.c).
+ * The HTTP server: libevent's evhttp on HTTP_THREADS loops that share one listening port, every limit set, and the
+ * request forms that evhttp wrongly accepts refused before a handler sees them. Handlers stand in one table
+ * (router/api/routes.c).
  *
- * A handler runs on an io thread and either answers at once with http_reply…(), or keeps the request and answers later on
- * the same thread (journal and ledger reply through the thread's mailbox). Exactly one answer a request.
+ * A handler runs on an io thread and either answers at once with http_reply…(), or keeps the request and answers later
+ * on the same thread (journal and ledger reply through the thread's mailbox). Exactly one answer a request.
  */
 
 #include <stdint.h>
@@ -16,20 +17,22 @@
 #include "matcher/weir.h"
 #include "router/mailbox.h"
 
-#define HTTP_THREADS 2
+#define HTTP_THREADS          2
 #define HTTP_HEADER_BYTES_MAX (64 << 10)
-#define HTTP_BODY_BYTES_MAX (32 << 20)
-#define HTTP_IDLE_SECONDS 60
-#define HTTP_CONNECTIONS_MAX 10000
+#define HTTP_BODY_BYTES_MAX   (32 << 20)
+#define HTTP_IDLE_SECONDS     60  /* no byte in either direction */
+#define HTTP_REQUEST_SECONDS  300 /* from one answer to the next complete request: against clients that trickle */
+#define HTTP_CONNECTIONS_MAX  10000
 
 struct router;
+struct event_base;
 struct http_server;
 struct http_request; /* one request; lives until it is answered */
 
 struct http_route {
-    const char *methods;  /* "GET HEAD" */
-    const char *path;     /* "/events", or with a trailing "/" + "*": everything below: "/events/" + "*" */
-    const char *name;     /* metrics label */
+    const char *methods; /* "GET HEAD" */
+    const char *path;    /* "/events", or with a trailing "/" + "*": everything below: "/events/" + "*" */
+    const char *name;    /* metrics label */
     void (*handle)(struct http_request *r);
 };
 extern const struct http_route http_routes[]; /* api/routes.c, ended by path NULL */
@@ -42,18 +45,21 @@ void http_stop(struct http_server *s); /* waits for requests under way (bounded)
 
 /* ---- for handlers ---- */
 struct router *http_router(struct http_request *r);
+struct event_base *http_base(struct http_request *r); /* the loop of the request's thread, for timers */
 struct mailbox *http_mailbox(struct http_request *r); /* of the request's own thread */
 const char *http_method(const struct http_request *r);
-struct str http_path(const struct http_request *r);       /* decoded path */
-struct str http_path_rest(const struct http_request *r);  /* what a "*" route matched, decoded; "" */
+const char *http_route_name(const struct http_request *r);
+struct str http_path(const struct http_request *r);      /* decoded path */
+struct str http_path_rest(const struct http_request *r); /* what a "*" route matched, decoded; "" */
 bool http_query(const struct http_request *r, const char *name, struct str *out); /* decoded query parameter */
-const char *http_header(const struct http_request *r, const char *name);           /* NULL: none */
+const char *http_header(const struct http_request *r, const char *name);          /* NULL: none */
 struct str http_body(const struct http_request *r);
 
 void http_reply(struct http_request *r, int status, const char *content_type, struct str body);
 void http_reply_json(struct http_request *r, int status, const struct buf *json);
 /* {"message": "…"}; 503 adds Retry-After: 1. */
-void http_reply_error(struct http_request *r, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void http_reply_error(struct http_request *r, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void http_add_header(struct http_request *r, const char *name, const char *value); /* before the reply */
 
 #endif

@@ -1,125 +1,115 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CloudTrail log files, {"Records":[…]}, in the envelope that EventBridge puts around them: source "aws." and the first
- * label of eventSource, the detail-type of the eventType, the record itself, spelling kept, as detail. The envelope's
- * id is the record's eventID, so that a file sent twice can be told.
+ * The source "cloudtrail": CloudTrail log files and records, in the envelope that EventBridge puts around them. The
+ * envelope's id is the record's eventID, so that a file sent twice
+ * can be told.
  */
+#include "matcher/json.h"
 #include "router/sources/envelope.h"
-#include "targets/archive.h"
 
 static const struct {
     const char *event_type, *detail_type;
-} detail_types[] = {
+} kinds[] = {
     {"AwsApiCall", "\"AWS API Call via CloudTrail\""},
-    {"AwsConsoleSignIn", "\"AWS Console Sign In via CloudTrail\""},
-    {"AwsConsoleSignin", "\"AWS Console Sign In via CloudTrail\""},
     {"AwsServiceEvent", "\"AWS Service Event via CloudTrail\""},
+    {"AwsConsoleSignIn", "\"AWS Console Sign In via CloudTrail\""},
+    {"AwsConsoleSignin", "\"AWS Console Sign In via CloudTrail\""}, /* spelled so in some texts */
     {"AwsConsoleAction", "\"AWS Console Action via CloudTrail\""},
     {"AwsCloudTrailInsight", "\"AWS Insight via CloudTrail\""},
-    {"AwsVpceEvent", "\"AWS VPC Endpoint Event via CloudTrail\""},
 };
 
-static bool is_text(struct str value)
+/* A string member that may be absent. False: it is something else (diags). */
+static bool take_text(struct source_context *c, const struct body_record *record, const char *name, struct str *out)
 {
-    return value.size > 2 && *value.ptr == '"';
+    *out = json_member(record->text, name);
+    if (!out->ptr || (json_type_of(*out) == JSON_STRING && out->size > 2))
+        return true;
+    if (json_type_of(*out) == JSON_NULL) {
+        *out = (struct str){0};
+        return true;
+    }
+    return body_error(c, record, "'%s' must be a string and not empty", name);
 }
 
-static struct str text_member(struct str object, const char *key)
+static bool take_detail_type(struct source_context *c, const struct body_record *record, struct envelope *e)
 {
-    struct str value = json_member(object, key);
-    return is_text(value) ? value : (struct str){0};
+    struct str type;
+
+    if (!take_text(c, record, "eventType", &type))
+        return false;
+    if (!type.ptr)
+        return body_error(c, record, "missing 'eventType'");
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (json_raw_is(type, kinds[i].event_type)) {
+            e->detail_type = str_from(kinds[i].detail_type);
+            return true;
+        }
+    return body_error(c, record, "unknown eventType %.*s", STR_ARG(type));
 }
 
-static struct str detail_type_of(struct str record)
+/* "iam.amazonaws.com" → "aws.iam" */
+static bool take_source(struct source_context *c, const struct body_record *record, struct envelope *e)
 {
-    struct str type = text_member(record, "eventType");
+    struct str service;
+    struct buf quoted = BUF_INIT;
 
-    for (size_t i = 0; i < sizeof detail_types / sizeof detail_types[0]; i++)
-        if (type.size && json_raw_is(type, detail_types[i].event_type))
-            return str_from(detail_types[i].detail_type);
-    return STR("\"AWS API Call via CloudTrail\"");
+    if (!take_text(c, record, "eventSource", &service))
+        return false;
+    if (!service.ptr)
+        return body_error(c, record, "missing 'eventSource'");
+    const char *dot = memchr(service.ptr, '.', service.size);
+    size_t size = dot ? (size_t)(dot - service.ptr) : service.size - 1;
+    buf_text(&quoted, "\"aws.");
+    buf_add(&quoted, service.ptr + 1, size - 1);
+    buf_char(&quoted, '"');
+    e->source = arena_str(c->arena, buf_view(&quoted));
+    buf_fini(&quoted);
+    return e->source.ptr || body_error(c, record, "out of memory");
 }
 
-/* "ec2.amazonaws.com" → "aws.ec2" */
-static struct str source_of(struct source_context *c, struct str event_source)
+static bool take_account(struct source_context *c, const struct body_record *record, struct envelope *e)
 {
-    struct str host = json_decode_in(c->arena, event_source);
-    struct buf text = BUF_INIT;
-    const char *dot = host.size ? memchr(host.ptr, '.', host.size) : NULL;
-
-    buf_text(&text, "aws.");
-    buf_str(&text, (struct str){host.ptr, dot ? (size_t)(dot - host.ptr) : host.size});
-    struct str source = envelope_text(c, buf_view(&text));
-    buf_fini(&text);
-    return source;
-}
-
-static struct str account_of(struct str record)
-{
-    struct str account = text_member(record, "recipientAccountId");
-    struct str identity = json_member(record, "userIdentity");
-
-    if (!account.size && identity.size && json_type_of(identity) == JSON_OBJECT)
-        account = text_member(identity, "accountId");
-    return account;
-}
-
-static bool read_record(struct source_context *c, int number, const char *unit, struct str record, struct envelope *e)
-{
-    struct str event_source = text_member(record, "eventSource"), time = text_member(record, "eventTime");
-    int64_t ms;
-
-    if (!event_source.size)
-        return source_fault(c, unit, number, "'eventSource' is missing or no text: is this a CloudTrail record?");
-    if (!text_member(record, "eventName").size)
-        return source_fault(c, unit, number, "'eventName' is missing or no text");
-    if (!time.size || !time_parse_rfc3339((struct str){time.ptr + 1, time.size - 2}, &ms))
-        return source_fault(c, unit, number, "'eventTime' must be an RFC 3339 time");
-    *e = (struct envelope){
-        .id = text_member(record, "eventID"),
-        .detail_type = detail_type_of(record),
-        .source = source_of(c, event_source),
-        .account = account_of(record),
-        .time = time,
-        .region = text_member(record, "awsRegion"),
-        .detail = record,
-    };
+    if (!take_text(c, record, "recipientAccountId", &e->account))
+        return false;
+    if (e->account.ptr)
+        return true;
+    struct str identity = json_member(record->text, "userIdentity");
+    struct str account = identity.ptr ? json_member(identity, "accountId") : (struct str){0};
+    if (account.size > 2 && json_type_of(account) == JSON_STRING)
+        e->account = account;
     return true;
+}
+
+static bool add_record(struct source_context *c, const struct body_record *record, struct source_events *out)
+{
+    struct envelope e = {.detail = record->text};
+
+    if (!take_source(c, record, &e) || !take_detail_type(c, record, &e) || !take_text(c, record, "eventID", &e.id) ||
+        !take_text(c, record, "awsRegion", &e.region) || !take_text(c, record, "eventTime", &e.time) ||
+        !take_account(c, record, &e))
+        return false;
+    if (e.time.ptr && !envelope_is_time(e.time))
+        return body_error(c, record, "'eventTime' is not RFC 3339: %.*s", e.time.size > 80 ? 80 : (int)e.time.size,
+                          e.time.ptr);
+    return envelope_add(c, &e, record, out);
 }
 
 static bool parse(struct source_context *c, struct str body, const char *content_type, struct source_events *out)
 {
-    struct source_records records;
-    struct str record;
-    uint32_t flags;
-
-    if (!source_records_open(c, &records, body))
-        return false;
-    while (source_records_next(c, &records, &record, &flags)) {
-        struct envelope e;
-        if (!read_record(c, records.number, records.lines ? "line" : "record", record, &e))
-            return false;
-        envelope_write(c, &e, flags, out);
-    }
-    return !records.failed;
-}
-
-/* A record of CloudTrail's: has an eventVersion, an eventSource that is a host name, and no "s3" object. */
-static bool is_record(struct str record)
-{
-    return record.size && json_type_of(record) == JSON_OBJECT && text_member(record, "eventName").size &&
-           text_member(record, "eventSource").size && text_member(record, "eventTime").size &&
-           !json_member(record, "s3").size && !json_member(record, "detail-type").size;
+    return body_each(c, body, "Records", add_record, out);
 }
 
 static bool recognise(struct str body)
 {
-    return is_record(source_first_record(body));
+    struct str first = body_first(body, "Records");
+    return first.ptr && json_member(first, "eventSource").ptr && json_member(first, "eventType").ptr &&
+           !json_member(first, "s3").ptr;
 }
 
-const struct source cloudtrail_source = {
+extern const struct source source_cloudtrail;
+const struct source source_cloudtrail = {
     .name = "cloudtrail",
-    .summary = "CloudTrail log files: {\"Records\":[…]}, or records one a line",
+    .summary = "CloudTrail log files: {\"Records\": […]}, NDJSON of records, or one record",
     .parse = parse,
     .recognise = recognise,
 };

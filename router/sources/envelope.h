@@ -3,48 +3,35 @@
 #define ROUTER_SOURCES_ENVELOPE_H
 
 /*
- * The one writer of envelopes. Members are JSON texts (strings with their quotes), so that what came in keeps its
- * spelling; an empty one is filled in where source.h says so.
+ * The one writer of envelopes. Members are JSON texts as they shall be spelled (strings with their quotes), checked
+ * by the caller; what is {NULL,0} is filled in, but for source, detail_type and detail, which must be there.
  */
 
-#include "matcher/json.h"
-#include "router/sources/source.h"
-
-#define ENVELOPE_EXTRAS_MAX 32
+#include "router/sources/body.h"
 
 struct envelope {
     struct str version, id, detail_type, source, account, time, region, resources, detail;
-    struct {
-        struct str key, value;
-    } extras[ENVELOPE_EXTRAS_MAX];
-    size_t extra_count;
+    struct str others; /* an object: its members that are none of the envelope's own stand before detail; or {NULL,0} */
 };
 
-/* Appends the envelope to c->out and its span to out. source, detail_type and detail must be set. */
-void envelope_write(struct source_context *c, const struct envelope *e, uint32_t flags, struct source_events *out);
+/* Writes it to c->out and lists it. False: over LIMIT_EVENT_BYTES, or out of memory (diags). */
+bool envelope_add(struct source_context *c, const struct envelope *e, const struct body_record *record,
+                  struct source_events *out);
 
-/* A JSON string of text, in the context's arena. */
-struct str envelope_text(struct source_context *c, struct str text);
-
-/* Steps over the elements of a "Records" array (or the array itself, or NDJSON, or one record) with their number
- * from 1. */
-struct source_records {
-    struct str body;
-    struct json_reader reader;
-    int number;
-    bool array, lines, failed;
+/* The texts of the members by name, in the order they are written; for readers of envelopes. */
+struct envelope_member {
+    const char *name;
+    size_t name_size;
+    size_t offset; /* of its struct str in struct envelope */
 };
-/* False: a fault is in diags. */
-bool source_records_open(struct source_context *c, struct source_records *r, struct str body);
-/* False at the end or at a fault (r->failed, in diags). flags: JOURNAL_REPEATED_KEYS where the record repeats keys. */
-bool source_records_next(struct source_context *c, struct source_records *r, struct str *record, uint32_t *flags);
+#define ENVELOPE_MEMBERS 9
+extern const struct envelope_member envelope_members[ENVELOPE_MEMBERS];
+/* Index into envelope_members, or -1. key: a key token's text with its quotes. */
+int envelope_member_find(struct str key);
 
-/* The first record of a body (an element of "Records" or of an array, a line, the object itself), checked; {NULL,0}:
-   none. For telling formats apart. */
-struct str source_first_record(struct str body);
-
-/* "record N: …" into diags; returns false. */
-bool source_fault(struct source_context *c, const char *unit, int number, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* A text as JSON, in c->arena; {NULL,0} when out of memory. */
+struct str envelope_quote(struct source_context *c, struct str text);
+/* Is value (a JSON string) an RFC 3339 time? */
+bool envelope_is_time(struct str value);
 
 #endif

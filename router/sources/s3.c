@@ -1,209 +1,267 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * S3 notifications, {"Records":[…]}, turned into the events that S3 sends through EventBridge: source aws.s3, a
- * detail-type for each kind of eventName, the bucket as resource, object keys decoded. So a pattern written for
- * EventBridge matches what an S3-compatible store posts. The table below is the mapping.
+ * The source "s3": bucket notifications as S3 and its look-alikes send them to queues and webhooks, turned into the
+ * shape that S3 gives its events on EventBridge, so that patterns written for that shape match. One table says what
+ * each eventName becomes. What the record does not say (the bucket owner's account) is filled in or left away.
  */
+#include "matcher/json.h"
+#include "matcher/utf8.h"
 #include "router/sources/envelope.h"
-#include "router/xalloc.h"
-#include "targets/archive.h"
 
-struct kind {
-    const char *event_name; /* without "s3:"; a '*' at the end takes the rest */
-    const char *detail_type;
-    const char *reason;        /* NULL: none */
-    const char *deletion_type; /* NULL: none */
-};
-
-static const struct kind kinds[] = {
+static const struct event_kind {
+    const char *name, *detail_type, *reason, *deletion_type;
+} kinds[] = {
     {"ObjectCreated:Put", "Object Created", "PutObject", NULL},
     {"ObjectCreated:Post", "Object Created", "POST Object", NULL},
     {"ObjectCreated:Copy", "Object Created", "CopyObject", NULL},
     {"ObjectCreated:CompleteMultipartUpload", "Object Created", "CompleteMultipartUpload", NULL},
-    {"ObjectCreated:*", "Object Created", NULL, NULL},
     {"ObjectRemoved:Delete", "Object Deleted", "DeleteObject", "Permanently Deleted"},
     {"ObjectRemoved:DeleteMarkerCreated", "Object Deleted", "DeleteObject", "Delete Marker Created"},
     {"LifecycleExpiration:Delete", "Object Deleted", "Lifecycle Expiration", "Permanently Deleted"},
     {"LifecycleExpiration:DeleteMarkerCreated", "Object Deleted", "Lifecycle Expiration", "Delete Marker Created"},
+    {"LifecycleTransition", "Object Storage Class Changed", NULL, NULL},
     {"ObjectRestore:Post", "Object Restore Initiated", NULL, NULL},
     {"ObjectRestore:Completed", "Object Restore Completed", NULL, NULL},
     {"ObjectRestore:Delete", "Object Restore Expired", NULL, NULL},
-    {"LifecycleTransition", "Object Storage Class Changed", NULL, NULL},
     {"IntelligentTiering", "Object Access Tier Changed", NULL, NULL},
-    {"ObjectAcl:Put", "Object ACL Updated", NULL, NULL},
     {"ObjectTagging:Put", "Object Tags Added", NULL, NULL},
     {"ObjectTagging:Delete", "Object Tags Deleted", NULL, NULL},
+    {"ObjectAcl:Put", "Object ACL Updated", NULL, NULL},
 };
 
-static struct str text_member(struct str object, const char *key)
+static const char *const emitters[] = {"aws:s3", "minio:s3", "ceph:s3"};
+
+/* The value at a path of keys ("s3", "object", "key", NULL), or {NULL,0}. */
+static struct str at(struct str object, const char *const *path)
 {
-    struct str value = object.size && json_type_of(object) == JSON_OBJECT ? json_member(object, key) : (struct str){0};
-    return value.size > 2 && *value.ptr == '"' ? value : (struct str){0};
+    for (; *path && object.ptr; path++)
+        object = json_type_of(object) == JSON_OBJECT ? json_member(object, *path) : (struct str){0};
+    return object;
+}
+#define AT(object, ...) at((object), (const char *const[]){__VA_ARGS__, NULL})
+
+static bool is_text(struct str value)
+{
+    return json_type_of(value) == JSON_STRING && value.size > 2;
 }
 
-static struct str object_member(struct str object, const char *key)
+/* name: a JSON string, with or without "s3:" in front. */
+static const struct event_kind *find_kind(struct str name)
 {
-    struct str value = object.size ? json_member(object, key) : (struct str){0};
-    return value.size && json_type_of(value) == JSON_OBJECT ? value : (struct str){0};
-}
+    struct str bare = {name.ptr + 1, name.size - 2};
 
-static const struct kind *find_kind(struct str name)
-{
-    if (str_starts(name, STR("s3:")))
-        name = (struct str){name.ptr + 3, name.size - 3};
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        struct str wanted = str_from(kinds[i].event_name);
-        bool open = wanted.ptr[wanted.size - 1] == '*';
-        if (open ? str_starts(name, (struct str){wanted.ptr, wanted.size - 1}) : str_eq(name, wanted))
+    if (str_starts(bare, STR("s3:")))
+        bare = (struct str){bare.ptr + 3, bare.size - 3};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (str_is(bare, kinds[i].name))
             return &kinds[i];
-    }
     return NULL;
 }
 
 static int hex(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
-/* Form decoding, as S3 encodes keys: '+' is a space, %XX a byte. What is no escape stays as it is. */
-static void decode_key(struct buf *out, struct str key)
+/* Undoes URL encoding as S3 applies it to keys: '+' is a space. */
+static bool url_decode(struct buf *out, struct str text)
 {
-    for (size_t i = 0; i < key.size; i++) {
-        bool escape = key.ptr[i] == '%' && i + 2 < key.size && hex(key.ptr[i + 1]) >= 0 && hex(key.ptr[i + 2]) >= 0;
-        if (escape) {
-            buf_char(out, (char)(hex(key.ptr[i + 1]) << 4 | hex(key.ptr[i + 2])));
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.ptr[i];
+        if (c == '%') {
+            int high = i + 2 < text.size ? hex(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.size ? hex(text.ptr[i + 2]) : -1;
+            if (high < 0 || low < 0)
+                return false;
+            c = (char)(high << 4 | low);
             i += 2;
-        } else {
-            buf_char(out, key.ptr[i] == '+' ? ' ' : key.ptr[i]);
+        } else if (c == '+') {
+            c = ' ';
         }
+        buf_char(out, c);
     }
+    return !out->failed;
 }
 
-static void copy_text(struct buf *out, const char *key, struct str value)
+static bool is_utf8(struct str text)
 {
-    if (!value.size)
+    uint32_t code;
+    for (size_t i = 0, n; i < text.size; i += n)
+        if (!(n = utf8_decode(text.ptr + i, text.size - i, &code)) || utf8_is_surrogate(code))
+            return false;
+    return true;
+}
+
+static bool write_key_of_object(struct source_context *c, const struct body_record *record, struct str key,
+                                struct buf *out)
+{
+    struct buf encoded = BUF_INIT, decoded = BUF_INIT;
+    bool ok = false;
+
+    json_decode(&encoded, key);
+    if (!url_decode(&decoded, buf_view(&encoded)))
+        body_error(c, record, "s3.object.key is not URL-encoded: %.*s", key.size > 200 ? 200 : (int)key.size, key.ptr);
+    else if (!is_utf8(buf_view(&decoded)))
+        body_error(c, record, "s3.object.key is not UTF-8: %.*s", key.size > 200 ? 200 : (int)key.size, key.ptr);
+    else {
+        json_write_member(out, "key", buf_view(&decoded));
+        ok = true;
+    }
+    buf_fini(&encoded);
+    buf_fini(&decoded);
+    return ok;
+}
+
+static void write_if_text(struct buf *out, const char *name, struct str value)
+{
+    if (!is_text(value))
         return;
-    json_write_key(out, key);
+    json_write_key(out, name);
     buf_str(out, value);
 }
 
-/* Sizes are numbers; some stores write them as text. */
-static void copy_size(struct buf *out, struct str object)
+/* A number; some emitters write it as a string. */
+static void write_size(struct buf *out, struct str value)
 {
-    struct str size = json_member(object, "size");
-    if (size.size > 2 && *size.ptr == '"')
-        size = (struct str){size.ptr + 1, size.size - 2};
-    if (!size.size || !(*size.ptr >= '0' && *size.ptr <= '9'))
+    if (is_text(value))
+        value = (struct str){value.ptr + 1, value.size - 2};
+    for (size_t i = 0; i < value.size; i++)
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return;
+    if (value.size == 0 || (value.size > 1 && value.ptr[0] == '0'))
         return;
     json_write_key(out, "size");
-    buf_str(out, size);
+    buf_str(out, value);
 }
 
-static void write_detail(struct buf *out, const struct kind *kind, struct str record, struct str bucket,
-                         struct str object, struct str key)
+static bool write_object(struct source_context *c, const struct body_record *record, struct buf *out)
 {
+    struct str object = AT(record->text, "s3", "object"), key = AT(object, "key");
+
+    if (!is_text(key))
+        return body_error(c, record, "missing 's3.object.key'");
+    json_write_key(out, "object");
+    buf_char(out, '{');
+    if (!write_key_of_object(c, record, key, out))
+        return false;
+    write_size(out, AT(object, "size"));
+    write_if_text(out, "etag", AT(object, "eTag"));
+    write_if_text(out, "version-id", AT(object, "versionId"));
+    write_if_text(out, "sequencer", AT(object, "sequencer"));
+    buf_char(out, '}');
+    return true;
+}
+
+static bool write_detail(struct source_context *c, const struct body_record *record, const struct event_kind *kind,
+                         struct str bucket, struct buf *out)
+{
+    struct str r = record->text, address = AT(r, "requestParameters", "sourceIPAddress");
+
     buf_text(out, "{\"version\":\"0\",\"bucket\":{\"name\":");
     buf_str(out, bucket);
-    buf_text(out, "},\"object\":{\"key\":");
-    json_write_string(out, key);
-    copy_size(out, object);
-    copy_text(out, "etag", text_member(object, "eTag"));
-    copy_text(out, "version-id", text_member(object, "versionId"));
-    copy_text(out, "sequencer", text_member(object, "sequencer"));
     buf_char(out, '}');
-    copy_text(out, "request-id", text_member(object_member(record, "responseElements"), "x-amz-request-id"));
-    copy_text(out, "requester", text_member(object_member(record, "userIdentity"), "principalId"));
-    copy_text(out, "source-ip-address", text_member(object_member(record, "requestParameters"), "sourceIPAddress"));
+    if (!write_object(c, record, out))
+        return false;
+    write_if_text(out, "request-id", AT(r, "responseElements", "x-amz-request-id"));
+    write_if_text(out, "requester", AT(r, "userIdentity", "principalId"));
+    if (!json_raw_is(address.ptr ? address : STR("\"\""), "s3.amazonaws.com")) /* S3 itself: no request was made */
+        write_if_text(out, "source-ip-address", address);
     if (kind->reason)
         json_write_member(out, "reason", str_from(kind->reason));
     if (kind->deletion_type)
         json_write_member(out, "deletion-type", str_from(kind->deletion_type));
+    struct str restore = AT(r, "glacierEventData", "restoreEventData");
+    write_if_text(out, "restore-expiry-time", AT(restore, "lifecycleRestorationExpiryTime"));
+    write_if_text(out, "source-storage-class", AT(restore, "lifecycleRestoreStorageClass"));
+    write_if_text(out, "destination-storage-class",
+                  AT(r, "lifecycleEventData", "transitionEventData", "destinationStorageClass"));
+    write_if_text(out, "destination-access-tier", AT(r, "intelligentTieringEventData", "destinationAccessTier"));
     buf_char(out, '}');
-}
-
-static struct str keep(struct source_context *c, struct buf *text)
-{
-    xbuf(text);
-    struct str kept = arena_str(c->arena, buf_view(text));
-    if (!kept.ptr)
-        xfail("out of memory");
-    buf_fini(text);
-    return kept;
-}
-
-static bool read_record(struct source_context *c, int number, const char *unit, struct str record, struct envelope *e)
-{
-    struct str name = text_member(record, "eventName"), time = text_member(record, "eventTime");
-    struct str s3 = object_member(record, "s3"), object = object_member(s3, "object");
-    struct str bucket = text_member(object_member(s3, "bucket"), "name"), raw_key = text_member(object, "key");
-    struct buf key = BUF_INIT, detail = BUF_INIT, resources = BUF_INIT;
-    int64_t ms;
-
-    if (!name.size)
-        return source_fault(c, unit, number, "'eventName' is missing or no text: is this an S3 notification?");
-    const struct kind *kind = find_kind(json_decode_in(c->arena, name));
-    if (!kind)
-        return source_fault(c, unit, number, "unknown eventName %.*s", STR_ARG(name));
-    if (!bucket.size)
-        return source_fault(c, unit, number, "'s3.bucket.name' is missing or no text");
-    if (!raw_key.size)
-        return source_fault(c, unit, number, "'s3.object.key' is missing or no text");
-    if (!time.size || !time_parse_rfc3339((struct str){time.ptr + 1, time.size - 2}, &ms))
-        return source_fault(c, unit, number, "'eventTime' must be an RFC 3339 time");
-
-    decode_key(&key, json_decode_in(c->arena, raw_key));
-    write_detail(&detail, kind, record, bucket, object, buf_view(&key));
-    buf_fini(&key);
-    buf_text(&resources, "[\"arn:aws:s3:::");
-    buf_str(&resources, (struct str){bucket.ptr + 1, bucket.size - 1});
-    buf_char(&resources, ']');
-    *e = (struct envelope){
-        .detail_type = envelope_text(c, str_from(kind->detail_type)),
-        .source = STR("\"aws.s3\""),
-        .time = time,
-        .region = text_member(record, "awsRegion"),
-        .resources = keep(c, &resources),
-        .detail = keep(c, &detail),
-    };
     return true;
 }
 
-/* What S3 posts when notifications are set up: no records, nothing happened. */
-static bool is_test_event(struct str record)
+/* ["arn:aws:s3:::BUCKET"]; bucket: a JSON string. */
+static struct str make_resources(struct source_context *c, struct str bucket)
 {
-    struct str event = text_member(record, "Event");
-    return event.size && json_raw_is(event, "s3:TestEvent") && !json_member(record, "s3").size;
+    struct buf b = BUF_INIT;
+
+    buf_text(&b, "[\"arn:aws:s3:::");
+    buf_add(&b, bucket.ptr + 1, bucket.size - 1);
+    buf_char(&b, ']');
+    struct str kept = b.failed ? (struct str){0} : arena_str(c->arena, buf_view(&b));
+    buf_fini(&b);
+    return kept;
+}
+
+static bool add_notification(struct source_context *c, const struct body_record *record, const struct event_kind *kind,
+                             struct source_events *out)
+{
+    struct str bucket = AT(record->text, "s3", "bucket", "name");
+    struct str time = AT(record->text, "eventTime"), region = AT(record->text, "awsRegion");
+    struct buf detail = BUF_INIT;
+
+    if (!is_text(bucket))
+        return body_error(c, record, "missing 's3.bucket.name'");
+    if (!is_text(time) || !envelope_is_time(time))
+        return body_error(c, record, "'eventTime' must be RFC 3339 text");
+    bool ok = write_detail(c, record, kind, bucket, &detail);
+    struct envelope e = {
+        .source = STR("\"aws.s3\""),
+        .detail_type = ok ? envelope_quote(c, str_from(kind->detail_type)) : (struct str){0},
+        .time = time,
+        .region = is_text(region) ? region : (struct str){0},
+        .resources = make_resources(c, bucket),
+        .detail = buf_view(&detail),
+    };
+    if (ok && (detail.failed || !e.detail_type.ptr || !e.resources.ptr))
+        ok = body_error(c, record, "out of memory");
+    /* The record's own spelling of repeated keys is gone: the envelope has none. */
+    struct body_record made = {.number = record->number};
+    ok = ok && envelope_add(c, &e, &made, out);
+    buf_fini(&detail);
+    return ok;
+}
+
+static bool add_record(struct source_context *c, const struct body_record *record, struct source_events *out)
+{
+    struct str source = AT(record->text, "eventSource"), name = AT(record->text, "eventName");
+    bool known = false;
+
+    if (json_raw_is(is_text(AT(record->text, "Event")) ? AT(record->text, "Event") : STR("\"\""), "s3:TestEvent"))
+        return true; /* S3 asks whether somebody is there */
+    if (!is_text(source))
+        return body_error(c, record, "missing 'eventSource'");
+    for (size_t i = 0; i < sizeof emitters / sizeof emitters[0]; i++)
+        known = known || json_raw_is(source, emitters[i]);
+    if (!known)
+        return body_error(c, record, "eventSource %.*s is not \"aws:s3\", \"minio:s3\" or \"ceph:s3\"",
+                          source.size > 80 ? 80 : (int)source.size, source.ptr);
+    if (!is_text(name))
+        return body_error(c, record, "missing 'eventName'");
+    const struct event_kind *kind = find_kind(name);
+    if (!kind)
+        return body_error(c, record, "unknown eventName %.*s", name.size > 80 ? 80 : (int)name.size, name.ptr);
+    return add_notification(c, record, kind, out);
 }
 
 static bool parse(struct source_context *c, struct str body, const char *content_type, struct source_events *out)
 {
-    struct source_records records;
-    struct str record;
-    uint32_t flags;
-
-    if (!source_records_open(c, &records, body))
-        return false;
-    while (source_records_next(c, &records, &record, &flags)) {
-        struct envelope e;
-        if (is_test_event(record))
-            continue;
-        if (!read_record(c, records.number, records.lines ? "line" : "record", record, &e))
-            return false;
-        envelope_write(c, &e, flags, out);
-    }
-    return !records.failed;
+    return body_each(c, body, "Records", add_record, out);
 }
 
 static bool recognise(struct str body)
 {
-    struct str record = source_first_record(body);
-    return record.size && json_type_of(record) == JSON_OBJECT &&
-           ((object_member(record, "s3").size && text_member(record, "eventName").size) || is_test_event(record));
+    struct str first = body_first(body, "Records");
+    return first.ptr && json_member(first, "eventSource").ptr && json_member(first, "s3").ptr;
 }
 
-const struct source s3_source = {
+extern const struct source source_s3;
+const struct source source_s3 = {
     .name = "s3",
-    .summary = "S3 notifications: {\"Records\":[…]}",
+    .summary = "bucket notifications of S3, MinIO and Ceph, as EventBridge's S3 events",
     .parse = parse,
     .recognise = recognise,
 };

@@ -7,12 +7,13 @@
  *
  *   {"version":"0","id":…,"detail-type":…,"source":…,"account":…,"time":…,"region":…,"resources":[…],"detail":{…}}
  *
- * compact JSON, one line, members in this order; further members an event came with stand before "detail" in the order they came;
- * the texts of values are kept as they were spelled. Missing id (a new UUID), account, region (the configured ones), time (now),
- * version and resources are filled in; source, detail-type and detail must be there. "replay-name" is refused: only replays set it.
+ * compact JSON, one line, members in this order; further members an event came with stand before "detail" in the order
+ * they came; the texts of values are kept as they were spelled. Missing id (a new UUID), account, region (the
+ * configured ones), time (now), version and resources are filled in; source, detail-type and detail must be there.
+ * "replay-name" is refused: only replays set it.
  *
- * A source is one file and one row of the table: a pure function from body to envelopes, testable without sockets. All or
- * nothing: on a fault no event of the request is accepted.
+ * A source is one file and one row of the table: a pure function from body to envelopes, testable without sockets. All
+ * or nothing: on a fault no event of the request is accepted.
  */
 
 #include "matcher/arena.h"
@@ -24,23 +25,25 @@ struct ruleset;
 
 struct source_context {
     const struct ruleset *set;
-    struct str bus;          /* name of the bus the request named, or "default" */
+    struct str bus; /* name of the bus the request named, or "default" */
     struct weir_time now;
-    struct arena *arena;     /* everything made lives here */
-    struct diags *diags;     /* faults: line = line of the NDJSON body, or record number (1-based) where `line` has no meaning */
-    struct buf *out;         /* envelopes' bytes, one behind the other */
+    struct arena *arena; /* everything made lives here */
+    struct diags
+        *diags; /* faults: line = line of the NDJSON body, or record number (1-based) where `line` has no meaning */
+    const char *unit; /* out: what diags' `line` counts: "line", "event" or "record" */
+    struct buf *out;  /* envelopes' bytes, one behind the other */
 };
 
-struct source_events { /* growing list over out's bytes: offsets, since out moves */
+struct source_events { /* growing list over out's bytes: offsets, since out moves; list is malloc's: free() it */
     struct source_span {
         size_t offset, size;
         uint32_t flags; /* JOURNAL_REPEATED_KEYS */
-    } *list;
+    } * list;
     size_t count, capacity;
 };
 
 struct source {
-    const char *name;    /* "events", "s3", "cloudtrail": route, metrics label and --format */
+    const char *name; /* "events", "s3", "cloudtrail": route, metrics label and --format */
     const char *summary;
     /* False: diags says why. content_type may be NULL. */
     bool (*parse)(struct source_context *c, struct str body, const char *content_type, struct source_events *out);

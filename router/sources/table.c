@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sources: a row each. */
+/*
+ * The table of sources: a new one is one file and one row here. Every row is a route, a metrics label and a --format.
+ * The order is that in which a file's format is guessed: the most particular first.
+ */
 #include "router/sources/source.h"
 
-extern const struct source events_source, s3_source, cloudtrail_source;
+extern const struct source source_s3, source_cloudtrail, source_events;
 
-const struct source *const sources[] = {&events_source, &s3_source, &cloudtrail_source, NULL};
+const struct source *const sources[] = {&source_s3, &source_cloudtrail, &source_events, NULL};
 
 const struct source *source_find(struct str name)
 {

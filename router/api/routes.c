@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every path Weir answers, its methods and its handler. A path with "*" at its end is everything below. */
+#include "router/api/api.h"
+#include "router/api/v1.h"
+
+const struct http_route http_routes[] = {
+    {"POST", "/events", "events", ingest_events},
+    {"POST", "/events/*", "events", ingest_events},
+    {"POST", "/s3", "s3", ingest_events},
+    {"POST", "/s3/*", "s3", ingest_events},
+    {"POST", "/cloudtrail", "cloudtrail", ingest_events},
+    {"POST", "/cloudtrail/*", "cloudtrail", ingest_events},
+    {"GET HEAD", "/", "root", health_root},
+    {"GET HEAD", "/metrics", "metrics", health_metrics},
+    {"GET HEAD", "/healthz", "healthz", health_live},
+    {"GET HEAD", "/readyz", "readyz", health_ready},
+    {"GET", "/_weir/v1/status", "status", v1_status},
+    {"GET", "/_weir/v1/queues", "queues", v1_queues},
+    {"GET POST", "/_weir/v1/queues/*", "queues", v1_queues},
+    {"GET", "/_weir/v1/archives", "archives", v1_archives},
+    {"GET POST", "/_weir/v1/replays", "replays", v1_replays},
+    {"GET POST", "/_weir/v1/replays/*", "replays", v1_replays},
+    {0},
+};
