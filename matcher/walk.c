@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The walk over an event's text, in step with the trie of keys: values that some pattern asks for are handed to
+ * evaluate.c, everything else is run over. Checked, the whole text is held against RFC 8259 and UTF-8 on the way;
+ * trusted, a value that no pattern asks for is skipped by counting its brackets.
+ *
+ * It says only whether the text is an event. What exactly is wrong with one that is not, the JSON reader (json.h) finds
+ * out: both take the same texts (walk_test holds them together), and bad events are rare.
+ *
+ * Recursion follows what patterns ask for and arrays around it, LIMIT_JSON_DEPTH at most; the rest is skipped in a
+ * loop. Functions take a place in the text and give the place behind what they read, or NULL: not JSON.
+ */
+#include "matcher/hash.h"
+#include "matcher/json.h"
+#include "matcher/matcher_int.h"
+#include "matcher/utf8.h"
+
+struct walk {
+    struct weir_scratch *s;
+    const struct weir_matcher *m;
+    const char *end;
+    bool checked;
+};
+
+/* Which of the eight bytes is the first marked. */
+static inline unsigned first_marked(uint64_t marks)
+{
+    return (unsigned)__builtin_ctzll(marks) / 8;
+}
+
+#define ONES 0x0101010101010101u
+#define TOPS (ONES << 7)
+
+static inline const char *skip_space(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* Eight bytes, the first one lowest. */
+static inline uint64_t load(const char *p)
+{
+    uint64_t eight;
+    memcpy(&eight, p, sizeof(eight));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    eight = __builtin_bswap64(eight);
+#endif
+    return eight;
+}
+
+/* Top bits of bytes that equal c; behind the first such byte there may be false ones, so only the first counts. */
+static inline uint64_t equal_bytes(uint64_t eight, char c)
+{
+    uint64_t x = eight ^ ONES * (uint8_t)c;
+    return (x - ONES) & ~x & TOPS;
+}
+
+/* ---- scalars ---- */
+
+static const char *escape_end(const char *p, const char *end)
+{
+    if (p == end)
+        return NULL;
+    switch (*p) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return p + 1;
+    case 'u': break;
+    default: return NULL;
+    }
+    if (end - p < 5)
+        return NULL;
+    for (int i = 1; i <= 4; i++) {
+        char c = p[i];
+        if (!((c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')))
+            return NULL;
+    }
+    return p + 5;
+}
+
+/* p: behind the opening quote. Gives the closing one. */
+static const char *checked_string_end(const char *p, const char *end, bool *escaped)
+{
+    for (;;) {
+        for (; end - p >= 8; p += 8) {
+            uint64_t eight = load(p);
+            uint64_t special = equal_bytes(eight, '"') | equal_bytes(eight, '\\') |
+                               (((eight - ONES * 0x20) & ~eight) & TOPS) | (eight & TOPS);
+            if (special) {
+                p += first_marked(special);
+                break;
+            }
+        }
+        if (p == end)
+            return NULL;
+        unsigned char c = (unsigned char)*p;
+        if (c == '"')
+            return p;
+        if (c == '\\') {
+            *escaped = true;
+            p = escape_end(p + 1, end);
+            if (!p)
+                return NULL;
+        } else if (c < 0x20) {
+            return NULL;
+        } else if (c < 0x80) {
+            p++;
+        } else {
+            uint32_t code = 0;
+            unsigned size = utf8_decode(p, (size_t)(end - p), &code);
+            if (!size || utf8_is_surrogate(code))
+                return NULL;
+            p += size;
+        }
+    }
+}
+
+static const char *trusted_string_end(const char *p, const char *end, bool *escaped)
+{
+    for (;;) {
+        for (; end - p >= 8; p += 8) {
+            uint64_t special = equal_bytes(load(p), '"') | equal_bytes(load(p), '\\');
+            if (special) {
+                p += first_marked(special);
+                break;
+            }
+        }
+        while (p < end && *p != '"' && *p != '\\')
+            p++;
+        if (p == end || *p == '"')
+            return p == end ? NULL : p;
+        *escaped = true;
+        if (end - p < 2)
+            return NULL;
+        p += 2;
+    }
+}
+
+static inline const char *string_end(const struct walk *w, const char *p, bool *escaped)
+{
+    return w->checked ? checked_string_end(p, w->end, escaped) : trusted_string_end(p, w->end, escaped);
+}
+
+static inline bool is_digit(const char *p, const char *end)
+{
+    return p < end && *p >= '0' && *p <= '9';
+}
+
+static const char *number_end(const char *p, const char *end)
+{
+    p += *p == '-';
+    if (!is_digit(p, end))
+        return NULL;
+    if (*p == '0' && is_digit(p + 1, end))
+        return NULL;
+    while (is_digit(p, end))
+        p++;
+    if (p < end && *p == '.') {
+        if (!is_digit(++p, end))
+            return NULL;
+        while (is_digit(p, end))
+            p++;
+    }
+    if (p < end && (*p | 0x20) == 'e') {
+        p++;
+        p += p < end && (*p == '+' || *p == '-');
+        if (!is_digit(p, end))
+            return NULL;
+        while (is_digit(p, end))
+            p++;
+    }
+    return p;
+}
+
+static const char *word_end(const char *p, const char *end, struct str word)
+{
+    return str_starts((struct str){p, (size_t)(end - p)}, word) ? p + word.size : NULL;
+}
+
+static const char *scalar_end(const char *p, const char *end)
+{
+    bool escaped;
+    switch (*p) {
+    case '"': p = checked_string_end(p + 1, end, &escaped); return p ? p + 1 : NULL;
+    case 't': return word_end(p, end, STR("true"));
+    case 'f': return word_end(p, end, STR("false"));
+    case 'n': return word_end(p, end, STR("null"));
+    default: return number_end(p, end);
+    }
+}
+
+/* ---- what no pattern asks for ---- */
+
+/* A key and the colon behind it; gives the place of the value. */
+static const char *skip_key(const char *p, const char *end)
+{
+    bool escaped;
+    if (p == end || *p != '"')
+        return NULL;
+    p = checked_string_end(p + 1, end, &escaped);
+    if (!p)
+        return NULL;
+    p = skip_space(p + 1, end);
+    return p < end && *p == ':' ? skip_space(p + 1, end) : NULL;
+}
+
+/* `outside`: how deep the value stands. A bit a level says whether it is an object. */
+static const char *checked_skip(const char *p, const char *end, unsigned outside)
+{
+    uint64_t objects[LIMIT_JSON_DEPTH / 64 + 1];
+    unsigned level = 0;
+value:
+    if (p == end)
+        return NULL;
+    if (*p == '{' || *p == '[') {
+        bool object = *p == '{';
+        if (outside + level == LIMIT_JSON_DEPTH)
+            return NULL;
+        objects[level / 64] = (objects[level / 64] & ~((uint64_t)1 << level % 64)) | (uint64_t)object << level % 64;
+        level++;
+        p = skip_space(p + 1, end);
+        if (p < end && *p == (object ? '}' : ']'))
+            goto close;
+        if (object && !(p = skip_key(p, end)))
+            return NULL;
+        goto value;
+    }
+    p = scalar_end(p, end);
+    if (!p)
+        return NULL;
+after:
+    if (!level)
+        return p;
+    bool in_object = objects[(level - 1) / 64] >> (level - 1) % 64 & 1;
+    p = skip_space(p, end);
+    if (p == end)
+        return NULL;
+    if (*p == ',') {
+        p = skip_space(p + 1, end);
+        if (in_object && !(p = skip_key(p, end)))
+            return NULL;
+        goto value;
+    }
+    if (*p != (in_object ? '}' : ']'))
+        return NULL;
+close:
+    p++;
+    level--;
+    goto after;
+}
+
+/* { and [ differ from each other by one bit that no other byte here has, and so do } and ]. */
+static const char *trusted_skip_nested(const char *p, const char *end)
+{
+    size_t level = 0;
+    while (p < end) {
+        if (end - p >= 8) {
+            uint64_t eight = load(p), folded = eight | ONES * 0x20;
+            uint64_t special = equal_bytes(eight, '"') | equal_bytes(folded, '{') | equal_bytes(folded, '}');
+            if (!special) {
+                p += 8;
+                continue;
+            }
+            p += first_marked(special);
+        }
+        bool escaped;
+        switch (*p++) {
+        case '{':
+        case '[': level++; break;
+        case '}':
+        case ']':
+            if (!--level)
+                return p;
+            break;
+        case '"':
+            p = trusted_string_end(p, end, &escaped);
+            if (!p++)
+                return NULL;
+            break;
+        default: break;
+        }
+    }
+    return NULL;
+}
+
+static const char *trusted_skip(const char *p, const char *end)
+{
+    bool escaped;
+    if (p == end)
+        return NULL;
+    if (*p == '"') {
+        p = trusted_string_end(p + 1, end, &escaped);
+        return p ? p + 1 : NULL;
+    }
+    if (*p == '{' || *p == '[')
+        return trusted_skip_nested(p, end);
+    while (p < end && *p != ',' && *p != '}' && *p != ']' && *p != ' ' && *p != '\n' && *p != '\r' && *p != '\t')
+        p++;
+    return p;
+}
+
+static inline const char *skip_value(const struct walk *w, const char *p, unsigned depth)
+{
+    return w->checked ? checked_skip(p, w->end, depth) : trusted_skip(p, w->end);
+}
+
+/* ---- keys ---- */
+
+/* hash_head() of a key that lies in the event: reads past it where the event goes on. */
+static inline uint64_t head_in_text(const struct walk *w, struct str key)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (key.size < 8 && w->end - key.ptr >= 8)
+        return key.size ? load(key.ptr) & UINT64_MAX >> (64 - 8 * key.size) : 0;
+#endif
+    return hash_head(key.ptr, key.size);
+}
+
+static uint32_t find_child(const struct weir_matcher *m, const struct trie_node *node, uint64_t head, struct str key)
+{
+    const struct trie_edge *edges = m->edges + node->edges;
+    if (node->edge_mask) {
+        uint32_t at = (uint32_t)hash_mix(head, (uint32_t)key.size) & node->edge_mask;
+        for (; edges[at].child; at = (at + 1) & node->edge_mask)
+            if (edges[at].head == head && edges[at].size == key.size &&
+                (key.size <= 8 || memcmp(m->texts + edges[at].text + 8, key.ptr + 8, key.size - 8) == 0))
+                return edges[at].child;
+        return 0;
+    }
+    for (const struct trie_edge *edge = edges; edge < edges + node->edge_count; edge++)
+        if (edge->head == head && edge->size == key.size &&
+            (key.size <= 8 || memcmp(m->texts + edge->text + 8, key.ptr + 8, key.size - 8) == 0))
+            return edge->child;
+    return 0;
+}
+
+/* A key with dots leads where its parts lead one after the other. */
+static uint32_t find_dotted(const struct weir_matcher *m, uint32_t node, struct str key)
+{
+    for (;;) {
+        const char *dot = key.size ? memchr(key.ptr, '.', key.size) : NULL;
+        struct str part = {key.ptr, dot ? (size_t)(dot - key.ptr) : key.size};
+        node = find_child(m, &m->trie[node], hash_head(part.ptr, part.size), part);
+        if (!dot || !node)
+            return node;
+        key.ptr += part.size + 1;
+        key.size -= part.size + 1;
+    }
+}
+
+/* raw: with its quotes. The scratch has room for any string of an event, so this never allocates. */
+static struct str decode(const struct walk *w, struct str raw)
+{
+    struct buf out = {.data = w->s->decoded, .capacity = LIMIT_EVENT_BYTES, .max = LIMIT_EVENT_BYTES};
+    json_decode(&out, raw);
+    assert(!out.failed && out.data == w->s->decoded);
+    return buf_view(&out);
+}
+
+/* The trie node that a key leads to; 0: nobody asks. */
+static uint32_t find_key(const struct walk *w, uint32_t from, struct str key, bool escaped)
+{
+    const struct trie_node *node = &w->m->trie[from];
+    if (escaped) {
+        key = decode(w, (struct str){key.ptr - 1, key.size + 2});
+        return find_dotted(w->m, from, key);
+    }
+    uint32_t child = find_child(w->m, node, head_in_text(w, key), key);
+    return child || !node->deep ? child : memchr(key.ptr, '.', key.size) ? find_dotted(w->m, from, key) : 0;
+}
+
+/* ---- what patterns ask for ---- */
+
+static const char *walk_value(const struct walk *w, const char *p, uint32_t node, unsigned depth);
+
+/* p: at the key's opening quote. Gives the place behind the member's value. */
+static const char *walk_member(const struct walk *w, const char *p, uint32_t node, unsigned depth)
+{
+    bool escaped = false;
+    if (p == w->end || *p != '"')
+        return NULL;
+    const char *key = p + 1;
+    p = string_end(w, key, &escaped);
+    if (!p)
+        return NULL;
+    uint32_t child = find_key(w, node, (struct str){key, (size_t)(p - key)}, escaped);
+    p = skip_space(p + 1, w->end);
+    if (p == w->end || *p != ':')
+        return NULL;
+    p = skip_space(p + 1, w->end);
+    return child ? walk_value(w, p, child, depth) : skip_value(w, p, depth);
+}
+
+/* p: behind the bracket; depth: within it. */
+static const char *walk_object(const struct walk *w, const char *p, uint32_t node, unsigned depth)
+{
+    p = skip_space(p, w->end);
+    if (p < w->end && *p == '}')
+        return p + 1;
+    for (;;) {
+        p = walk_member(w, p, node, depth);
+        if (!p)
+            return NULL;
+        p = skip_space(p, w->end);
+        if (p < w->end && *p == '}')
+            return p + 1;
+        if (p == w->end || *p != ',')
+            return NULL;
+        p = skip_space(p + 1, w->end);
+    }
+}
+
+static const char *walk_array(const struct walk *w, const char *p, uint32_t node, unsigned depth)
+{
+    bool join = w->m->trie[node].join;
+    uint32_t array = join ? join_array_open(w->s) : 0;
+    p = skip_space(p, w->end);
+    if (p < w->end && *p == ']')
+        return p + 1;
+    for (;;) {
+        if (join)
+            join_element_open(w->s, array);
+        p = walk_value(w, p, node, depth);
+        if (!p)
+            return NULL;
+        if (join)
+            join_element_close(w->s);
+        p = skip_space(p, w->end);
+        if (p < w->end && *p == ']')
+            return p + 1;
+        if (p == w->end || *p != ',')
+            return NULL;
+        p = skip_space(p + 1, w->end);
+    }
+}
+
+static const char *walk_string(const struct walk *w, const char *p, uint32_t field)
+{
+    bool escaped = false;
+    struct str text = {p + 1, 0};
+    p = string_end(w, p + 1, &escaped);
+    if (!p)
+        return NULL;
+    text.size = (size_t)(p - text.ptr);
+    if (field != NONE)
+        evaluate_string(w->s, field, escaped ? decode(w, (struct str){text.ptr - 1, text.size + 2}) : text);
+    return p + 1;
+}
+
+static const char *walk_word(const struct walk *w, const char *p, uint32_t field, struct str text,
+                             enum evaluate_word word)
+{
+    p = word_end(p, w->end, text);
+    if (p && field != NONE)
+        evaluate_word(w->s, field, word);
+    return p;
+}
+
+static const char *walk_value(const struct walk *w, const char *p, uint32_t node, unsigned depth)
+{
+    uint32_t field = w->m->trie[node].field;
+    if (p == w->end)
+        return NULL;
+    switch (*p) {
+    case '{':
+        if (!w->m->trie[node].edge_count)
+            return skip_value(w, p, depth);
+        return depth == LIMIT_JSON_DEPTH ? NULL : walk_object(w, p + 1, node, depth + 1);
+    case '[': return depth == LIMIT_JSON_DEPTH ? NULL : walk_array(w, p + 1, node, depth + 1);
+    case '"': return walk_string(w, p, field);
+    case 't': return walk_word(w, p, field, STR("true"), EVALUATE_TRUE);
+    case 'f': return walk_word(w, p, field, STR("false"), EVALUATE_FALSE);
+    case 'n': return walk_word(w, p, field, STR("null"), EVALUATE_NULL);
+    default: break;
+    }
+    const char *start = p;
+    p = number_end(p, w->end);
+    if (p && field != NONE)
+        evaluate_number(w->s, field, (struct str){start, (size_t)(p - start)});
+    return p;
+}
+
+bool walk_event(struct weir_scratch *s, struct str event, enum weir_mode mode)
+{
+    struct walk w = {s, s->m, event.ptr + event.size, mode == WEIR_CHECKED};
+    const char *p = skip_space(event.ptr, w.end);
+    if (p == w.end || *p != '{')
+        return false;
+    p = w.m->trie[0].edge_count ? walk_object(&w, p + 1, 0, 1) : skip_value(&w, p, 0);
+    return p && skip_space(p, w.end) == w.end;
+}
+
+bool walk_check(struct str event)
+{
+    const char *end = event.ptr + event.size, *p = skip_space(event.ptr, end);
+    if (p == end || *p != '{')
+        return false;
+    p = checked_skip(p, end, 0);
+    return p && skip_space(p, end) == end;
+}
