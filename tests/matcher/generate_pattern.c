@@ -417,7 +417,7 @@ static struct judge_node *pattern_object(struct generator *g, const struct judge
     return out;
 }
 
-/* "prefix" and its like may not be fields inside $or. The elements of a leaf are operators, so no fields. */
+/* "prefix" and its like may not be fields right inside $or. The elements of a leaf are operators, so no fields. */
 static void rename_reserved(struct judge_node *node, bool in_or)
 {
     for (struct judge_node *child = node->first; child != NULL; child = child->next) {
@@ -425,7 +425,7 @@ static void rename_reserved(struct judge_node *node, bool in_or)
         if (in_or && node->type == JUDGE_OBJECT && judge_text_says(child->key, "prefix"))
             child->key = words("prefixed");
         if (child->type == JUDGE_OBJECT || is_or)
-            rename_reserved(child, in_or || is_or);
+            rename_reserved(child, is_or || (in_or && node->type == JUDGE_ARRAY));
     }
 }
 

@@ -315,7 +315,7 @@ static bool expand_or(struct expanding *e, const struct judge_node *list, const 
     return true;
 }
 
-/* Names that may not be fields where an $or is around them: Ruler keeps them for itself. */
+/* Names that may not be fields right inside an $or: Ruler keeps them for itself. */
 static bool is_reserved(struct judge_text name)
 {
     static const char *const names[] = {"exactly",
@@ -362,7 +362,7 @@ static bool expand_member(struct expanding *e, const struct judge_node *member, 
         return false;
     path = judge_join(e->memory, prefix, member->key);
     if (member->type == JUDGE_OBJECT)
-        return expand_object(e, member, &path, in_or);
+        return expand_object(e, member, &path, false);
     if (member->type != JUDGE_ARRAY)
         return false;
     tests = leaf_tests(e->memory, member);
