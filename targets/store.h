@@ -31,6 +31,9 @@ void store_close(struct store *s); /* checkpoints */
 sqlite3_stmt *store_prepare(struct store *s, const char *sql, struct weir_diag *diag);
 /* Steps a statement that gives no rows; resets it. */
 bool store_run(struct store *s, sqlite3_stmt *statement, struct weir_diag *diag);
+/* Steps a statement that gives rows: *row_out says whether there is one. After the last row, and after an error (false),
+   the statement is reset. */
+bool store_step(struct store *s, sqlite3_stmt *statement, bool *row_out, struct weir_diag *diag);
 bool store_exec(struct store *s, const char *sql, struct weir_diag *diag);
 sqlite3 *store_handle(struct store *s);
 int64_t store_changes(struct store *s); /* rows changed by the last statement */
@@ -41,6 +44,10 @@ void store_rollback(struct store *s);
 bool store_savepoint(struct store *s, struct weir_diag *diag); /* one level inside a transaction … */
 bool store_release(struct store *s, struct weir_diag *diag);   /* … kept */
 void store_rollback_savepoint(struct store *s);                /* … or undone */
+
+/* A number that changes whenever a transaction begins, commits or is undone, and when a savepoint is undone: who gathers
+   in memory during a transaction can tell that what was gathered belongs to another one. */
+uint64_t store_epoch(const struct store *s);
 
 /* diag from SQLite's last error; false. SQLITE_FULL, IOERR and the like are WEIR_E_IO. */
 bool store_error(struct store *s, const char *doing, struct weir_diag *diag);

@@ -1,31 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* UUIDs: random ones for messages and events, and ones made from a hash where the same thing must get the same id
- * again. */
+/*
+ * UUIDs as messages carry them: random ones, and ones derived from a digest, which stay the same when the same
+ * message is sent again.
+ */
 #include "targets/uuid.h"
 
-#include <stdio.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
-void uuid_from_bytes(const unsigned char bytes[16], int version, char out[UUID_TEXT_BYTES + 1])
+static void format(uint8_t bytes[16], unsigned version, char *out)
 {
-    unsigned char b[16];
+    static const char digits[] = "0123456789abcdef";
 
-    memcpy(b, bytes, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | version << 4);
-    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    snprintf(out, UUID_TEXT_BYTES + 1, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-             b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | version << 4);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+    *out = '\0';
 }
 
-void uuid_make(char out[UUID_TEXT_BYTES + 1])
+bool uuid_random(char out[UUID_SIZE + 1])
 {
-    unsigned char bytes[16];
-    size_t have = 0;
+    uint8_t bytes[16];
+    ssize_t got;
 
-    while (have < sizeof bytes) {
-        ssize_t n = getrandom(bytes + have, sizeof bytes - have, 0);
-        have += n > 0 ? (size_t)n : 0;
-    }
-    uuid_from_bytes(bytes, 4, out);
+    do {
+        got = getrandom(bytes, sizeof(bytes), 0);
+    } while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof(bytes)) /* up to 256 bytes the kernel gives all or nothing */
+        return false;
+    format(bytes, 4, out);
+    return true;
+}
+
+void uuid_from_digest(const uint8_t digest[16], char out[UUID_SIZE + 1])
+{
+    uint8_t bytes[16];
+
+    memcpy(bytes, digest, sizeof(bytes));
+    format(bytes, 8, out);
 }

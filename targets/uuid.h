@@ -2,11 +2,15 @@
 #ifndef TARGETS_UUID_H
 #define TARGETS_UUID_H
 
-#define UUID_TEXT_BYTES 36
+/* UUIDs in their written form: 36 bytes and a NUL, lower case. Any thread. */
 
-/* A random UUID (RFC 4122, version 4) as its 36 characters and a NUL. */
-void uuid_make(char out[UUID_TEXT_BYTES + 1]);
-/* The same text from 16 bytes of the caller's (a hash), with version and variant set. */
-void uuid_from_bytes(const unsigned char bytes[16], int version, char out[UUID_TEXT_BYTES + 1]);
+#include <stdbool.h>
+#include <stdint.h>
+
+#define UUID_SIZE 36
+
+bool uuid_random(char out[UUID_SIZE + 1]); /* version 4; false: the kernel gives no randomness, errno is set */
+/* Version 8 (RFC 9562: made by a rule of one's own): from the first 16 bytes of a digest, so the same digest gives the same UUID. */
+void uuid_from_digest(const uint8_t digest[16], char out[UUID_SIZE + 1]);
 
 #endif
