@@ -45,6 +45,8 @@ struct queue_counts {
     int64_t oldest_age_ms; /* of any message; 0: none */
 };
 
+/* Size of a body past which queue_put() fails with WEIR_E_LIMIT: QUEUE_MESSAGE_BYTES_MAX. The queue's own
+   maximum_message_size is for whoever takes messages in: the adapter's put(), and the SQS protocol. */
 extern const struct adapter queue_adapter;
 extern const struct store_schema queue_schema;
 
@@ -58,14 +60,16 @@ bool queue_receive(struct store *s, const struct target_def *queue, unsigned max
                    void (*each)(void *context, const struct queue_message *m), void *context, struct weir_diag *diag);
 /* *found_out: false when the receipt handle is unknown or was superseded. */
 bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, bool *found_out, struct weir_diag *diag);
+/* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
 bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
                              struct weir_time now, bool *found_out, struct weir_diag *diag);
 /* Looks without receiving: rows with id > after, oldest first, at most max. */
 bool queue_peek(struct store *s, struct str queue, int64_t after, unsigned max,
                 void (*each)(void *context, const struct queue_message *m), void *context, struct weir_diag *diag);
+/* In O(1): the messages are out of reach at once, later calls of queue_expire() free their space. */
 bool queue_purge(struct store *s, struct str queue, int64_t *count_out, struct weir_diag *diag);
 bool queue_count(struct store *s, struct str queue, struct weir_time now, struct queue_counts *out, struct weir_diag *diag);
-/* Deletes at most `limit` messages past their retention. */
+/* Deletes at most `limit` messages past their retention (and, with what is left of limit, purged ones of any queue). */
 bool queue_expire(struct store *s, const struct target_def *queue, struct weir_time now, unsigned limit, int64_t *count_out,
                   struct weir_diag *diag);
 /* Names of all queues that hold messages (also ones that left the configuration). */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The queue as a target: its options, and put(), which makes a message of a delivery in the ledger's
+ * transaction. The tables, and all that SQS clients do with messages, are in queue_store.c.
+ */
+#include "targets/queue.h"
+
+#include "matcher/limits.h"
+#include "targets/fail.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define SECONDS       1000
+#define MINUTES       (60 * SECONDS)
+#define HOURS         (60 * MINUTES)
+#define DAYS          (24 * HOURS)
+#define FIELD(member) offsetof(struct queue_options, member)
+
+/* The default of maximum_message_size: whatever was accepted as an event fits. */
+_Static_assert(QUEUE_MESSAGE_BYTES_MAX >= LIMIT_EVENT_BYTES, "any event fits into a queue");
+
+static const struct option redrive_options[] = {
+    {.key = "target",
+     .type = OPTION_QUEUE,
+     .offset = FIELD(redrive_policy.target),
+     .required = true,
+     .meaning = "the queue that messages move to once they were received too often"},
+    {.key = "max_receive_count",
+     .type = OPTION_INT,
+     .offset = FIELD(redrive_policy.max_receive_count),
+     .value = "10",
+     .min = 1,
+     .max = 1000,
+     .meaning = "how many times a message may be received before it moves"},
+    {0},
+};
+
+static const struct option options[] = {
+    {.key = "visibility_timeout",
+     .type = OPTION_DURATION,
+     .offset = FIELD(visibility_timeout),
+     .value = "30s",
+     .min = 0,
+     .max = 12 * HOURS,
+     .meaning = "how long a received message stays hidden from other receivers"},
+    {.key = "delay",
+     .type = OPTION_DURATION,
+     .offset = FIELD(delay),
+     .value = "0s",
+     .min = 0,
+     .max = 15 * MINUTES,
+     .meaning = "how long a new message stays hidden"},
+    {.key = "retention",
+     .type = OPTION_DURATION,
+     .offset = FIELD(retention),
+     .value = "4d",
+     .min = 1 * MINUTES,
+     .max = 14 * DAYS,
+     .meaning = "how long a message is kept, counted from when it was first sent, also across a redrive"},
+    {.key = "maximum_message_size",
+     .type = OPTION_SIZE,
+     .offset = FIELD(maximum_message_size),
+     .value = "16MiB",
+     .min = 1 << 10,
+     .max = QUEUE_MESSAGE_BYTES_MAX,
+     .meaning = "the largest message body taken from a rule; any event fits into the default, SQS itself takes 1 MiB"},
+    {.key = "redrive_policy",
+     .type = OPTION_OBJECT,
+     .members = redrive_options,
+     .meaning = "where messages go that are received again and again and never deleted"},
+    {0},
+};
+
+static bool check(const struct target_def *def, struct diags *diags)
+{
+    const struct queue_options *o = def->options;
+    struct str fifo = STR(".fifo");
+    bool ok = true;
+
+    if (o->redrive_policy.target == def)
+        ok = diag_error(diags, def->pos, "queue '%.*s' cannot be its own redrive target", STR_ARG(def->name));
+    /* By SQS's rule the suffix promises an order that is not kept here. */
+    if (def->name.size > fifo.size && str_eq((struct str){def->name.ptr + def->name.size - fifo.size, fifo.size}, fifo))
+        ok = diag_error(diags, def->pos, "queue '%.*s' ends in '.fifo', and FIFO queues are not supported",
+                        STR_ARG(def->name));
+    return ok;
+}
+
+static struct target *open_queue(const struct target_def *def, struct host *host, const char *data_dir,
+                                 struct weir_diag *diag)
+{
+    struct target *t = calloc(1, sizeof(*t));
+
+    if (!t) {
+        fail_memory(diag);
+        return NULL;
+    }
+    *t = (struct target){.ops = &queue_adapter, .def = def, .host = host};
+    return t;
+}
+
+static void close_queue(struct target *t)
+{
+    free(t);
+}
+
+static void put(struct target *t, const struct delivery *d, struct store *store, struct weir_time now,
+                struct verdict *v)
+{
+    const struct queue_options *o = t->def->options;
+    struct weir_diag diag;
+
+    if (d->input.size > (size_t)o->maximum_message_size)
+        verdict_set(v, VERDICT_FAILED, "InvalidMessageContents",
+                    "the message has %zu bytes, maximum_message_size of queue '%.*s' is %" PRId64, d->input.size,
+                    STR_ARG(t->def->name), o->maximum_message_size);
+    else if (queue_put(store, t->def->name, d->input, STR(""), o->delay, now, NULL, &diag))
+        verdict_set(v, VERDICT_SETTLED, "", "%s", "");
+    else
+        verdict_set(v, VERDICT_RETRY, "InternalError", "%s", diag.message);
+}
+
+const struct adapter queue_adapter = {
+    .type = "queue",
+    .section = "queues",
+    .summary = "keeps messages on disk until a consumer that speaks SQS receives and deletes them",
+    .arn_format = "arn:aws:sqs:{region}:{account}:{name}",
+    .options = options,
+    .options_size = sizeof(struct queue_options),
+    .check = check,
+    .open = open_queue,
+    .close = close_queue,
+    .put = put,
+};

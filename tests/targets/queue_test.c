@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Queues: visibility, receive counts, handles, redrive, delay, retention, purge, counts, and that a backlog costs
+ * nothing. */
+#include "targets/queue.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/targets/fixture.h"
+
+#define SECOND 1000
+#define START  5000000 /* the age clock's reading when a test begins */
+
+static const struct store_schema *const schemas[] = {&queue_schema, NULL};
+
+static struct queue_options parked_options = {
+    .visibility_timeout = 30 * SECOND, .retention = 345600 * SECOND, .maximum_message_size = QUEUE_MESSAGE_BYTES_MAX};
+static const struct target_def parked = {.adapter = &queue_adapter, .name = {"parked", 6}, .options = &parked_options};
+static struct queue_options work_options = {
+    .visibility_timeout = 30 * SECOND, .retention = 3600 * SECOND, .maximum_message_size = 1024};
+static const struct target_def work = {.adapter = &queue_adapter, .name = {"work", 4}, .options = &work_options};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    fixture_init(&f);
+    fixture_open(&f, schemas);
+    work_options.redrive_policy.target = NULL;
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fixture_fini(*state);
+    return 0;
+}
+
+static struct weir_time at(int64_t seconds)
+{
+    return (struct weir_time){.wall_ms = 1700000000000 + seconds * SECOND, .age_ms = START + seconds * SECOND};
+}
+
+/* ---- the calls, each in a transaction of its own, and what they gave ---- */
+
+struct got {
+    unsigned count;
+    char bodies[64]; /* joined by commas */
+    char handle[80]; /* the last one's */
+    char uuid[37];
+    char attributes[64];
+    struct queue_message last; /* numbers only: its slices are gone */
+};
+
+static void gather(void *context, const struct queue_message *m)
+{
+    struct got *got = context;
+    size_t used = strlen(got->bodies);
+
+    snprintf(got->bodies + used, sizeof(got->bodies) - used, "%s%.*s", used ? "," : "", STR_ARG(m->body));
+    snprintf(got->handle, sizeof(got->handle), "%.*s", STR_ARG(m->receipt_handle));
+    snprintf(got->uuid, sizeof(got->uuid), "%.*s", STR_ARG(m->message_id));
+    snprintf(got->attributes, sizeof(got->attributes), "%.*s", STR_ARG(m->attributes));
+    got->last = *m;
+    got->count++;
+}
+
+static void send_delayed(struct fixture *f, const struct target_def *q, const char *body, int64_t delay, int64_t second)
+{
+    fixture_begin(f);
+    assert_true(queue_put(f->store, q->name, str_from(body), STR(""), delay, at(second), NULL, &f->diag));
+    fixture_commit(f);
+}
+
+static void send(struct fixture *f, const struct target_def *q, const char *body, int64_t second)
+{
+    send_delayed(f, q, body, 0, second);
+}
+
+static struct got receive_for(struct fixture *f, const struct target_def *q, unsigned max, int64_t visibility,
+                              int64_t second)
+{
+    struct got got = {0};
+
+    fixture_begin(f);
+    assert_true(queue_receive(f->store, q, max, visibility, at(second), gather, &got, &f->diag));
+    fixture_commit(f);
+    return got;
+}
+
+static struct got receive(struct fixture *f, const struct target_def *q, unsigned max, int64_t second)
+{
+    return receive_for(f, q, max, -1, second);
+}
+
+static bool delete (struct fixture *f, const struct target_def *q, const char *handle)
+{
+    bool found;
+
+    fixture_begin(f);
+    assert_true(queue_delete(f->store, q->name, str_from(handle), &found, &f->diag));
+    fixture_commit(f);
+    return found;
+}
+
+static bool hide(struct fixture *f, const char *handle, int64_t ms, int64_t second)
+{
+    bool found;
+
+    fixture_begin(f);
+    assert_true(queue_change_visibility(f->store, work.name, str_from(handle), ms, at(second), &found, &f->diag));
+    fixture_commit(f);
+    return found;
+}
+
+static struct queue_counts count(struct fixture *f, const struct target_def *q, int64_t second)
+{
+    struct queue_counts counts;
+
+    assert_true(queue_count(f->store, q->name, at(second), &counts, &f->diag));
+    return counts;
+}
+
+static int64_t expire(struct fixture *f, const struct target_def *q, unsigned limit, int64_t second)
+{
+    int64_t deleted;
+
+    fixture_begin(f);
+    assert_true(queue_expire(f->store, q, at(second), limit, &deleted, &f->diag));
+    fixture_commit(f);
+    return deleted;
+}
+
+/* ---- the tests ---- */
+
+static void message_is_handed_out_whole(void **state)
+{
+    struct fixture *f = *state;
+    char id[36];
+    struct str id_out = {id, 0};
+
+    fixture_begin(f);
+    assert_true(queue_put(f->store, work.name, STR("{\"a\":1}"), STR("{\"k\":{}}"), 0, at(0), &id_out, &f->diag));
+    fixture_commit(f);
+    struct got got = receive(f, &work, 1, 2);
+    assert_string_equal(got.bodies, "{\"a\":1}");
+    assert_string_equal(got.attributes, "{\"k\":{}}");
+    assert_int_equal(id_out.size, 36);
+    assert_memory_equal(got.uuid, id, 36);
+    assert_int_equal(got.uuid[14], '4');
+    assert_int_equal(got.last.receive_count, 1);
+    assert_int_equal(got.last.sent_wall_ms, at(0).wall_ms);
+    assert_int_equal(got.last.first_received_wall_ms, at(2).wall_ms);
+}
+
+static void received_message_hides_and_comes_back(void **state)
+{
+    struct fixture *f = *state;
+
+    send(f, &work, "a", 0);
+    assert_int_equal(receive(f, &work, 10, 0).count, 1);
+    assert_int_equal(receive(f, &work, 10, 29).count, 0);
+    struct got got = receive(f, &work, 10, 30);
+    assert_int_equal(got.last.receive_count, 2);
+    assert_int_equal(got.last.first_received_wall_ms, at(0).wall_ms);
+    assert_true(delete (f, &work, got.handle));
+    assert_int_equal(receive(f, &work, 10, 1000).count, 0);
+    assert_false(delete (f, &work, got.handle));
+}
+
+static void oldest_come_first(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 5; i++)
+        send(f, &work, (const char *[]){"a", "b", "c", "d", "e"}[i], 0);
+    assert_string_equal(receive(f, &work, 2, 0).bodies, "a,b");
+    assert_string_equal(receive(f, &work, 2, 0).bodies, "c,d");
+    /* What came back stands behind what was always visible. */
+    assert_string_equal(receive(f, &work, 10, 30).bodies, "e,a,b,c,d");
+}
+
+static void superseded_handle_is_void(void **state)
+{
+    struct fixture *f = *state;
+
+    send(f, &work, "a", 0);
+    struct got first = receive(f, &work, 1, 0), second = receive(f, &work, 1, 40);
+    assert_string_not_equal(first.handle, second.handle);
+    assert_false(delete (f, &work, first.handle));
+    assert_false(hide(f, first.handle, 0, 41));
+    assert_true(delete (f, &work, second.handle));
+}
+
+static void strange_handles_are_unknown(void **state)
+{
+    struct fixture *f = *state;
+    char right[80];
+    static const char *const handles[] = {"",
+                                          "x",
+                                          ".",
+                                          "1",
+                                          "1.",
+                                          "1.x",
+                                          "-1.x",
+                                          "zzz.1",
+                                          "99999999999999999999.aa",
+                                          "1111111111111111111111111111111111111111111111111111111111111111111111111"};
+
+    send(f, &work, "a", 0);
+    snprintf(right, sizeof(right), "%s", receive(f, &work, 1, 0).handle);
+    for (size_t i = 0; i < sizeof(handles) / sizeof(*handles); i++)
+        assert_false(delete (f, &work, handles[i]));
+    assert_false(delete (f, &parked, right)); /* another queue's */
+    assert_true(delete (f, &work, right));
+}
+
+static void visibility_can_be_changed_while_in_flight(void **state)
+{
+    struct fixture *f = *state;
+
+    send(f, &work, "a", 0);
+    struct got got = receive_for(f, &work, 1, 5 * SECOND, 0);
+    assert_true(hide(f, got.handle, 100 * SECOND, 4)); /* a heartbeat */
+    assert_int_equal(receive(f, &work, 1, 103).count, 0);
+    assert_true(hide(f, got.handle, 0, 103));            /* given back */
+    assert_false(hide(f, got.handle, 10 * SECOND, 103)); /* no longer in flight */
+    assert_int_equal(receive(f, &work, 1, 103).last.receive_count, 2);
+}
+
+static void visibility_zero_hands_out_once_a_call(void **state)
+{
+    struct fixture *f = *state;
+
+    send(f, &work, "a", 0);
+    send(f, &work, "b", 0);
+    assert_string_equal(receive_for(f, &work, 10, 0, 1).bodies, "a,b");
+    assert_string_equal(receive_for(f, &work, 10, 0, 1).bodies, "a,b");
+}
+
+static void delayed_message_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    send_delayed(f, &work, "late", 60 * SECOND, 0);
+    assert_int_equal(receive(f, &work, 1, 59).count, 0);
+    assert_int_equal(count(f, &work, 59).delayed, 1);
+    assert_int_equal(receive(f, &work, 1, 60).count, 1);
+}
+
+static void worn_message_is_redriven(void **state)
+{
+    struct fixture *f = *state;
+
+    work_options.redrive_policy.target = &parked;
+    work_options.redrive_policy.max_receive_count = 2;
+    send(f, &work, "worn", 0);
+    send(f, &work, "next", 66);
+    assert_string_equal(receive(f, &work, 1, 0).bodies, "worn");
+    assert_string_equal(receive(f, &work, 1, 35).bodies, "worn");
+    assert_string_equal(receive(f, &work, 1, 70).bodies, "next"); /* "worn" moves and does not cost the receive */
+    struct got got = receive(f, &parked, 10, 70);
+    assert_string_equal(got.bodies, "worn");
+    assert_int_equal(got.last.receive_count, 1);
+    assert_int_equal(got.last.sent_wall_ms, at(0).wall_ms);
+    assert_int_equal(count(f, &work, 70).in_flight, 1);
+    assert_int_equal(count(f, &parked, 70).bytes, 4);
+}
+
+static void many_worn_messages_do_not_hide_a_good_one(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 300; i++)
+        send(f, &work, "worn", 0);
+    assert_int_equal(receive(f, &work, 300, 0).count, 300);
+    send(f, &work, "good", 1);
+    receive(f, &work, 1, 2);
+    work_options.redrive_policy.target = &parked;
+    work_options.redrive_policy.max_receive_count = 1;
+    send(f, &work, "better", 100);
+    assert_string_equal(receive(f, &work, 10, 101).bodies, "better");
+    assert_int_equal(count(f, &parked, 101).visible, 301);
+}
+
+static void retention_ends_messages(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 5; i++)
+        send(f, &work, "old", i);
+    send(f, &work, "young", 1000);
+    assert_string_equal(receive(f, &work, 1, 3601).bodies, "old"); /* sent at 2; 0 and 1 are past it and go */
+    assert_int_equal(count(f, &work, 3601).visible, 3);
+    assert_int_equal(expire(f, &work, 2, 3604), 2);
+    assert_int_equal(expire(f, &work, 2, 3604), 1);
+    assert_int_equal(expire(f, &work, 2, 3604), 0);
+    assert_string_equal(receive(f, &work, 9, 3604).bodies, "young");
+}
+
+static void counts_are_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(count(f, &work, 0).visible, 0);
+    send(f, &work, "four", 0);
+    send(f, &work, "fives", 1);
+    send_delayed(f, &work, "seconds", 20 * SECOND, 2);
+    receive(f, &work, 1, 3);
+    struct queue_counts c = count(f, &work, 4);
+    assert_int_equal(c.visible, 1);
+    assert_int_equal(c.in_flight, 1);
+    assert_int_equal(c.delayed, 1);
+    assert_int_equal(c.bytes, 16);
+    assert_int_equal(c.oldest_age_ms, 4 * SECOND);
+}
+
+static void purge_is_immediate_and_cleared_in_pieces(void **state)
+{
+    struct fixture *f = *state;
+    int64_t purged;
+
+    for (int i = 0; i < 5; i++)
+        send(f, &work, "x", 0);
+    struct got got = receive(f, &work, 1, 0);
+    fixture_begin(f);
+    assert_true(queue_purge(f->store, work.name, &purged, &f->diag));
+    fixture_commit(f);
+    assert_int_equal(purged, 5);
+    assert_int_equal(count(f, &work, 0).bytes, 0);
+    assert_false(delete (f, &work, got.handle));
+    send(f, &work, "new", 1);
+    assert_string_equal(receive(f, &work, 9, 100).bodies, "new");
+    for (int i = 0; i < 3; i++)
+        expire(f, &work, 2, 100);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM queue_message"), 1);
+    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM queue"), 1);
+}
+
+static void peek_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct got got = {0};
+
+    for (int i = 0; i < 3; i++)
+        send(f, &work, (const char *[]){"a", "b", "c"}[i], i);
+    assert_true(queue_peek(f->store, work.name, 0, 2, gather, &got, &f->diag));
+    assert_string_equal(got.bodies, "a,b");
+    assert_string_equal(got.handle, "");
+    int64_t after = got.last.id;
+    got = (struct got){0};
+    assert_true(queue_peek(f->store, work.name, after, 2, gather, &got, &f->diag));
+    assert_string_equal(got.bodies, "c");
+    assert_int_equal(got.last.receive_count, 0);
+    assert_int_equal(count(f, &work, 5).visible, 3);
+}
+
+static void append_name(void *context, struct str name)
+{
+    strncat(context, name.ptr, name.size);
+    strcat(context, " ");
+}
+
+static void names_are_those_with_messages(void **state)
+{
+    struct fixture *f = *state;
+    char names[64] = "";
+
+    send(f, &work, "a", 0);
+    send(f, &parked, "b", 0);
+    assert_true(delete (f, &parked, receive(f, &parked, 1, 0).handle));
+    send(f, &(const struct target_def){.name = STR("forgotten")}, "c", 0);
+    assert_true(queue_names(f->store, append_name, names, &f->diag));
+    assert_string_equal(names, "forgotten work ");
+}
+
+static void everything_survives_a_restart(void **state)
+{
+    struct fixture *f = *state;
+
+    send(f, &work, "a", 0);
+    struct got got = receive(f, &work, 1, 0);
+    fixture_close(f);
+    fixture_open(f, schemas);
+    assert_int_equal(receive(f, &work, 1, 29).count, 0);
+    assert_true(delete (f, &work, got.handle));
+}
+
+static void rolled_back_put_is_gone(void **state)
+{
+    struct fixture *f = *state;
+
+    fixture_begin(f);
+    assert_true(queue_put(f->store, work.name, STR("x"), STR(""), 0, at(0), NULL, &f->diag));
+    store_rollback(f->store);
+    assert_int_equal(count(f, &work, 0).visible, 0);
+}
+
+static void too_large_a_body_names_the_limit(void **state)
+{
+    struct fixture *f = *state;
+    char *large = calloc(1, QUEUE_MESSAGE_BYTES_MAX + 1);
+    struct str body = {large, QUEUE_MESSAGE_BYTES_MAX + 1};
+
+    memset(large, 'x', body.size);
+    fixture_begin(f);
+    assert_false(queue_put(f->store, work.name, body, STR(""), 0, at(0), NULL, &f->diag));
+    assert_int_equal(f->diag.code, WEIR_E_LIMIT);
+    assert_string_equal(f->diag.message, "the message has 16777217 bytes, the limit of a message is 16777216");
+    body.size--;
+    assert_true(queue_put(f->store, work.name, body, STR(""), 0, at(0), NULL, &f->diag));
+    fixture_commit(f);
+    free(large);
+}
+
+static void adapter_puts_deliveries(void **state)
+{
+    struct fixture *f = *state;
+    char large[1025];
+    struct verdict v;
+    struct target *t = queue_adapter.open(&work, NULL, f->folder, &f->diag);
+
+    assert_non_null(t);
+    fixture_begin(f);
+    struct delivery d = {.target = t, .input = STR("{}")};
+    queue_adapter.put(t, &d, f->store, at(0), &v);
+    assert_int_equal(v.kind, VERDICT_SETTLED);
+    memset(large, 'x', sizeof(large));
+    d.input = (struct str){large, sizeof(large)};
+    queue_adapter.put(t, &d, f->store, at(0), &v);
+    assert_int_equal(v.kind, VERDICT_FAILED);
+    assert_string_equal(v.code, "InvalidMessageContents");
+    assert_string_equal(v.message, "the message has 1025 bytes, maximum_message_size of queue 'work' is 1024");
+    fixture_commit(f);
+    assert_string_equal(receive(f, &work, 9, 0).bodies, "{}");
+    queue_adapter.close(t);
+}
+
+static void check_refuses_self_redrive_and_fifo(void **state)
+{
+    struct diags diags;
+    struct queue_options o = work_options;
+    struct target_def def = {.adapter = &queue_adapter, .name = STR("jobs.fifo"), .options = &o};
+
+    assert_true(diags_init(&diags, 4));
+    o.redrive_policy.target = &def;
+    assert_false(queue_adapter.check(&def, &diags));
+    assert_int_equal(diags.count, 2);
+    assert_string_equal(diags.list[0].message, "queue 'jobs.fifo' cannot be its own redrive target");
+    o.redrive_policy.target = &parked;
+    def.name = STR("jobs");
+    assert_true(queue_adapter.check(&def, &diags));
+    diags_fini(&diags);
+}
+
+/* A backlog: the work that a receive does is bounded by what it hands out. Counted in SQLite's own steps, not in time.
+ */
+static void backlog_costs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    char plan[512];
+
+    assert_string_equal(fixture_plan(f,
+                                     "SELECT id FROM queue_message WHERE queue = ? AND visible_age <= ?"
+                                     " ORDER BY visible_age, receive_count, id LIMIT ?",
+                                     plan, sizeof(plan)),
+                        "SEARCH queue_message USING COVERING INDEX queue_message_visible (queue=? AND visible_age<?)");
+    assert_string_equal(
+        fixture_plan(f, "SELECT count(*) FROM queue_message WHERE queue = ? AND visible_age > ? AND receive_count = 0",
+                     plan, sizeof(plan)),
+        "SEARCH queue_message USING COVERING INDEX queue_message_visible (queue=? AND visible_age>?)");
+    assert_string_equal(fixture_plan(f, "SELECT body FROM queue_message WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
+                                     plan, sizeof(plan)),
+                        "SEARCH queue_message USING INDEX queue_message_queue (queue=? AND rowid>?)");
+    fixture_begin(f);
+    for (int i = 0; i < 100000; i++)
+        assert_true(queue_put(f->store, work.name, STR("{\"n\":1}"), STR(""), 0, at(0), NULL, &f->diag));
+    fixture_commit(f);
+    sqlite3_stmt *q = NULL;
+    int steps = 0;
+    assert_int_equal(receive(f, &work, 10, 1).count, 10);
+    while ((q = sqlite3_next_stmt(store_handle(f->store), q)))
+        steps += sqlite3_stmt_status(q, SQLITE_STMTSTATUS_FULLSCAN_STEP, 0) +
+                 sqlite3_stmt_status(q, SQLITE_STMTSTATUS_SORT, 0);
+    assert_int_equal(steps, 0);
+    assert_int_equal(count(f, &work, 1).visible, 99990);
+    assert_int_equal(count(f, &work, 1).in_flight, 10);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(message_is_handed_out_whole),
+        TEST(received_message_hides_and_comes_back),
+        TEST(oldest_come_first),
+        TEST(superseded_handle_is_void),
+        TEST(strange_handles_are_unknown),
+        TEST(visibility_can_be_changed_while_in_flight),
+        TEST(visibility_zero_hands_out_once_a_call),
+        TEST(delayed_message_waits),
+        TEST(worn_message_is_redriven),
+        TEST(many_worn_messages_do_not_hide_a_good_one),
+        TEST(retention_ends_messages),
+        TEST(counts_are_kept),
+        TEST(purge_is_immediate_and_cleared_in_pieces),
+        TEST(peek_changes_nothing),
+        TEST(names_are_those_with_messages),
+        TEST(everything_survives_a_restart),
+        TEST(rolled_back_put_is_gone),
+        TEST(too_large_a_body_names_the_limit),
+        TEST(adapter_puts_deliveries),
+        TEST(check_refuses_self_redrive_and_fifo),
+        TEST(backlog_costs_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
