@@ -72,7 +72,7 @@ static enum json_type give(struct json_reader *r, struct json_token *token, enum
     return type;
 }
 
-static bool in_object(const struct json_reader *r)
+bool json_reader_in_object(const struct json_reader *r)
 {
     int level = r->depth - 1;
     return r->stack[level >> 3] >> (level & 7) & 1;
@@ -93,7 +93,7 @@ static enum json_type open_level(struct json_reader *r, struct json_token *token
 
 static enum json_type close_level(struct json_reader *r, struct json_token *token)
 {
-    bool object = in_object(r);
+    bool object = json_reader_in_object(r);
     r->depth--;
     r->state = STATE_AFTER;
     r->offset++;
@@ -289,7 +289,7 @@ static enum json_type read_after(struct json_reader *r, struct json_token *token
             return fail(r, token, r->offset, JSON_FAULT_MORE);
         return give(r, token, JSON_END, r->offset);
     }
-    bool object = in_object(r);
+    bool object = json_reader_in_object(r);
     if (r->offset == r->size)
         return fail(r, token, r->offset, object ? JSON_FAULT_OBJECT_END : JSON_FAULT_ARRAY_END);
     char c = r->text[r->offset];

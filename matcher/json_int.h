@@ -40,6 +40,8 @@ enum json_fault {
     JSON_FAULT_EXPONENT,
 };
 
+bool json_reader_in_object(const struct json_reader *r); /* the innermost level; depth must not be 0 */
+
 struct str json_text_start(struct str raw);
 struct str json_text_piece(struct str *rest, char space[4]); /* rest must not be empty; a piece never is */
 

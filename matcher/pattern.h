@@ -89,11 +89,15 @@ struct pattern_token {
     int stop_column;     /* the column AWS names when it stops on this token with its text unread … */
     int read_column;     /* … and once it was read (differs for strings only) */
     int stop_line;
-    const char *fault;   /* JSON_ERROR: the reason, AWS's wording */
+    const char *fault;   /* JSON_ERROR: the reason, AWS's wording; stop_line and stop_column say where */
+    enum weir_code code; /* JSON_ERROR: WEIR_E_JSON, WEIR_E_LIMIT, WEIR_E_MEMORY; 0 stands for WEIR_E_PATTERN */
 };
 
 struct pattern_source {
-    /* Gives the next token. For KEY tokens stop_column counts behind the key. */
+    /*
+     * Gives the next token; JSON_END once the pattern's last brace was given. AWS's parser has read the first token
+     * of a key's value by the time it hands out the key, so in JSON a key's stop column is that token's.
+     */
     void (*next)(struct pattern_source *self, struct pattern_token *token);
 };
 
@@ -104,7 +108,10 @@ struct pattern_source {
 const struct pattern *pattern_parse(struct arena *a, struct pattern_source *source, struct weir_diag *diag);
 const struct pattern *pattern_parse_json(struct arena *a, struct str text, struct weir_diag *diag);
 
-/* How many patterns of a wildcard can be alive at once, AWS's measure of complexity (10 is its maximum). */
+/*
+ * How many states of a wildcard's automaton can be alive at once, AWS's measure of complexity (10 is its maximum).
+ * The wildcard must be valid. UINT_MAX when out of memory.
+ */
 unsigned pattern_wildcard_complexity(struct str wildcard);
 
 /* <0, 0, >0: UTF-16 code unit order of two UTF-8 texts. */

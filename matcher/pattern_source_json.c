@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pattern's tokens from JSON text, with the places and the texts that AWS gives for faults of the syntax. AWS reads
+ * patterns with Jackson, so columns count UTF-16 code units, a string is unread until its text is wanted, and a key
+ * is handed out when the first token of its value was read.
+ *
+ * Faults name the character and stand on it; those of a word or of the text's end stand behind what was read.
+ */
+#include <stdio.h>
+
+#include "matcher/json_int.h"
+#include "matcher/pattern_int.h"
+#include "matcher/utf8.h"
+
+#define A_VALUE  "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+#define WORD_MAX 256 /* Jackson shows no more of a word it does not know */
+
+struct place {
+    size_t offset;
+    int line, column; /* in characters */
+    int unit_column;  /* in UTF-16 code units */
+};
+
+struct json_source {
+    struct pattern_source base;
+    struct arena *arena;
+    struct json_reader reader;
+    struct place place;           /* moves forward only */
+    enum json_type before;        /* the token before the present one */
+    size_t before_start;          /* where it starts … */
+    size_t before_end;            /* … and ends */
+    struct pattern_token pending; /* a value's first token, read with its key */
+    bool has_pending;
+    char fault[512];
+};
+
+static void move_to(struct json_source *s, size_t offset)
+{
+    struct place *at = &s->place;
+    for (; at->offset < offset; at->offset++) {
+        unsigned char c = (unsigned char)s->reader.text[at->offset];
+        bool return_alone = c == '\r' && (at->offset + 1 == s->reader.size || s->reader.text[at->offset + 1] != '\n');
+        if (c == '\n' || return_alone) {
+            at->line++;
+            at->column = at->unit_column = 1;
+        } else if ((c & 0xC0) != 0x80) {
+            at->column++;
+            at->unit_column += c >= 0xF0 ? 2 : 1;
+        }
+    }
+}
+
+/* ---- faults in Jackson's words ---- */
+
+static void say(struct json_source *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct json_source *s, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(s->fault, sizeof(s->fault), format, args);
+    va_end(args);
+}
+
+/* "'x' (code 120)" for the character at the fault. */
+static const char *describe(const struct json_source *s, char out[64])
+{
+    const struct json_reader *r = &s->reader;
+    uint32_t code;
+    unsigned size = utf8_decode(r->text + r->offset, r->size - r->offset, &code);
+    if (!size) {
+        size = 1;
+        code = (unsigned char)r->text[r->offset];
+    }
+    if (code < 0x20 || (code >= 0x7F && code < 0xA0))
+        snprintf(out, 64, "(CTRL-CHAR, code %u)", (unsigned)code);
+    else if (code > 255)
+        snprintf(out, 64, "'%.*s' (code %u / 0x%x)", (int)size, r->text + r->offset, (unsigned)code, (unsigned)code);
+    else
+        snprintf(out, 64, "'%.*s' (code %u)", (int)size, r->text + r->offset, (unsigned)code);
+    return out;
+}
+
+/* Roughly Java's letters and digits: a character of a word, or one that cannot be in any. */
+static bool is_word_character(uint32_t code)
+{
+    if (code < 0x80)
+        return (code >= '0' && code <= '9') || ((code | 0x20) >= 'a' && (code | 0x20) <= 'z') || code == '_' ||
+               code == '$';
+    return (code >= 0xC0 && code < 0x2000 && code != 0xD7 && code != 0xF7) || (code >= 0x20A0 && code < 0x20D0) ||
+           (code >= 0x3040 && code < 0xD800) || (code >= 0xF900 && code < 0xFDD0);
+}
+
+static unsigned word_character_size(struct str text, size_t at)
+{
+    uint32_t code;
+    unsigned size = utf8_decode(text.ptr + at, text.size - at, &code);
+    return size && is_word_character(code) ? size : 0;
+}
+
+static bool in_object(const struct json_source *s)
+{
+    return s->reader.depth && json_reader_in_object(&s->reader);
+}
+
+/* The string that the text breaks off in, or is wrong in, is a key. */
+static bool in_key(const struct json_source *s)
+{
+    return in_object(s) && s->before != JSON_KEY;
+}
+
+/* Returns the offset behind the word at start. */
+static size_t say_word(struct json_source *s, size_t start)
+{
+    struct str text = {s->reader.text, s->reader.size};
+    size_t end = start, shown = 0;
+    for (unsigned size; (size = word_character_size(text, end)); end += size)
+        if (end + size - start <= WORD_MAX)
+            shown = end + size - start;
+    struct str word = {text.ptr + start, shown};
+    if (str_is(word, "NaN") || str_is(word, "Infinity"))
+        say(s, "Non-standard token '%.*s': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow", STR_ARG(word));
+    else
+        say(s, "Unrecognized token '%.*s%s': was expecting " A_VALUE, STR_ARG(word),
+            end - start > WORD_MAX ? "..." : "");
+    return end;
+}
+
+/* Each of these returns the offset of the place to name. */
+
+static size_t say_bad_value(struct json_source *s)
+{
+    const struct json_reader *r = &s->reader;
+    char what[64], c = r->text[r->offset];
+    if (word_character_size((struct str){r->text, r->size}, r->offset))
+        return say_word(s, r->offset);
+    if (c == '+')
+        say(s, "Unexpected character ('+' (code 43)) in numeric value: JSON spec does not allow numbers to have plus "
+               "signs: enable `JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
+    else if (c == '}' && s->before == JSON_ARRAY)
+        say(s, "Unexpected close marker '}': expected ']'");
+    else if (c == '}')
+        say(s, "Unexpected character ('}' (code 125)): expected a value");
+    else
+        say(s, "Unexpected character (%s): expected a valid value " A_VALUE, describe(s, what));
+    return r->offset;
+}
+
+static size_t say_bad_key(struct json_source *s)
+{
+    char what[64];
+    if (s->reader.text[s->reader.offset] == ']' && s->before == JSON_OBJECT)
+        say(s, "Unexpected close marker ']': expected '}'");
+    else
+        say(s, "Unexpected character (%s): was expecting double-quote to start field name", describe(s, what));
+    return s->reader.offset;
+}
+
+static size_t say_bad_comma(struct json_source *s)
+{
+    const struct json_reader *r = &s->reader;
+    struct str text = {r->text, r->size};
+    char what[64], c = r->text[r->offset];
+    bool object = r->fault == JSON_FAULT_OBJECT_COMMA;
+    bool after_word = s->before == JSON_TRUE || s->before == JSON_FALSE || s->before == JSON_NULL;
+    if (after_word && s->before_end == r->offset && word_character_size(text, r->offset))
+        return say_word(s, s->before_start);
+    if (c == (object ? ']' : '}'))
+        say(s, "Unexpected close marker '%c': expected '%c'", c, object ? '}' : ']');
+    else
+        say(s, "Unexpected character (%s): was expecting comma to separate %s entries", describe(s, what),
+            object ? "Object" : "Array");
+    return r->offset;
+}
+
+/* What may stand between tokens, but not here. */
+static size_t say_bad_structure(struct json_source *s)
+{
+    const struct json_reader *r = &s->reader;
+    char what[64];
+    if (r->text[r->offset] == '/') {
+        say(s, "Unexpected character ('/' (code 47)): maybe a (non-standard) comment? (not recognized as one since "
+               "Feature 'ALLOW_COMMENTS' not enabled for parser)");
+        return r->offset;
+    }
+    if ((unsigned char)r->text[r->offset] < 0x20) {
+        say(s, "Illegal character (%s): only regular white space (\\r, \\n, \\t) is allowed between tokens",
+            describe(s, what));
+        return r->offset;
+    }
+    switch (r->fault) {
+    case JSON_FAULT_VALUE: return say_bad_value(s);
+    case JSON_FAULT_KEY: return say_bad_key(s);
+    case JSON_FAULT_COLON:
+        say(s, "Unexpected character (%s): was expecting a colon to separate field name and value", describe(s, what));
+        return r->offset;
+    default: return say_bad_comma(s);
+    }
+}
+
+static size_t say_bad_number(struct json_source *s)
+{
+    static const char *const wanted[] = {
+        [JSON_FAULT_MINUS] = "expected digit (0-9) to follow minus sign, for valid numeric value",
+        [JSON_FAULT_POINT] = "Decimal point not followed by a digit",
+        [JSON_FAULT_EXPONENT] = "Exponent indicator not followed by a digit",
+    };
+    char what[64];
+    if (s->reader.fault == JSON_FAULT_ZERO)
+        say(s, "Invalid numeric value: Leading zeroes not allowed");
+    else
+        say(s, "Unexpected character (%s) in numeric value: %s", describe(s, what), wanted[s->reader.fault]);
+    return s->reader.offset;
+}
+
+static size_t say_bad_string(struct json_source *s)
+{
+    char what[64];
+    describe(s, what);
+    if (s->reader.fault == JSON_FAULT_ESCAPE)
+        say(s, "Unrecognized character escape %s", what);
+    else if (s->reader.fault == JSON_FAULT_HEX)
+        say(s, "Unexpected character (%s): expected a hex-digit for character escape sequence", what);
+    else if (s->reader.fault == JSON_FAULT_CONTROL)
+        say(s, "Illegal unquoted character (%s): has to be escaped using backslash to be included in %s", what,
+            in_key(s) ? "name" : "string value");
+    else
+        say(s, "Invalid UTF-8");
+    return s->reader.offset;
+}
+
+/* The text ends too early. */
+static size_t say_end(struct json_source *s)
+{
+    const struct json_reader *r = &s->reader;
+    const char *container = in_object(s) ? "Object" : "Array";
+    size_t last = r->size; /* behind the last byte that is not white space */
+    while (last && strchr(" \t\r\n", r->text[last - 1]))
+        last--;
+    if (r->fault == JSON_FAULT_NOTHING)
+        say(s, "Filter is not an object");
+    else if (r->fault == JSON_FAULT_ESCAPE_END)
+        say(s, "Unexpected end-of-input in character escape sequence");
+    else if (r->fault == JSON_FAULT_STRING_END && in_key(s))
+        say(s, "Unexpected end-of-input in field name");
+    else if (r->fault == JSON_FAULT_STRING_END)
+        say(s, "Unexpected end-of-input: was expecting closing quote for a string value");
+    else if (r->fault == JSON_FAULT_MINUS || r->fault == JSON_FAULT_POINT || r->fault == JSON_FAULT_EXPONENT)
+        say(s, "Unexpected end-of-input within a number");
+    else if (s->before == JSON_KEY || (last && r->text[last - 1] == ','))
+        say(s, "Unexpected end-of-input within/between %s entries", container);
+    else
+        say(s, "Unexpected end-of-input: expected close marker for %s", container);
+    return r->size;
+}
+
+static size_t say_fault(struct json_source *s)
+{
+    const struct json_reader *r = &s->reader;
+    if (r->fault == JSON_FAULT_DEPTH || r->fault == JSON_FAULT_MORE) {
+        say(s, "%s", r->fault == JSON_FAULT_DEPTH ? r->error : "more text after the pattern");
+        return r->offset;
+    }
+    if (r->offset == r->size)
+        return say_end(s);
+    switch (r->fault) {
+    case JSON_FAULT_ZERO:
+    case JSON_FAULT_MINUS:
+    case JSON_FAULT_POINT:
+    case JSON_FAULT_EXPONENT: return say_bad_number(s);
+    case JSON_FAULT_ESCAPE:
+    case JSON_FAULT_HEX:
+    case JSON_FAULT_CONTROL:
+    case JSON_FAULT_UTF8: return say_bad_string(s);
+    default: return say_bad_structure(s);
+    }
+}
+
+/* ---- tokens ---- */
+
+static enum weir_code fault_code(int fault)
+{
+    switch (fault) {
+    case JSON_FAULT_DEPTH: return WEIR_E_LIMIT;
+    case JSON_FAULT_MORE:
+    case JSON_FAULT_NOTHING: return WEIR_E_PATTERN;
+    default: return WEIR_E_JSON;
+    }
+}
+
+static void give_fault(struct json_source *s, struct pattern_token *token)
+{
+    move_to(s, say_fault(s));
+    *token = (struct pattern_token){
+        .type = JSON_ERROR,
+        .line = s->place.line,
+        .column = s->place.column,
+        .stop_line = s->place.line,
+        .stop_column = s->place.unit_column,
+        .fault = s->fault,
+        .code = fault_code(s->reader.fault),
+    };
+}
+
+static void give_no_memory(struct pattern_token *token)
+{
+    *token = (struct pattern_token){.type = JSON_ERROR, .fault = "out of memory", .code = WEIR_E_MEMORY};
+}
+
+/* One token of the text, its stop column behind itself (a string: behind its opening quote). */
+static void read_token(struct json_source *s, struct pattern_token *token)
+{
+    struct json_token t;
+    if (json_next(&s->reader, &t) == JSON_ERROR) {
+        give_fault(s, token);
+        return;
+    }
+    size_t start = (size_t)(t.raw.ptr - s->reader.text);
+    bool is_string = t.type == JSON_STRING || t.type == JSON_KEY;
+    move_to(s, start);
+    *token = (struct pattern_token){.type = t.type, .line = s->place.line, .column = s->place.column};
+    if (is_string) {
+        token->text = json_decode_in(s->arena, t.raw);
+        move_to(s, start + 1);
+        token->stop_column = s->place.unit_column;
+    } else if (t.type == JSON_NUMBER) {
+        token->text = arena_str(s->arena, t.raw);
+    }
+    if (s->arena->failed) {
+        give_no_memory(token);
+        return;
+    }
+    move_to(s, start + t.raw.size);
+    token->stop_line = s->place.line;
+    token->read_column = s->place.unit_column;
+    if (!is_string)
+        token->stop_column = token->read_column;
+    s->before = t.type;
+    s->before_start = start;
+    s->before_end = start + t.raw.size;
+}
+
+static void next_token(struct pattern_source *base, struct pattern_token *token)
+{
+    struct json_source *s = (struct json_source *)base;
+    if (s->has_pending) {
+        *token = s->pending;
+        s->has_pending = false;
+        return;
+    }
+    read_token(s, token);
+    if (token->type != JSON_KEY)
+        return;
+    read_token(s, &s->pending);
+    if (s->pending.type == JSON_ERROR) {
+        *token = s->pending;
+        return;
+    }
+    s->has_pending = true;
+    token->stop_line = s->pending.stop_line;
+    token->stop_column = token->read_column = s->pending.stop_column;
+}
+
+const struct pattern *pattern_parse_json(struct arena *a, struct str text, struct weir_diag *diag)
+{
+    struct json_source source = {.base = {next_token}, .arena = a, .place = {.line = 1, .column = 1, .unit_column = 1}};
+    if (text.size > LIMIT_PATTERN_BYTES) {
+        *diag = (struct weir_diag){.code = WEIR_E_LIMIT};
+        snprintf(diag->message, sizeof(diag->message), "pattern is longer than %u bytes (LIMIT_PATTERN_BYTES)",
+                 LIMIT_PATTERN_BYTES);
+        return NULL;
+    }
+    json_reader_init(&source.reader, text);
+    return pattern_parse(a, &source.base, diag);
+}
