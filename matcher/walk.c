@@ -142,9 +142,15 @@ static const char *trusted_string_end(const char *p, const char *end, bool *esca
     }
 }
 
+/* What will be decoded is checked in any case: whoever trusts wrongly gets wrong answers, not stray reads. */
 static inline const char *string_end(const struct walk *w, const char *p, bool *escaped)
 {
-    return w->checked ? checked_string_end(p, w->end, escaped) : trusted_string_end(p, w->end, escaped);
+    if (!w->checked) {
+        const char *quote = trusted_string_end(p, w->end, escaped);
+        if (!quote || !*escaped)
+            return quote;
+    }
+    return checked_string_end(p, w->end, escaped);
 }
 
 static inline bool is_digit(const char *p, const char *end)
