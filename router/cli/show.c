@@ -121,9 +121,12 @@ void show_archives(struct str archives)
         table_cell(t, "%s", show_text(one, "from", from, sizeof from)[0] ? from : "-");
         table_cell(t, "%s", show_text(one, "to", to, sizeof to)[0] ? to : "-");
     }
-    if (any)
+    if (any) {
         putchar('\n');
-    table_print(t);
+        table_print(t);
+    } else {
+        table_destroy(t);
+    }
 }
 
 void show_lines(struct str array)
