@@ -36,7 +36,7 @@ struct note { /* a job that writes its number */
     int number;
     bool fails;
     bool finished, ok;
-    char message[128];
+    char message[512];
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
