@@ -57,17 +57,22 @@ static void pause_accepting(struct http_thread *t, const char *why)
     t->paused = true;
 }
 
+/* A listener that is disabled still accepts what waits at that moment: what is too much then is cut by a sweep. */
 static struct bufferevent *accept_cb(struct event_base *base, void *context)
 {
     struct http_thread *t = context;
-    struct bufferevent *stream = connections_open(&t->connections, base, now_ms());
+    size_t max = http_bounds.connections_max / HTTP_THREADS;
+    struct connections *c = &t->connections;
 
-    if (t->connections.count >= http_bounds.connections_max / HTTP_THREADS) {
-        connections_sweep(&t->connections, now_ms(), http_bounds.request_seconds * 1000);
-        if (t->connections.count >= http_bounds.connections_max / HTTP_THREADS)
-            pause_accepting(t, "too many connections");
-    }
-    return stream;
+    if (c->count >= c->sweep_at)
+        connections_sweep(c, now_ms(), http_bounds.request_seconds * 1000);
+    struct connection *one = connections_open(c, base, now_ms());
+    one->unwanted = c->count > max;
+    if (c->count >= max)
+        pause_accepting(t, "too many connections");
+    if (one->unwanted)
+        event_active(t->tick, EV_TIMEOUT, 0);
+    return one->stream;
 }
 
 static void accept_error_cb(struct evconnlistener *listener, void *context)

@@ -4,6 +4,10 @@
  * never sent a request. So each connection's bufferevent is made here and kept by a second reference: once evhttp has
  * freed its connection, the bufferevent has no callbacks left, and the next sweep lets it go. That an answer was sent
  * shows in the output buffer; a connection that is reading, and got no answer for too long, is trickling and is cut.
+ *
+ * The socket is the bufferevent's (BEV_OPT_CLOSE_ON_FREE): evhttp only shuts its sending side, and it is closed here,
+ * after libevent has forgotten it. Closed earlier, its number could be another connection's by then. It also means that
+ * what a refused client was still sending is taken in for a while, so that it gets its answer and no reset.
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,9 +22,9 @@ static void output_cb(struct evbuffer *output, const struct evbuffer_cb_info *in
         one->answered = true;
 }
 
-struct bufferevent *connections_open(struct connections *c, struct event_base *base, int64_t now_ms)
+struct connection *connections_open(struct connections *c, struct event_base *base, int64_t now_ms)
 {
-    struct bufferevent *stream = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
     if (!stream)
         xfail("out of memory");
@@ -36,7 +40,7 @@ struct bufferevent *connections_open(struct connections *c, struct event_base *b
         c->list = xrealloc(c->list, c->capacity * sizeof *c->list);
     }
     c->list[c->count++] = one;
-    return stream;
+    return one;
 }
 
 static bool is_closed(const struct connection *one)
@@ -53,6 +57,19 @@ static void forget(struct connection *one)
     free(one);
 }
 
+static void cut(struct connection *one)
+{
+    shutdown(bufferevent_getfd(one->stream), SHUT_RDWR); /* evhttp sees the end and frees it */
+}
+
+static void refuse(struct connection *one)
+{
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+                                 "Content-Length: 0\r\n\r\n";
+    (void)!send(bufferevent_getfd(one->stream), answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    cut(one);
+}
+
 static void cut_if_slow(struct connection *one, int64_t now_ms, int64_t request_ms)
 {
     bool reading = bufferevent_get_enabled(one->stream) & EV_READ;
@@ -60,7 +77,7 @@ static void cut_if_slow(struct connection *one, int64_t now_ms, int64_t request_
     if (one->answered || !reading)
         one->quiet_since_ms = now_ms;
     else if (now_ms - one->quiet_since_ms > request_ms)
-        shutdown(bufferevent_getfd(one->stream), SHUT_RDWR); /* evhttp sees the end and frees it */
+        cut(one);
     one->answered = false;
 }
 
@@ -74,10 +91,14 @@ void connections_sweep(struct connections *c, int64_t now_ms, int64_t request_ms
             forget(one);
             continue;
         }
-        cut_if_slow(one, now_ms, request_ms);
+        if (one->unwanted)
+            refuse(one);
+        else
+            cut_if_slow(one, now_ms, request_ms);
         c->list[kept++] = one;
     }
     c->count = kept;
+    c->sweep_at = kept + kept / 4 + 1;
 }
 
 bool connections_flushed(const struct connections *c)

@@ -28,15 +28,17 @@ struct connection {
     struct evbuffer_cb_entry *watch;
     int64_t quiet_since_ms; /* of the last answer, or of accept */
     bool answered;          /* since the last sweep */
+    bool unwanted;          /* one too many: to be cut */
 };
 
 struct connections {
     struct connection **list;
     size_t count, capacity;
+    size_t sweep_at; /* with so many, closed ones are looked for: a fixed share of accepts pays for it */
 };
 
-struct bufferevent *connections_open(struct connections *c, struct event_base *base, int64_t now_ms);
-/* Forgets closed ones; cuts those that took too long over one request. */
+struct connection *connections_open(struct connections *c, struct event_base *base, int64_t now_ms);
+/* Forgets closed ones; cuts unwanted ones and those that took too long over one request. */
 void connections_sweep(struct connections *c, int64_t now_ms, int64_t request_ms);
 bool connections_flushed(const struct connections *c); /* no answer waits to be sent */
 void connections_fini(struct connections *c);
