@@ -7,7 +7,7 @@
  * all are ASCII letters or characters without case: those are edges by byte, looked up by the value's byte in lower
  * case. The rest (é and É; the Kelvin sign and k; sharp s and SS) are tried one by one, and since the value's next
  * characters may spell several symbols at once, that walk has a small stack. A trie node is reached by one
- * sequence of symbols, and a symbol's two spellings never both stand at one place of a value (fold_test holds
+ * sequence of symbols, and a symbol's two spellings never both stand at one place of a value (byte_trie_test holds
  * that for all of Unicode), so a node is entered once a value at most: the stack is bounded, and so is the work.
  */
 #include "matcher/byte_trie.h"
