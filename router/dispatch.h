@@ -9,27 +9,27 @@
  *
  * A turn: read up to DISPATCH_EVENTS records (or DISPATCH_BYTES), match, start sends, gather puts; then one ledger job:
  * puts, rows for deliveries that have not settled yet, rows settled since, the new cursor. The next turn goes on while
- * the job is on its way (at most DISPATCH_JOBS of them). A job that fails (disk full) is tried again with backoff; nothing
- * behind it is committed before it.
+ * the job is on its way (at most DISPATCH_JOBS of them). A job that fails (disk full) is tried again with backoff;
+ * nothing behind it is committed before it.
  *
  * A delivery that fails gets (or keeps) a row with its next time and leaves memory; rows that are due are loaded back,
  * at most DISPATCH_WINDOW deliveries a target are in memory at once.
  */
 
+#include "matcher/buf.h"
 #include "router/journal.h"
 #include "router/ledger.h"
 #include "rules/ruleset.h"
 
 #define DISPATCH_EVENTS 1000
-#define DISPATCH_BYTES (4u << 20)
-#define DISPATCH_JOBS 4
+#define DISPATCH_BYTES  (4u << 20)
+#define DISPATCH_JOBS   4
 #define DISPATCH_WINDOW 1000
 
 struct dispatch;
 
 struct dispatch_options {
     struct ruleset *set;
-    struct journal *journal;     /* set by dispatch_attach(), see there */
     struct ledger *ledger;
     const struct clock *clock;
     const char *data_dir;
@@ -50,15 +50,22 @@ struct mailbox *dispatch_mailbox(struct dispatch *d);
 /* ---- replays (replay.c) ---- */
 
 struct replay_request {
-    struct str name;               /* unique; "" : one is made: replay-YYYYMMDDTHHMMSS-xxxx */
+    struct str name; /* unique; "" : one is made: replay-YYYYMMDDTHHMMSS-xxxx */
     struct str archive;
-    int64_t from_ms, to_ms;        /* event time, [from, to) */
-    const struct str *rules;       /* names of rules of the archive's bus; count 0: all rules of the bus */
+    int64_t from_ms, to_ms;  /* event time, [from, to) */
+    const struct str *rules; /* names of rules of the archive's bus; count 0: all rules of the bus */
     uint32_t rule_count;
-    bool dry_run;                  /* counts only: per rule and target; nothing is delivered, no state kept */
+    bool dry_run; /* counts only: per rule and target; nothing is delivered, no state kept */
 };
 
-enum replay_state { REPLAY_STARTING, REPLAY_RUNNING, REPLAY_CANCELLING, REPLAY_COMPLETED, REPLAY_CANCELLED, REPLAY_FAILED };
+enum replay_state {
+    REPLAY_STARTING,
+    REPLAY_RUNNING,
+    REPLAY_CANCELLING,
+    REPLAY_COMPLETED,
+    REPLAY_CANCELLED,
+    REPLAY_FAILED
+};
 extern const char *const replay_state_names[]; /* "STARTING", … */
 
 /*
@@ -67,17 +74,19 @@ extern const char *const replay_state_names[]; /* "STARTING", … */
  *
  * A replay as JSON: {"name","archive","from","to","rules":[…],"state","reason"?, "events_total","events_replayed",
  *  "events_matched","deliveries","last_event_time"?,"started","ended"?}; a dry run's answer:
- * {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a rule with target "" for its matches.
+ * {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a rule with target "" for its
+ * matches.
  */
 struct replay_call {
     enum { REPLAY_START, REPLAY_LIST, REPLAY_SHOW, REPLAY_CANCEL } what;
     struct replay_request request; /* START; SHOW and CANCEL: name. Slices must live until done */
     struct mailbox *reply;
     void (*done)(struct replay_call *call);
-    int status;       /* out */
-    struct buf json;  /* out: freed by the caller; on errors {"message": …} */
-    struct mail mail; /* private */
-    void *state;      /* private */
+    int status;                /* out */
+    struct buf json;           /* out: freed by the caller; on errors {"message": …} */
+    struct mail mail;          /* private */
+    void *state;               /* private */
+    struct dispatch *dispatch; /* private */
 };
 void replay_submit(struct dispatch *d, struct replay_call *call);
 

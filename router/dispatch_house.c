@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Housekeeping: every few seconds a small ledger job that deletes messages past their retention (a bounded number a
+ * queue) and counts the archives for their gauges; once a minute it unlinks archive files past theirs. An archive that
+ * a replay is reading keeps its files until the replay is done.
+ */
+#include <stdlib.h>
+
+#include "router/dispatch_int.h"
+#include "router/log.h"
+#include "router/replay.h"
+#include "router/xalloc.h"
+#include "targets/archive.h"
+#include "targets/queue.h"
+
+#define HOUSE_MS     5000
+#define EXPIRE_EVERY 12  /* rounds: once a minute */
+#define EXPIRE_LIMIT 500 /* messages a queue and round */
+
+struct keeping { /* of one archive */
+    struct outlet *outlet;
+    bool busy; /* being replayed */
+    struct archive_totals totals;
+};
+
+struct house {
+    struct ledger_job job;
+    struct dispatch *dispatch;
+    unsigned rounds;
+    bool running;
+    struct keeping *archives;
+    size_t archive_count;
+    int64_t expired_messages, expired_files;
+};
+
+static bool expire_queues(struct house *h, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    const struct ruleset *set = h->dispatch->set;
+
+    for (uint32_t i = 0; i < set->target_count; i++) {
+        int64_t count = 0;
+        if (set->targets[i]->adapter != &queue_adapter)
+            continue;
+        if (!queue_expire(store, set->targets[i], now, EXPIRE_LIMIT, &count, diag))
+            return false;
+        h->expired_messages += count;
+    }
+    return true;
+}
+
+static bool keep_archive(struct house *h, struct keeping *k, struct store *store, struct weir_time now,
+                         struct weir_diag *diag)
+{
+    int64_t count = 0;
+
+    if (h->rounds % EXPIRE_EVERY == 0 && !k->busy && !archive_expire(k->outlet->target, store, now, &count, diag))
+        return false;
+    h->expired_files += count;
+    return archive_count(store, k->outlet->def->name, &k->totals, diag);
+}
+
+static bool house_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct house *h = (struct house *)job;
+
+    h->expired_messages = h->expired_files = 0;
+    if (!expire_queues(h, store, now, diag) || !replay_expire(store, now, diag))
+        return false;
+    for (size_t i = 0; i < h->archive_count; i++)
+        if (!keep_archive(h, &h->archives[i], store, now, diag))
+            return false;
+    return true;
+}
+
+static void house_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct house *h = (struct house *)job;
+
+    h->running = false;
+    if (!ok) {
+        log_warn("housekeeping failed, trying again", LOG_TEXT("reason", diag->message));
+        return;
+    }
+    if (h->expired_messages || h->expired_files)
+        log_info("past their retention and gone", LOG_INT("messages", h->expired_messages),
+                 LOG_INT("archive_files", h->expired_files));
+    for (size_t i = 0; i < h->archive_count; i++) {
+        const struct keeping *k = &h->archives[i];
+        series_set(metric_str(METRIC_ARCHIVE_EVENTS, &k->outlet->def->name), k->totals.events);
+        series_set(metric_str(METRIC_ARCHIVE_BYTES, &k->outlet->def->name), k->totals.bytes);
+    }
+}
+
+static void house_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct house *h = context;
+    struct dispatch *d = h->dispatch;
+
+    if (h->running || d->stopping)
+        return;
+    for (size_t i = 0; i < h->archive_count; i++)
+        h->archives[i].busy = replay_reads(d, h->archives[i].outlet->def->name);
+    h->running = true;
+    h->rounds++;
+    ledger_submit(d->options.ledger, &h->job);
+}
+
+void house_start(struct dispatch *d)
+{
+    struct house *h = d->house = xalloc(sizeof *h);
+
+    h->dispatch = d;
+    h->job.run = house_run;
+    h->job.done = house_done;
+    h->job.reply = d->mailbox;
+    h->archives = xarray(d->outlet_count, sizeof *h->archives);
+    for (size_t i = 0; i < d->outlet_count; i++)
+        if (d->outlets[i]->def && d->outlets[i]->def->adapter == &archive_adapter)
+            h->archives[h->archive_count++].outlet = d->outlets[i];
+    d->house_timer = event_new(d->host.base, -1, EV_PERSIST, house_cb, h);
+    struct timeval period = {HOUSE_MS / 1000, HOUSE_MS % 1000 * 1000};
+    if (!d->house_timer || event_add(d->house_timer, &period) != 0)
+        xfail("cannot make a timer");
+    house_cb(-1, 0, h);
+}
+
+void house_stop(struct dispatch *d)
+{
+    if (!d->house)
+        return;
+    event_free(d->house_timer);
+    free(d->house->archives);
+    free(d->house);
+}

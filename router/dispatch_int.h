@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ROUTER_DISPATCH_INT_H
+#define ROUTER_DISPATCH_INT_H
+
+/*
+ * What dispatch's files share.
+ *
+ *   dispatch_turn.c     journal record ─► match ─► routes ─► flights, gathered in the present turn
+ *   dispatch_route.c    the rule set as dispatch needs it: outlets (targets) and routes (topics flattened)
+ *   dispatch_flight.c   one delivery in memory: made, rendered, freed
+ *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
+ *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
+ *   dispatch_letter.c   dead letters
+ *   dispatch_house.c    housekeeping: expiry and gauges
+ *   dispatch.c          life cycle, thread, what is lent to targets
+ *
+ * Threads: all of it is the dispatch thread's, but what the ledger thread runs for it (turn_run(), load_run()). What
+ * such a job points to is not changed until the job is done.
+ */
+
+#include <assert.h>
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "router/dispatch.h"
+#include "router/metrics.h"
+#include "router/owed.h"
+#include "router/workers.h"
+
+struct replay;
+
+enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
+extern const char *const result_names[RESULT_COUNT];
+
+/* One event, shared by its deliveries; counted on the dispatch thread. */
+struct shared_event {
+    uint32_t references;
+    struct str origin, id, event; /* slices of bytes */
+    uint64_t position;
+    struct weir_time accepted;
+    char bytes[];
+};
+
+TAILQ_HEAD(flight_queue, flight);
+
+struct flight_list {
+    struct flight **list;
+    size_t count, capacity;
+};
+
+/* A target of the rule set, or what is left of one that went. */
+struct outlet {
+    struct dispatch *dispatch;
+    const struct target_def *def; /* NULL: gone */
+    struct target *target;        /* NULL: gone, or one that only expands */
+    struct str key;               /* "http/oncall"; NUL-terminated, owned */
+    struct series *owed, *seconds;
+
+    /* send */
+    struct flight_queue ready; /* in memory, not started, in order */
+    struct flight_queue sent;  /* with the target */
+    uint32_t in_flight;        /* sent, or completed and not judged yet */
+    uint32_t memory;           /* flights in memory: ready, in flight, or ended and not committed yet */
+
+    /* rows that wait (those in hand are among `memory`) */
+    int64_t rows;
+    int64_t spilled; /* of them: never tried, since the window was full. While there are any, new deliveries queue up
+                        behind */
+    int64_t next_due;
+    bool loading;
+
+    uint64_t put_stamp; /* the ledger thread's, see turn_run() */
+};
+
+/* One way from a rule to an outlet. Immutable but for the lazily made series, which are the dispatch thread's. */
+struct route {
+    const struct rule *rule;
+    const struct rule_target *entry;
+    const struct target_def *topic; /* the topic it came by; NULL: none, or raw delivery */
+    struct str subscription;        /* "" */
+    struct outlet *outlet;
+    struct series *results[RESULT_COUNT];
+};
+
+struct route_span {
+    uint32_t first, count;
+};
+
+/* A delivery in memory. */
+struct flight {
+    struct delivery d; /* first: a target gives back &d */
+    TAILQ_ENTRY(flight) link;
+    struct outlet *outlet;
+    struct route *route; /* NULL: what its row names is gone from the rule set */
+    struct shared_event *event;
+    int64_t id;
+    bool has_row; /* a row was written for it, or is in a job submitted */
+    bool spilled; /* goes straight to a row: its target's window was full */
+    bool open;    /* counted in its turn's `open` */
+    bool counted; /* counted in its outlet's `memory` */
+    bool ended;   /* result stands (send adapters: since the dispatch thread saw the verdict) */
+    char *names;  /* owned copies behind d's slices and target_arn, where route is NULL */
+    struct str target_arn;
+    struct buf key, input; /* behind d.idempotency_key, d.input */
+    int64_t started_age;
+
+    /* what became of it */
+    enum result result;
+    uint32_t attempts;     /* made, with this one */
+    int64_t delay_ms;      /* RETRIED: until the next */
+    const char *exhausted; /* the retry condition that is used up; NULL */
+    struct verdict verdict;
+};
+
+struct replay_progress {   /* of one replay, in one turn */
+    struct replay *replay; /* lives until this is committed */
+    struct str name;
+    uint64_t position, total, matched, deliveries;
+    int64_t last_event_ms; /* INT64_MIN: none yet */
+    enum replay_state state;
+    char reason[160];
+    struct replay_call *answer; /* cancelled by this call: answered when it is committed */
+};
+#define REPLAYS_ACTIVE_MAX 10
+
+/* What one ledger job commits. */
+struct turn {
+    struct ledger_job job;
+    STAILQ_ENTRY(turn) link;
+    struct dispatch *dispatch;
+    uint64_t number;
+    bool submitted, failed, again; /* again: run before, and undone */
+    uint64_t cursor;               /* of the journal, after it */
+    size_t events, bytes;
+    struct flight_list puts;    /* for put adapters */
+    struct flight_list created; /* for send adapters; when it is submitted: those that get a row now */
+    struct flight_list ended;   /* with a result, of this turn or of earlier ones */
+    size_t open;                /* of created, without a result */
+    struct replay_progress replays[REPLAYS_ACTIVE_MAX];
+    size_t replay_count;
+};
+STAILQ_HEAD(turn_queue, turn);
+
+struct scratch { /* a bus's */
+    const struct bus *bus;
+    struct weir_scratch *scratch;
+    struct series *matched, *unmatched, *failed;
+};
+
+struct dispatch {
+    struct host host; /* first */
+    struct dispatch_options options;
+    struct ruleset *set;
+    struct weir_time now; /* read once a callback */
+    struct mailbox *mailbox;
+    struct workers *workers;
+    pthread_t thread;
+    bool started;
+
+    /* routes */
+    struct outlet **outlets; /* those of definitions, by def->index; then those that are gone */
+    size_t outlet_count;
+    struct arena names; /* joined subscription names */
+    struct route *routes;
+    struct route_span *spans; /* by rule index */
+    struct series **rule_matches;
+    struct scratch *scratches; /* by bus index */
+
+    /* reading */
+    struct journal *journal;
+    struct journal_reader *reader;
+    struct mail wake_mail;
+    atomic_bool wake_posted;
+    struct event *turn_event;
+    bool reader_broken; /* until the due timer fires */
+
+    /* committing */
+    struct turn *turn;      /* the present one, being filled */
+    struct turn_queue jobs; /* submitted, in order */
+    size_t jobs_away;       /* of them, with the ledger */
+    size_t job_count;       /* length of jobs */
+    bool jobs_paused;       /* one failed; job_timer tries all again */
+    uint64_t job_number;
+    int64_t job_delay_ms; /* the last pause; 0: the last job was committed */
+    uint64_t put_stamp;   /* the ledger thread's: marks outlets it has seen in a run */
+    struct event *hold_timer, *job_timer;
+    uint64_t submitted;          /* cursor of the last job */
+    atomic_uint_fast64_t cursor; /* committed */
+
+    /* deliveries */
+    int64_t next_id;
+    struct flight_queue completed;
+    struct event *settle_event;
+    struct event *due_timer;
+    int64_t due_at;     /* when due_timer fires; OWED_IN_HAND: not armed */
+    uint32_t in_flight; /* of all outlets */
+    uint32_t loads;     /* of due rows, with the ledger */
+    uint64_t random;
+    struct buf work; /* scratch for rendering */
+
+    struct event *house_timer;
+    struct house *house;
+
+    /* replays */
+    TAILQ_HEAD(, replay)
+    replays; /* active */
+
+    /* stopping */
+    struct mail stop_mail;
+    struct event *stop_timer;
+    bool stopping; /* nothing more is read or sent */
+    bool drained;  /* what was with targets has settled, or had its time: commit and end */
+    int64_t drain_ms;
+};
+
+static inline struct weir_time dispatch_now(const struct dispatch *d)
+{
+    return clock_now(d->options.clock);
+}
+void dispatch_timer(struct event *timer, int64_t ms);
+void dispatch_stopped(struct dispatch *d);          /* while stopping: ends the loop when all is committed */
+void dispatch_due(struct dispatch *d, int64_t age); /* outlet_tick() at that age */
+
+/* ---- dispatch_route.c ---- */
+bool routes_open(struct dispatch *d, struct weir_diag *diag); /* outlets, targets, routes, scratches */
+void routes_close(struct dispatch *d);
+/* By "type/name"; one that is not in the rule set (any more) is made: a gone one. Start-up only. */
+struct outlet *outlet_find(struct dispatch *d, struct str key);
+struct route *route_find(const struct dispatch *d, struct str bus, struct str rule, struct str target_id,
+                         struct str subscription); /* any thread; NULL: gone */
+struct series *route_series(struct flight *f, enum result result);
+
+/* ---- dispatch_flight.c ---- */
+struct shared_event *event_share(struct str origin, uint64_t position, struct str id, struct str event,
+                                 struct weir_time accepted);
+void event_release(struct shared_event *e);
+struct flight *flight_make(struct route *route, struct shared_event *event, int64_t id);
+/* Any thread: makes it from a row; its route may be gone. */
+struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row);
+struct owed_row flight_row(const struct flight *f, int64_t next_age);
+bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, struct weir_diag *diag);
+void flight_free(struct flight *f);
+void flights_add(struct flight_list *l, struct flight *f);
+void flights_fini(struct flight_list *l);
+
+/* ---- dispatch_turn.c ---- */
+struct incoming { /* an event to match */
+    struct str origin;
+    uint64_t position;
+    int64_t arrived_wall_ms;
+    struct str bus, event;
+    bool checked;          /* may repeat keys: match in checked mode */
+    const uint64_t *rules; /* replays: bit set of the rules that may receive it; NULL: all */
+};
+struct matched {
+    bool any;
+    uint64_t deliveries;
+};
+struct matched turn_offer(struct dispatch *d, const struct incoming *in);
+void turn_read(struct dispatch *d);  /* one turn's worth of the journal, then of replays */
+void turn_again(struct dispatch *d); /* calls turn_read() from the loop */
+bool turn_full(const struct turn *t);
+
+/* ---- dispatch_outlet.c ---- */
+void outlet_offer(struct outlet *o, struct flight *f); /* a new flight: into the window, or straight to a row */
+void outlet_complete(struct host *host, struct delivery *delivery, const struct verdict *v); /* host->complete */
+void outlet_settle(struct dispatch *d); /* judges what was completed */
+/* To the dead letters (or dropped). code NULL: the flight's verdict stands. exhausted: the retry condition; NULL: none.
+ */
+void outlet_give_up(struct flight *f, const char *code, const char *message, const char *exhausted);
+void outlet_end(struct flight *f, enum result result);                    /* into the present turn */
+void outlet_forget(struct flight *f);                                     /* frees it: what ended it is committed */
+void outlet_rows_came(struct outlet *o, int64_t count, int64_t next_due); /* committed rows that wait */
+void outlet_load_due(struct outlet *o); /* fetches what is due, if there is room; else sees to it that it will be */
+void outlet_tick(struct dispatch *d);
+
+/* ---- dispatch_commit.c ---- */
+struct turn *turn_create(struct dispatch *d);
+void turn_free(struct turn *t);
+void turn_schedule(struct dispatch *d); /* submits the present turn now, or soon */
+void turn_hold_over(struct dispatch *d);
+void turn_resubmit(struct dispatch *d);
+bool turn_idle(const struct dispatch *d); /* nothing to commit, nothing with the ledger */
+
+/* ---- dispatch_letter.c ---- */
+enum result letter_result(const struct flight *f); /* dead-lettered, or dropped by policy */
+bool letter_write(struct dispatch *d, struct store *store, const struct flight *f, struct weir_time now,
+                  struct weir_diag *diag);
+/* For an event that could not even be matched. */
+struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, struct str bus, const char *message);
+
+/* ---- dispatch_house.c ---- */
+void house_start(struct dispatch *d);
+void house_stop(struct dispatch *d);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Dead letters: the original event (never the rendered input), with message attributes that say why, put in the
+ * dead-letter queue in the same transaction that ends the delivery. Where that put fails the transaction is undone and
+ * tried again: a dead letter that cannot be written stays owed.
+ *
+ * Attributes are AWS's: RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS (attempts after the first), and
+ * EXHAUSTED_RETRY_CONDITION where the retry policy, not the target, made an end. TARGET_ARN is who should have got it:
+ * for a topic's subscription that subscription's target.
+ */
+#include <stdio.h>
+
+#include "matcher/json.h"
+#include "router/dispatch_int.h"
+#include "router/xalloc.h"
+#include "targets/queue.h"
+
+enum result letter_result(const struct flight *f)
+{
+    return f->route && f->route->entry->drop ? RESULT_DROPPED : RESULT_DEAD_LETTERED;
+}
+
+static void add_attribute(struct buf *out, const char *name, const char *type, struct str value)
+{
+    if (!value.size)
+        return;
+    json_write_key(out, name);
+    buf_char(out, '{');
+    json_write_member(out, "Type", str_from(type));
+    json_write_member(out, "Value", value);
+    buf_char(out, '}');
+}
+
+static void write_attributes(struct buf *out, const struct flight *f)
+{
+    char retries[16];
+
+    snprintf(retries, sizeof retries, "%u", f->attempts ? f->attempts - 1 : 0);
+    buf_char(out, '{');
+    add_attribute(out, "RULE_ARN", "String", f->d.rule_arn);
+    add_attribute(out, "TARGET_ARN", "String", f->target_arn);
+    add_attribute(out, "ERROR_CODE", "String", str_from(f->verdict.code));
+    add_attribute(out, "ERROR_MESSAGE", "String", str_from(f->verdict.message));
+    add_attribute(out, "EXHAUSTED_RETRY_CONDITION", "String", str_from(f->exhausted));
+    add_attribute(out, "RETRY_ATTEMPTS", "Number", str_from(retries));
+    buf_char(out, '}');
+    xbuf(out);
+}
+
+bool letter_write(struct dispatch *d, struct store *store, const struct flight *f, struct weir_time now,
+                  struct weir_diag *diag)
+{
+    const struct target_def *queue = d->set->dead_letters;
+    struct buf attributes = BUF_INIT;
+
+    if (f->route && f->route->entry->dead_letter)
+        queue = f->route->entry->dead_letter;
+    write_attributes(&attributes, f);
+    bool ok = queue_put(store, queue->name, f->d.event, buf_view(&attributes), 0, now, NULL, diag);
+    buf_fini(&attributes);
+    return ok;
+}
+
+struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, struct str bus, const char *message)
+{
+    struct flight *f = xalloc(sizeof *f);
+
+    e->references++;
+    f->event = e;
+    f->id = d->next_id++;
+    f->outlet = d->outlets[d->set->dead_letters->index];
+    f->names = xtext(bus);
+    f->d = (struct delivery){.origin = e->origin,
+                             .position = e->position,
+                             .bus = {f->names, bus.size},
+                             .rule = STR(""),
+                             .rule_arn = STR(""),
+                             .event = e->event,
+                             .event_id = e->id,
+                             .accepted = e->accepted};
+    verdict_set(&f->verdict, VERDICT_FAILED, "MATCH_FAILED", "%s", message);
+    f->result = RESULT_DEAD_LETTERED;
+    return f;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading and matching. A turn takes what the journal has synced, up to DISPATCH_EVENTS or DISPATCH_BYTES; when the
+ * journal has nothing waiting, replays are fed in the same way. Then the loop gets its turn: verdicts, timers, mail.
+ *
+ * Each event is matched once; each matching rule's routes become flights. The event is copied once, at its first
+ * flight, and shared by all of them. An event that matches nothing costs the match and a counter.
+ *
+ * A turn also ends at FLIGHTS flights, however few the events were: fan-out is bounded in memory too.
+ */
+#include "matcher/json.h"
+#include "router/dispatch_int.h"
+#include "router/log.h"
+#include "router/replay.h"
+#include "router/xalloc.h"
+#include "targets/archive.h"
+
+#define FLIGHTS       8192 /* a turn; about 700 bytes each */
+#define READ_AGAIN_MS 1000 /* after a journal segment could not be read */
+
+bool turn_full(const struct turn *t)
+{
+    return t->events >= DISPATCH_EVENTS || t->bytes >= DISPATCH_BYTES || t->puts.count + t->created.count >= FLIGHTS;
+}
+
+/* ---- flights of one event ---- */
+
+struct offer { /* one event while it is matched */
+    struct dispatch *dispatch;
+    const struct incoming *in;
+    struct shared_event *event; /* made at the first flight */
+    struct weir_time now;
+    struct matched matched;
+};
+
+static struct str event_id(struct str event, struct buf *space)
+{
+    struct str raw = json_member(event, "id");
+
+    if (raw.size < 2 || raw.ptr[0] != '"')
+        return STR("");
+    if (!memchr(raw.ptr, '\\', raw.size))
+        return (struct str){raw.ptr + 1, raw.size - 2};
+    buf_clear(space);
+    json_decode(space, raw);
+    xbuf(space);
+    return buf_view(space);
+}
+
+static struct shared_event *shared(struct offer *o)
+{
+    if (!o->event) {
+        struct weir_time accepted = {o->in->arrived_wall_ms, o->now.age_ms};
+        struct str id = event_id(o->in->event, &o->dispatch->work);
+        o->event = event_share(o->in->origin, o->in->position, id, o->in->event, accepted);
+    }
+    return o->event;
+}
+
+/* What goes to local state is rendered now: it is put by the ledger thread. */
+static void offer_put(struct dispatch *d, struct flight *f, struct weir_time now)
+{
+    struct weir_diag diag;
+
+    if (f->route->rule->is_archive || flight_render(d, f, now, &diag))
+        flights_add(&d->turn->puts, f);
+    else
+        outlet_give_up(f, "INVALID_INPUT", diag.message, NULL);
+}
+
+static void offer_route(struct offer *o, struct route *route)
+{
+    struct dispatch *d = o->dispatch;
+
+    if (!route->outlet->target || (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
+        return; /* what came out of an archive is never archived again */
+    struct flight *f = flight_make(route, shared(o), d->next_id++);
+    series_add(f->outlet->owed, 1);
+    o->matched.deliveries++;
+    if (route->outlet->target->ops->put)
+        offer_put(d, f, o->now);
+    else
+        outlet_offer(route->outlet, f);
+}
+
+static bool chosen(const struct offer *o, const struct rule *rule)
+{
+    uint32_t i = rule->index;
+
+    if (rule->is_archive && o->in->origin.size)
+        return false;
+    return !o->in->rules || (o->in->rules[i / 64] >> (i % 64) & 1);
+}
+
+static void offer_rule(struct offer *o, uint32_t index)
+{
+    struct dispatch *d = o->dispatch;
+    const struct rule *rule = &d->set->rules[index];
+    struct route_span span = d->spans[index];
+
+    if (!chosen(o, rule))
+        return;
+    o->matched.any = true;
+    if (!d->rule_matches[index])
+        d->rule_matches[index] = metric_str(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name});
+    series_add(d->rule_matches[index], 1);
+    for (uint32_t i = span.first; i < span.first + span.count; i++)
+        offer_route(o, &d->routes[i]);
+}
+
+/* No rule can be asked about it: that is no reason to lose it. */
+static void offer_failed(struct offer *o, const struct scratch *s, const char *reason)
+{
+    series_add(s->failed, 1);
+    log_error("an event cannot be matched and is dead-lettered", LOG_STR("bus", s->bus->name),
+              LOG_INT("position", o->in->position), LOG_TEXT("reason", reason));
+    struct flight *f = letter_unmatched(o->dispatch, shared(o), s->bus->name, reason);
+    series_add(f->outlet->owed, 1);
+    flights_add(&o->dispatch->turn->ended, f);
+}
+
+struct matched turn_offer(struct dispatch *d, const struct incoming *in)
+{
+    struct offer o = {.dispatch = d, .in = in, .now = d->now};
+    const struct bus *bus = ruleset_bus(d->set, in->bus);
+    const uint32_t *ids;
+    struct weir_diag diag;
+
+    d->turn->events++;
+    d->turn->bytes += in->event.size;
+    if (!bus) {
+        series_add(metric_str(METRIC_EVENTS_MATCHED, (struct str[]){STR(""), STR("unknown_bus")}), 1);
+        log_warn("an event is for a bus that is not there and goes nowhere", LOG_STR("bus", in->bus),
+                 LOG_INT("position", in->position));
+        return o.matched;
+    }
+    struct scratch *s = &d->scratches[bus->index];
+    long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
+                            in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
+    if (count < 0)
+        offer_failed(&o, s, diag.message);
+    for (long i = 0; i < count; i++)
+        offer_rule(&o, ids[i]);
+    if (count >= 0)
+        series_add(o.matched.any ? s->matched : s->unmatched, 1);
+    if (o.event)
+        event_release(o.event);
+    return o.matched;
+}
+
+/* ---- the journal ---- */
+
+/* Takes one record into the turn. False: none is waiting. */
+static bool read_one(struct dispatch *d)
+{
+    struct journal_record r;
+    struct weir_diag diag = {0};
+    int got = journal_read(d->reader, &r, &diag);
+
+    if (got < 0) {
+        log_error("the journal cannot be read, trying again", LOG_TEXT("reason", diag.message));
+        d->reader_broken = true;
+        dispatch_due(d, d->now.age_ms + READ_AGAIN_MS);
+    }
+    if (got <= 0)
+        return false;
+    struct incoming in = {.origin = STR(""),
+                          .position = r.sequence,
+                          .arrived_wall_ms = r.time_ms,
+                          .bus = r.bus,
+                          .event = r.event,
+                          .checked = r.flags & JOURNAL_REPEATED_KEYS};
+    turn_offer(d, &in);
+    d->turn->cursor = r.sequence;
+    return true;
+}
+
+void turn_again(struct dispatch *d)
+{
+    dispatch_timer(d->turn_event, 0); /* not event_active(): sockets and mail are looked at in between */
+}
+
+void turn_read(struct dispatch *d)
+{
+    bool more = true;
+
+    if (d->stopping || d->reader_broken)
+        return;
+    d->now = dispatch_now(d);
+    while (more && !turn_full(d->turn))
+        more = read_one(d);
+    if (!more && replays_feed(d))
+        more = true;
+    turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */
+    if (more && !turn_full(d->turn))
+        turn_again(d);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A dry run: what would this replay do? The ledger names the files, then a worker reads and matches them with a scratch
+ * of its own and counts, a rule at a time; nothing is delivered and nothing is kept. Order does not matter, so no
+ * index is built.
+ */
+#include <stdlib.h>
+
+#include "matcher/json.h"
+#include "router/replay_int.h"
+#include "router/xalloc.h"
+#include "targets/archive.h"
+
+struct dry_run {
+    struct ledger_job job; /* first; then … */
+    struct work work;      /* … this */
+    struct dispatch *dispatch;
+    struct replay_call *call;
+    const struct bus *bus;
+    uint64_t *rules; /* bit set; NULL: all */
+    struct replay_index index;
+    struct weir_scratch *scratch;
+    uint64_t events, *counts; /* by rule index */
+    bool ok;
+};
+
+static void fini(struct dry_run *y)
+{
+    index_fini(&y->index);
+    weir_scratch_destroy(y->scratch);
+    free(y->rules);
+    free(y->counts);
+    free(y);
+}
+
+static bool is_chosen(const struct dry_run *y, uint32_t i)
+{
+    const struct rule *rule = &y->dispatch->set->rules[i];
+    return !rule->is_archive && str_eq(rule->bus, y->bus->name) && (!y->rules || (y->rules[i / 64] >> (i % 64) & 1));
+}
+
+static void count_event(void *context, struct str event, int64_t time_ms)
+{
+    struct dry_run *y = context;
+    const uint32_t *ids;
+    struct weir_diag diag;
+
+    y->events++;
+    long n = weir_match(y->bus->matcher, y->scratch, event.ptr, event.size, WEIR_CHECKED, &ids, &diag);
+    for (long i = 0; i < n; i++)
+        y->counts[ids[i]]++;
+}
+
+static void dry_work(struct work *w)
+{
+    struct dry_run *y = (struct dry_run *)((char *)w - offsetof(struct dry_run, work));
+
+    y->scratch = weir_scratch_create(y->bus->matcher);
+    if (!y->scratch)
+        xfail("out of memory");
+    y->ok = index_walk(&y->index, y->call->request.from_ms, y->call->request.to_ms, count_event, y);
+}
+
+static void write_count(struct buf *out, struct str rule, struct str target, uint64_t events)
+{
+    if (out->data[out->size - 1] != '[')
+        buf_char(out, ',');
+    buf_char(out, '{');
+    json_write_member(out, "rule", rule);
+    json_write_member(out, "target", target);
+    json_write_key(out, "events");
+    json_write_int(out, (int64_t)events);
+    buf_char(out, '}');
+}
+
+/* Rules that were named are shown even where nothing matched them. */
+static void write_counts(struct buf *out, const struct dry_run *y)
+{
+    const struct dispatch *d = y->dispatch;
+
+    for (uint32_t i = 0; i < d->set->rule_count; i++) {
+        if (!is_chosen(y, i) || (!y->counts[i] && !y->rules))
+            continue;
+        struct str rule = d->set->rules[i].name;
+        struct route_span span = d->spans[i];
+        write_count(out, rule, STR(""), y->counts[i]);
+        for (uint32_t k = span.first; k < span.first + span.count; k++)
+            if (d->routes[k].outlet->def->adapter != &archive_adapter)
+                write_count(out, rule, d->routes[k].outlet->key, y->counts[i]);
+    }
+}
+
+static void write_time(struct buf *out, const char *key, int64_t ms)
+{
+    char text[21];
+    time_format_rfc3339(ms, text);
+    json_write_member(out, key, str_from(text));
+}
+
+static void dry_done(struct work *w)
+{
+    struct dry_run *y = (struct dry_run *)((char *)w - offsetof(struct dry_run, work));
+    const struct replay_request *q = &y->call->request;
+    struct buf *out = &y->call->json;
+
+    if (!y->ok) {
+        replay_refuse(y->call, 503, "%s", y->index.error);
+        fini(y);
+        return;
+    }
+    buf_char(out, '{');
+    json_write_member(out, "archive", q->archive);
+    write_time(out, "from", q->from_ms);
+    write_time(out, "to", q->to_ms);
+    json_write_key(out, "events");
+    json_write_int(out, (int64_t)y->events);
+    json_write_key(out, "counts");
+    buf_char(out, '[');
+    write_counts(out, y);
+    buf_text(out, "]}");
+    replay_answer(y->call, 200);
+    fini(y);
+}
+
+static void add_file(void *context, struct str path, int64_t bytes)
+{
+    struct dry_run *y = context;
+    index_add_file(&y->index, y->dispatch->options.data_dir, path, bytes);
+}
+
+static bool files_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct dry_run *y = (struct dry_run *)job;
+    const struct replay_request *q = &y->call->request;
+
+    index_fini(&y->index); /* of a run that was undone */
+    return replay_collect_files(store, q->archive, q->from_ms, q->to_ms, add_file, y, diag);
+}
+
+static void files_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct dry_run *y = (struct dry_run *)job;
+
+    if (!ok) {
+        replay_refuse(y->call, 503, "the archive's files cannot be listed: %s", diag->message);
+        fini(y);
+        return;
+    }
+    y->work = (struct work){.run = dry_work, .done = dry_done};
+    workers_submit(y->dispatch->workers, &y->work);
+}
+
+void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct bus *bus, uint64_t *rules)
+{
+    struct dry_run *y = xalloc(sizeof *y);
+
+    y->dispatch = d;
+    y->call = call;
+    y->bus = bus;
+    y->rules = rules;
+    y->counts = xarray(d->set->rule_count, sizeof *y->counts);
+    y->job.run = files_run;
+    y->job.done = files_done;
+    y->job.reply = d->mailbox;
+    ledger_submit(d->options.ledger, &y->job);
+}
