@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting and stopping: what opens in which order, and undone in the reverse one. The main thread only waits for
+ * signals and looks, once a second, whether the journal has failed.
+ *
+ *   lock ─► rules ─► ledger ─► dispatch (targets recover, cursor) ─► journal (recovers) ─► threads ─► listen ─► ready
+ */
+#include "router/router.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "router/cli/cli.h"
+#include "router/http.h"
+#include "router/log.h"
+#include "router/metrics.h"
+#include "router/xalloc.h"
+
+#define DIAGS_MAX 1000
+
+struct running {
+    struct router router; /* first */
+    const struct router_options *options;
+    char *data;
+    int lock;    /* of the data folder; -1 */
+    int signals; /* signalfd; -1 */
+};
+
+/* ---- configuration ---- */
+
+static struct ruleset *load(const char *file)
+{
+    struct diags diags;
+    struct buf report = BUF_INIT;
+
+    if (!diags_init(&diags, DIAGS_MAX))
+        xfail("out of memory");
+    struct ruleset *set = ruleset_load(file, 1, &diags);
+    ruleset_report(&diags, &report);
+    fputs(buf_cstr(&report), stderr);
+    buf_fini(&report);
+    diags_fini(&diags);
+    return set;
+}
+
+/* HOST:PORT, or [ADDRESS]:PORT, into the rule set, which nobody shares yet. */
+static bool override_listen(struct ruleset *set, const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    struct str host = {text, colon ? (size_t)(colon - text) : 0};
+    char *end;
+    unsigned long port = colon && colon[1] >= '0' && colon[1] <= '9' ? strtoul(colon + 1, &end, 10) : 65536;
+
+    if (host.size > 2 && host.ptr[0] == '[' && host.ptr[host.size - 1] == ']')
+        host = (struct str){host.ptr + 1, host.size - 2};
+    if (!host.size || port > 65535 || *end)
+        return false;
+    set->listen_host = arena_str(&set->keep, host);
+    set->listen_port = (uint16_t)port;
+    return set->listen_host.ptr != NULL;
+}
+
+/* ---- the data folder ---- */
+
+static bool make_folders(const char *path)
+{
+    char *part = xtext(str_from(path));
+    bool ok = true;
+
+    for (char *slash = strchr(part + 1, '/'); slash && ok; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        ok = mkdir(part, 0700) == 0 || errno == EEXIST;
+        *slash = '/';
+    }
+    ok = ok && (mkdir(part, 0700) == 0 || errno == EEXIST);
+    free(part);
+    return ok;
+}
+
+static int lock_folder(struct running *r)
+{
+    struct buf path = BUF_INIT;
+    char pid[24];
+
+    if (!make_folders(r->data))
+        return cli_fail(EXIT_IO, "cannot make the data folder '%s': %s", r->data, strerror(errno));
+    buf_printf(&path, "%s/lock", r->data);
+    r->lock = open(buf_cstr(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    buf_fini(&path);
+    if (r->lock < 0)
+        return cli_fail(EXIT_IO, "cannot open '%s/lock': %s", r->data, strerror(errno));
+    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = pread(r->lock, pid, sizeof pid - 1, 0);
+        pid[n > 0 ? n : 0] = '\0';
+        return cli_fail(EXIT_UNAVAILABLE, "the data folder '%s' is in use by another weir%s%s", r->data,
+                        n > 0 ? ", process " : "", pid);
+    }
+    snprintf(pid, sizeof pid, "%ld", (long)getpid());
+    if (ftruncate(r->lock, 0) != 0 || pwrite(r->lock, pid, strlen(pid), 0) < 0)
+        log_warn("cannot note the process id in the lock file", LOG_TEXT("reason", strerror(errno)));
+    return EXIT_DONE;
+}
+
+/* ---- parts ---- */
+
+static void synced_cb(void *dispatch, uint64_t sequence)
+{
+    dispatch_wake(dispatch, sequence);
+}
+
+static void log_report(const struct journal_report *report)
+{
+    log_info("journal recovered", LOG_INT("records", report->records), LOG_INT("segments", report->segments));
+    if (report->torn_bytes)
+        log_warn("journal had a torn tail: what had not been answered was cut", LOG_INT("bytes", report->torn_bytes),
+                 LOG_TEXT("where", report->detail));
+    if (report->skipped)
+        log_error("journal has damaged records: they were skipped", LOG_INT("records", report->skipped),
+                  LOG_TEXT("where", report->detail));
+    if (!report->torn_bytes && !report->skipped && report->detail[0])
+        log_warn("journal was damaged", LOG_TEXT("where", report->detail));
+}
+
+static void collect_cb(void *context)
+{
+    const struct router *router = context;
+    struct journal_stats j;
+    struct ledger_stats l;
+    uint64_t synced = journal_synced(router->journal), cursor = dispatch_cursor(router->dispatch);
+
+    journal_stats(router->journal, &j);
+    ledger_stats(router->ledger, &l);
+    series_set(metric(METRIC_JOURNAL_RECORDS), (int64_t)j.records);
+    series_set(metric(METRIC_JOURNAL_BYTES), (int64_t)j.bytes);
+    series_set(metric(METRIC_JOURNAL_SYNCS), (int64_t)j.syncs);
+    series_set(metric(METRIC_JOURNAL_SYNC_SECONDS), (int64_t)(j.sync_ns / 1000000));
+    series_set(metric(METRIC_JOURNAL_SEGMENTS), (int64_t)j.segments);
+    series_set(metric(METRIC_JOURNAL_LAG), synced > cursor ? (int64_t)(synced - cursor) : 0);
+    series_set(metric(METRIC_LEDGER_COMMITS), (int64_t)l.commits);
+    series_set(metric(METRIC_LEDGER_FAILURES), (int64_t)l.failures);
+}
+
+static int open_stores(struct running *r)
+{
+    struct router *router = &r->router;
+    struct weir_diag diag = {0};
+    struct buf path = BUF_INIT;
+    struct journal_report report;
+
+    buf_printf(&path, "%s/weir.db", r->data);
+    router->ledger = ledger_open(buf_cstr(&path), &router->clock, &diag);
+    struct dispatch_options options = {
+        .set = router->set, .ledger = router->ledger, .clock = &router->clock, .data_dir = r->data};
+    router->dispatch = router->ledger ? dispatch_open(&options, &diag) : NULL;
+    if (router->dispatch) {
+        struct journal_options journal = {
+            .above = dispatch_cursor(router->dispatch), .synced = synced_cb, .context = router->dispatch};
+        buf_clear(&path);
+        buf_printf(&path, "%s/journal", r->data);
+        router->journal = journal_open(buf_cstr(&path), &journal, &report, &diag);
+    }
+    buf_fini(&path);
+    if (!router->journal)
+        return cli_fail(EXIT_IO, "%s", diag.message);
+    log_report(&report);
+    return EXIT_DONE;
+}
+
+static int start_threads(struct running *r)
+{
+    struct router *router = &r->router;
+    struct weir_diag diag = {0};
+
+    metrics_on_collect(collect_cb, router);
+    ledger_start(router->ledger);
+    dispatch_start(router->dispatch, router->journal);
+    router->http = http_start(router, router->set->listen_host.ptr, router->set->listen_port, &diag);
+    return router->http ? EXIT_DONE : cli_fail(EXIT_UNAVAILABLE, "%s", diag.message);
+}
+
+/* ---- what is said at the start ---- */
+
+static void print_count(uint32_t count, const char *what)
+{
+    if (count)
+        printf(", %u %s%s", count, what, count == 1 ? "" : "s");
+}
+
+static void print_banner(const struct running *r)
+{
+    const struct ruleset *set = r->router.set;
+    uint32_t rules = 0;
+    bool v6 = memchr(set->listen_host.ptr, ':', set->listen_host.size) != NULL;
+
+    printf("weir %s listening on http://%s%.*s%s:%u\n", weir_version(), v6 ? "[" : "", STR_ARG(set->listen_host),
+           v6 ? "]" : "", http_port(r->router.http));
+    for (uint32_t i = 0; i < set->rule_count; i++)
+        rules += !set->rules[i].is_archive;
+    if (set->file.size)
+        printf("loaded %.*s: %u rule%s", STR_ARG(set->file), rules, rules == 1 ? "" : "s");
+    else
+        printf("no configuration: events are taken and match no rule; -c FILE names one");
+    for (const struct adapter *const *a = target_adapters; *a; a++) {
+        uint32_t count = 0;
+        for (uint32_t i = 0; i < set->target_count; i++)
+            count += set->targets[i]->adapter == *a && !set->targets[i]->builtin;
+        print_count(count, (*a)->section ? (*a)->type : "other target");
+    }
+    printf("; data in %s\n", r->data);
+    fflush(stdout);
+}
+
+/* ---- signals ---- */
+
+static void take_signals(struct running *r)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: they inherit it */
+    r->signals = signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+/* From now on a signal ends the process at once. */
+static void give_signals_back(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Waits for the signal to end. */
+static int wait_for_end(struct running *r)
+{
+    struct pollfd fd = {.fd = r->signals, .events = POLLIN};
+    struct signalfd_siginfo info;
+
+    while (!journal_failed(r->router.journal)) {
+        if (poll(&fd, 1, 1000) <= 0 || read(r->signals, &info, sizeof info) != sizeof info)
+            continue;
+        if (info.ssi_signo != SIGHUP) {
+            log_info("stopping", LOG_TEXT("signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
+            return EXIT_DONE;
+        }
+        log_warn("SIGHUP: this version takes a changed configuration by a restart only");
+    }
+    return cli_fail(EXIT_IO,
+                    "the journal could not be synced; nothing that was answered is lost, but no more can be taken");
+}
+
+/* ---- run ---- */
+
+static void stop(struct running *r)
+{
+    struct router *router = &r->router;
+
+    atomic_store(&router->draining, true);
+    give_signals_back();
+    if (router->http) {
+        http_stop_listening(router->http);
+        http_stop(router->http);
+    }
+    if (router->journal && router->dispatch)
+        dispatch_stop(router->dispatch, r->options->drain_ms);
+    journal_close(router->journal);
+    ledger_close(router->ledger);
+    if (router->dispatch)
+        dispatch_close(router->dispatch);
+}
+
+static int run(struct running *r)
+{
+    struct router *router = &r->router;
+    const struct router_options *options = r->options;
+
+    router->set = load(options->config);
+    if (!router->set)
+        return EXIT_CONFIG;
+    if (options->listen && !override_listen(router->set, options->listen))
+        return cli_fail(EXIT_USAGE, "--listen takes HOST:PORT, got '%s'", options->listen);
+    r->data = options->data ? xtext(str_from(options->data)) : xtext(router->set->data);
+    int code = lock_folder(r);
+    if (code == EXIT_DONE)
+        code = open_stores(r);
+    if (code == EXIT_DONE)
+        code = start_threads(r);
+    if (code == EXIT_DONE) {
+        atomic_store(&router->ready, true);
+        print_banner(r);
+        code = wait_for_end(r);
+    }
+    stop(r);
+    return code;
+}
+
+int router_run(const struct router_options *options)
+{
+    struct running r = {.options = options, .lock = -1, .signals = -1};
+
+    r.router.started_wall_ms = clock_wall_ms();
+    evthread_use_pthreads();
+    take_signals(&r);
+    int code = run(&r);
+    ruleset_unref(r.router.set);
+    free(r.data);
+    if (r.lock >= 0)
+        close(r.lock);
+    if (r.signals >= 0)
+        close(r.signals);
+    if (code == EXIT_DONE)
+        log_info("stopped");
+    return code;
+}
