@@ -90,6 +90,13 @@ bool diag_add(struct diags *d, const char *file, const struct weir_diag *one)
 #define SHOWN_BEFORE 60 /* characters of a long line shown before the column … */
 #define SHOWN_AFTER  40 /* … and after it: together with the file's indent, one line of a terminal */
 
+/* AWS's reasons quote the user's keys, which may hold anything. */
+static void write_message(struct buf *out, const char *message)
+{
+    for (; *message; message++)
+        buf_char(out, (unsigned char)*message < 0x20 || *message == 0x7F ? '?' : *message);
+}
+
 static struct str find_line(struct str source, int line)
 {
     const char *at = source.ptr, *end = source.ptr + source.size;
@@ -165,7 +172,9 @@ void diag_format(struct buf *out, const char *file, const struct weir_diag *one,
         buf_printf(out, "%s:", file);
     if (one->line > 0)
         buf_printf(out, "%d:%d:", one->line, one->column);
-    buf_printf(out, "%s%s: %s\n", file || one->line > 0 ? " " : "", one->warning ? "warning" : "error", one->message);
+    buf_printf(out, "%s%s: ", file || one->line > 0 ? " " : "", one->warning ? "warning" : "error");
+    write_message(out, one->message);
+    buf_char(out, '\n');
     if (one->line <= 0 || !source.ptr)
         return;
     struct str line = find_line(source, one->line);

@@ -12,8 +12,9 @@
 #include "matcher/pattern_int.h"
 #include "matcher/utf8.h"
 
-#define A_VALUE  "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-#define WORD_MAX 256 /* Jackson shows no more of a word it does not know */
+#define A_VALUE          "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+#define UTF16_HIGH(code) (0xD800u + (((code)-0x10000) >> 10))
+#define WORD_MAX         256 /* Jackson shows no more of a word it does not know */
 
 struct place {
     size_t offset;
@@ -73,6 +74,8 @@ static const char *describe(const struct json_source *s, char out[64])
     }
     if (code < 0x20 || (code >= 0x7F && code < 0xA0))
         snprintf(out, 64, "(CTRL-CHAR, code %u)", (unsigned)code);
+    else if (code > 0xFFFF) /* Jackson sees the first half of a pair, which cannot be shown */
+        snprintf(out, 64, "'?' (code %u / 0x%x)", UTF16_HIGH(code), UTF16_HIGH(code));
     else if (code > 255)
         snprintf(out, 64, "'%.*s' (code %u / 0x%x)", (int)size, r->text + r->offset, (unsigned)code, (unsigned)code);
     else
@@ -133,7 +136,9 @@ static size_t say_bad_value(struct json_source *s)
     char what[64], c = r->text[r->offset];
     if (word_character_size((struct str){r->text, r->size}, r->offset))
         return say_word(s, r->offset);
-    if (c == '+')
+    if (!r->depth && (c == '}' || c == ']'))
+        say(s, "Unexpected close marker '%c': expected '%c'", c, c == '}' ? ']' : '}');
+    else if (c == '+')
         say(s, "Unexpected character ('+' (code 43)) in numeric value: JSON spec does not allow numbers to have plus "
                "signs: enable `JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
     else if (c == '}' && s->before == JSON_ARRAY)

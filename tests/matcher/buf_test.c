@@ -87,6 +87,8 @@ static void test_diag_printed_form(void **state)
     d.line = 0;
     assert_printed("f", d, STR("x"), "f: warning: unknown key 'b'\n");
     assert_printed(NULL, d, STR("x"), "warning: unknown key 'b'\n");
+    strcpy(d.message, "\"a\x1b\n\"");
+    assert_printed(NULL, d, STR("x"), "warning: \"a??\"\n");
 }
 
 static void test_diag_cuts_long_lines(void **state)
