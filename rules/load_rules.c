@@ -67,15 +67,14 @@ static void read_test(struct load *l, const struct node *n, const char *rule, st
     char what[WHAT_SIZE + 16];
     struct test_text text = {0};
     snprintf(what, sizeof(what), "a test of %s", rule);
-    if (!options_fill(&l->options, test_options, n, n->pos, what, own, &text))
-        return;
-    *test = (struct rule_test){
-        .name = text.name, .format = str_from(formats[text.format]), .match = text.match, .pos = n->pos};
+    bool ok = options_fill(&l->options, test_options, n, n->pos, what, own, &text);
     const struct node *event = node_get(n, "event");
+    if (ok)
+        *test = (struct rule_test){text.name, str_from(formats[text.format]), {NULL, 0}, text.match, n->pos};
     if (event)
         read_event(l, event, &test->event);
-    else
-        diag_error(l->diags, n->pos, "missing key 'event' in test '%.*s' of %s", STR_ARG(text.name), rule);
+    else if (n->type == NODE_MAP)
+        diag_error(l->diags, n->pos, "missing key 'event' in %s", what);
 }
 
 static bool read_tests(struct load *l, const struct node *list, const char *what, struct rule *rule)

@@ -176,7 +176,7 @@ static void check_region(struct load *l, const struct node *n, struct str region
         return;
     for (size_t i = 0; i < region.size; i++)
         if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-", region.ptr[i]) || !region.ptr[i]) {
-            diag_error(l->diags, n->pos, "region '%.*s' may have a-z, 0-9 and -", STR_ARG(region));
+            diag_error(l->diags, n->pos, "region '%.*s' has other characters than a-z, 0-9 and -", STR_ARG(region));
             return;
         }
 }

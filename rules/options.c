@@ -174,14 +174,13 @@ static bool check_bounds(const struct field *f, int64_t value, write_fn *write_v
     if ((!o->min && !o->max) || (value >= o->min && value <= o->max))
         return true;
     struct buf range = BUF_INIT;
+    buf_text(&range, o->max == INT64_MAX ? "less than " : "not in ");
     write_value(&range, o->min);
-    if (o->max == INT64_MAX) {
-        buf_text(&range, " or more");
-    } else {
+    if (o->max != INT64_MAX) {
         buf_text(&range, "..");
         write_value(&range, o->max);
     }
-    diag_error(f->r->diags, f->node->pos, "%s '%.*s' is not in %s", o->key, STR_ARG(f->node->text), buf_cstr(&range));
+    diag_error(f->r->diags, f->node->pos, "%s '%.*s' is %s", o->key, STR_ARG(f->node->text), buf_cstr(&range));
     buf_fini(&range);
     return false;
 }
@@ -282,8 +281,10 @@ static bool fill_command(const struct field *f)
     if (f->node->type == NODE_TEXT)
         return diag_error(f->r->diags, f->node->pos, "'%s' must be a list of words, not text; write [%.*s]",
                           f->option->key, STR_ARG(f->node->text));
-    if (f->node->type != NODE_LIST || f->node->count == 0)
+    if (f->node->type != NODE_LIST)
         return expect(f, "a list of words");
+    if (f->node->count == 0)
+        return diag_error(f->r->diags, f->node->pos, "'%s' is empty; it starts with a program", f->option->key);
     struct str *words = arena_array(f->r->keep, f->node->count, sizeof(*words));
     if (!words)
         return out_of_memory(f->r);

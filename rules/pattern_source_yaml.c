@@ -114,12 +114,25 @@ static void hint_list(struct weir_diag *diag, const struct node *leaf)
     buf_fini(&hint);
 }
 
+/* Text that was meant for a pattern in JSON starts with a brace. */
+static bool is_json_text(struct str text)
+{
+    size_t at = 0;
+    while (at < text.size && (text.ptr[at] == ' ' || text.ptr[at] == '\n' || text.ptr[at] == '\t'))
+        at++;
+    return at < text.size && text.ptr[at] == '{';
+}
+
 const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp, const struct node *n,
                                          struct diags *diags)
 {
     const char *file = n->pos.file;
     if (n->type == NODE_FAULT)
         return NULL;
+    if (n->type == NODE_TEXT && !is_json_text(n->text)) {
+        diag_error(diags, n->pos, "a pattern is a mapping, or a text with JSON that starts with {");
+        return NULL;
+    }
     if (n->type == NODE_TEXT && !(n = node_read_json(temp, n, diags)))
         return NULL;
     struct weir_diag diag = {.code = WEIR_OK};

@@ -173,18 +173,25 @@ static void place_block(struct builder *b, struct node *n, yaml_mark_t start)
     n->pos.column = (int)(indent > own ? indent - own : 0) + 1;
 }
 
+/* Where a value on the mark's line really starts; returns that place in the file. */
+static const char *place_content(struct builder *b, struct node *n, yaml_mark_t start)
+{
+    struct str line = source_line(b, start.line);
+    size_t at = 0, column = start.column;
+    skip_anchor(line, &at, &column);
+    n->pos.column = (int)column + 1;
+    return line.ptr + at;
+}
+
 static void place_scalar(struct builder *b, struct node *n, yaml_mark_t start, yaml_mark_t end)
 {
     if (n->style == NODE_LITERAL || n->style == NODE_FOLDED) {
         place_block(b, n, start);
         return;
     }
-    struct str line = source_line(b, start.line);
-    size_t at = 0, column = start.column;
-    skip_anchor(line, &at, &column);
-    n->pos.column = (int)column + 1;
+    const char *content = place_content(b, n, start);
     if (start.line == end.line)
-        n->raw = line.ptr + at + (n->style != NODE_PLAIN);
+        n->raw = content + (n->style != NODE_PLAIN);
 }
 
 /* ---- nodes ---- */
@@ -503,6 +510,8 @@ static const struct node *build_collection(struct builder *b, enum node_type typ
     if (!n || (anchor && !(own = anchor_add(b, anchor, n))))
         return stop(b);
     refuse_tag(b, tag, mark);
+    if (anchor)
+        place_content(b, n, mark);
     if (++b->depth > YAML_DEPTH_MAX) {
         diag_error(b->diags, n->pos, "lists and mappings are nested more than %d deep", YAML_DEPTH_MAX);
         return NULL;
