@@ -9,7 +9,8 @@
  *
  * An event is in its archive exactly once: put() gathers lines, flush() writes them at the committed length
  * (pwrite), syncs the file (and its directory when new), and records (file, length, events, last sequence,
- * smallest and largest event time) in the ledger's transaction; recover() cuts every open file to its committed length. A put with a position
+ * smallest and largest event time) in the ledger's transaction; recover() cuts every file to its committed length,
+ * reports one that is missing or too short, and sets aside (as events.ndjson.uncommitted) one that was never committed. A put with a position
  * not above the recorded one is a repeat after a crash and is skipped. Replayed events (delivery.origin not "") are never archived:
  * dispatch does not offer them.
  */
@@ -43,7 +44,8 @@ extern const struct store_schema archive_schema;
 bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
                    void *context, struct weir_diag *diag);
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag);
-/* Unlinks whole files whose hour ended more than retention ago (by the wall clock, arrival time). */
+/* Unlinks whole files whose hour ended more than retention ago (by the wall clock, arrival time):
+   their rows go in this transaction, the files themselves in a later call's, once that is committed. */
 bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out, struct weir_diag *diag);
 
 /* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */

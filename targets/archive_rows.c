@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the ledger knows of archives: the last position archived, each file's committed length and range of event times,
+ * and files that have left it but are still to be unlinked.
+ *
+ * The trash is there because unlinking cannot be rolled back: a file's row moves to the trash in one transaction,
+ * and only a later one, which sees that move committed, unlinks it. The other order could leave a row without its file.
+ */
+#include "targets/archive_int.h"
+
+static const char *const migrations[] = {
+    "CREATE TABLE archive ("
+    "  id INTEGER PRIMARY KEY,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  position INTEGER NOT NULL DEFAULT -1);" /* of the last event archived: outlives its file */
+    "CREATE TABLE archive_file ("
+    "  id INTEGER PRIMARY KEY,"
+    "  archive INTEGER NOT NULL,"
+    "  hour INTEGER NOT NULL,"
+    "  path TEXT NOT NULL UNIQUE,"
+    "  bytes INTEGER NOT NULL,"
+    "  events INTEGER NOT NULL,"
+    "  time_min INTEGER NOT NULL,"
+    "  time_max INTEGER NOT NULL);"
+    "CREATE INDEX archive_file_hour ON archive_file (archive, hour);"
+    "CREATE TABLE archive_trash (archive INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (archive, path)) WITHOUT "
+    "ROWID;",
+    NULL,
+};
+
+const struct store_schema archive_schema = {"archive", migrations};
+
+/* ---- the archive's row ---- */
+
+bool archive_row(struct store *s, struct str name, int64_t *id_out, int64_t *position_out, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "SELECT id, position FROM archive WHERE name = ?", diag);
+    bool row;
+
+    if (!q)
+        return false;
+    store_bind(q, 1, name);
+    if (!store_step(s, q, &row, diag))
+        return false;
+    if (row) {
+        *id_out = sqlite3_column_int64(q, 0);
+        *position_out = sqlite3_column_int64(q, 1);
+        sqlite3_reset(q);
+        return true;
+    }
+    if (!(q = store_prepare(s, "INSERT INTO archive (name) VALUES (?)", diag)))
+        return false;
+    store_bind(q, 1, name);
+    *position_out = -1;
+    if (!store_run(s, q, diag))
+        return false;
+    *id_out = sqlite3_last_insert_rowid(store_handle(s));
+    return true;
+}
+
+bool archive_row_position(struct store *s, int64_t archive, int64_t position, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "UPDATE archive SET position = ? WHERE id = ?", diag);
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, position);
+    sqlite3_bind_int64(q, 2, archive);
+    return store_run(s, q, diag);
+}
+
+/* ---- files ---- */
+
+bool archive_file_bytes(struct store *s, struct str path, int64_t *bytes_out, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "SELECT bytes FROM archive_file WHERE path = ?", diag);
+    bool row;
+
+    *bytes_out = -1;
+    if (!q)
+        return false;
+    store_bind(q, 1, path);
+    if (!store_step(s, q, &row, diag))
+        return false;
+    if (row)
+        *bytes_out = sqlite3_column_int64(q, 0);
+    sqlite3_reset(q);
+    return true;
+}
+
+/* A path that comes back from the trash (the wall clock was set back) is no longer to be unlinked. */
+static bool untrash(struct store *s, int64_t archive, struct str path, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "DELETE FROM archive_trash WHERE archive = ? AND path = ?", diag);
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    store_bind(q, 2, path);
+    return store_run(s, q, diag);
+}
+
+bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, struct weir_diag *diag)
+{
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "INSERT INTO archive_file (archive, hour, path, bytes, events, time_min, time_max)"
+                      " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET bytes = excluded.bytes,"
+                      " events = events + excluded.events, time_min = min(time_min, excluded.time_min),"
+                      " time_max = max(time_max, excluded.time_max)",
+                      diag);
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    sqlite3_bind_int64(q, 2, f->hour);
+    store_bind(q, 3, f->path);
+    sqlite3_bind_int64(q, 4, f->bytes);
+    sqlite3_bind_int64(q, 5, f->events);
+    sqlite3_bind_int64(q, 6, f->time_min_ms);
+    sqlite3_bind_int64(q, 7, f->time_max_ms);
+    return store_run(s, q, diag) && untrash(s, archive, f->path, diag);
+}
+
+bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
+                   void *context, struct weir_diag *diag)
+{
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "SELECT f.path, f.hour, f.bytes, f.events, f.time_min, f.time_max FROM archive_file f"
+                      " JOIN archive a ON a.id = f.archive WHERE a.name = ? ORDER BY f.hour, f.id",
+                      diag);
+    bool row;
+
+    if (!q)
+        return false;
+    store_bind(q, 1, archive);
+    while (store_step(s, q, &row, diag)) {
+        if (!row)
+            return true;
+        each(context, &(struct archive_file){
+                          .path = store_column(q, 0),
+                          .hour = sqlite3_column_int64(q, 1),
+                          .bytes = sqlite3_column_int64(q, 2),
+                          .events = sqlite3_column_int64(q, 3),
+                          .time_min_ms = sqlite3_column_int64(q, 4),
+                          .time_max_ms = sqlite3_column_int64(q, 5),
+                      });
+    }
+    return false;
+}
+
+bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT count(*), sum(f.bytes), sum(f.events), min(f.time_min), max(f.time_max)"
+                                    " FROM archive_file f JOIN archive a ON a.id = f.archive WHERE a.name = ?",
+                                    diag);
+    bool row;
+
+    *out = (struct archive_totals){0};
+    if (!q)
+        return false;
+    store_bind(q, 1, archive);
+    if (!store_step(s, q, &row, diag))
+        return false;
+    if (row)
+        *out = (struct archive_totals){
+            .files = sqlite3_column_int64(q, 0), /* of no file, the rest is NULL, which reads as 0 */
+            .bytes = sqlite3_column_int64(q, 1),
+            .events = sqlite3_column_int64(q, 2),
+            .time_min_ms = sqlite3_column_int64(q, 3),
+            .time_max_ms = sqlite3_column_int64(q, 4),
+        };
+    sqlite3_reset(q);
+    return true;
+}
+
+/* ---- the trash ---- */
+
+static bool run_for(struct store *s, sqlite3_stmt *q, int64_t archive, int64_t hour, struct weir_diag *diag)
+{
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    if (sqlite3_bind_parameter_count(q) > 1)
+        sqlite3_bind_int64(q, 2, hour);
+    return store_run(s, q, diag);
+}
+
+bool archive_trash_before(struct store *s, int64_t archive, int64_t hour, int64_t *count_out, struct weir_diag *diag)
+{
+    *count_out = 0;
+    if (!run_for(s,
+                 store_prepare(s,
+                               "INSERT OR IGNORE INTO archive_trash (archive, path)"
+                               " SELECT archive, path FROM archive_file WHERE archive = ? AND hour < ?",
+                               diag),
+                 archive, hour, diag) ||
+        !run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ? AND hour < ?", diag), archive, hour,
+                 diag))
+        return false;
+    *count_out = store_changes(s);
+    return true;
+}
+
+bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *context, const char *path), void *context,
+                         struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "SELECT path FROM archive_trash WHERE archive = ?", diag);
+    bool row;
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    do {
+        if (!store_step(s, q, &row, diag))
+            return false;
+        if (row)
+            each(context, store_column(q, 0).ptr);
+    } while (row);
+    return run_for(s, store_prepare(s, "DELETE FROM archive_trash WHERE archive = ?", diag), archive, 0, diag);
+}
