@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tests/targets/fixture.h"
+#include "tests/targets/sandbox.h"
 
 #define HOUR      3600000
 #define NOON      1795262400000 /* 2026-11-21T12:00:00Z */
@@ -26,13 +26,13 @@ static struct archive_options options;
 static struct target_def audit;
 
 struct world {
-    struct fixture f;
+    struct sandbox f;
     struct target *t;
 };
 
 static void start(struct world *w)
 {
-    fixture_open(&w->f, schemas);
+    sandbox_open(&w->f, schemas);
     w->t = archive_adapter.open(&audit, NULL, w->f.folder, &w->f.diag);
     assert_non_null(w->t);
 }
@@ -41,10 +41,10 @@ static bool recover(struct world *w)
 {
     bool ok;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     ok = archive_adapter.recover(w->t, w->f.store, &w->f.diag);
     if (ok)
-        fixture_commit(&w->f);
+        sandbox_commit(&w->f);
     else
         store_rollback(w->f.store);
     return ok;
@@ -58,7 +58,7 @@ static void crash(struct world *w)
     w->t = NULL;
     if (w->f.store)
         store_rollback(w->f.store);
-    fixture_close(&w->f);
+    sandbox_close(&w->f);
 }
 
 static int setup(void **state)
@@ -67,7 +67,7 @@ static int setup(void **state)
 
     options = (struct archive_options){.bus = STR("default")};
     audit = (struct target_def){.adapter = &archive_adapter, .name = STR("audit"), .options = &options};
-    fixture_init(&w.f);
+    sandbox_init(&w.f);
     start(&w);
     assert_true(recover(&w));
     *state = &w;
@@ -79,7 +79,7 @@ static int teardown(void **state)
     struct world *w = *state;
 
     crash(w);
-    fixture_fini(&w->f);
+    sandbox_fini(&w->f);
     return 0;
 }
 
@@ -113,18 +113,18 @@ static bool flush(struct world *w, struct weir_time now)
 /* Positions first to last as one committed batch. */
 static void batch(struct world *w, uint64_t first, uint64_t last, struct weir_time now)
 {
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     for (uint64_t p = first; p <= last; p++)
         put(w, p, now);
     assert_true(flush(w, now));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
 }
 
 /* A file's events as "1 2 3", whatever is not such a line as "?"; "none" where there is no file. */
 static const char *inside(struct world *w, const char *path)
 {
     static char text[8192], out[8192];
-    long size = fixture_read(&w->f, path, text, sizeof(text));
+    long size = sandbox_read(&w->f, path, text, sizeof(text));
 
     if (size < 0)
         return "none";
@@ -146,9 +146,9 @@ static int64_t expire(struct world *w, struct weir_time now)
 {
     int64_t count;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     assert_true(archive_expire(w->t, w->f.store, now, &count, &w->f.diag));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
     return count;
 }
 
@@ -189,7 +189,7 @@ static void rolled_back_batch_is_repeated_once(void **state)
 
     batch(w, 1, 1, at(0));
     for (int i = 0; i < 3; i++) {
-        fixture_begin(&w->f);
+        sandbox_begin(&w->f);
         put(w, 2, at(0));
         put(w, 3, at(0));
         if (i != 1) /* once before the flush, twice after it */
@@ -206,7 +206,7 @@ static void shorter_repeat_leaves_no_tail(void **state)
 {
     struct world *w = *state;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     for (int p = 1; p <= 9; p++)
         put(w, (uint64_t)p, at(0));
     assert_true(flush(w, at(0)));
@@ -219,7 +219,7 @@ static void savepoint_is_as_good_as_a_transaction(void **state)
 {
     struct world *w = *state;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     assert_true(store_savepoint(w->f.store, &w->f.diag));
     put(w, 1, at(0));
     assert_true(flush(w, at(0)));
@@ -233,7 +233,7 @@ static void savepoint_is_as_good_as_a_transaction(void **state)
     put(w, 3, at(0));
     assert_true(flush(w, at(0)));
     assert_true(store_release(w->f.store, &w->f.diag));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
     assert_string_equal(inside(w, NOON_FILE), "1 2 3");
 }
 
@@ -242,7 +242,7 @@ static void rolled_back_hour_leaves_no_file(void **state)
     struct world *w = *state;
 
     batch(w, 1, 1, at(0));
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put(w, 2, at(HOUR));
     assert_true(flush(w, at(HOUR)));
     store_rollback(w->f.store);
@@ -273,11 +273,11 @@ static void crash_before_commit_is_cut(void **state)
     struct world *w = *state;
 
     batch(w, 1, 2, at(0));
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put(w, 3, at(0));
     assert_true(flush(w, at(0)));
     crash(w);
-    fixture_append(&w->f, NOON_FILE, "{\"n\":3"); /* torn */
+    sandbox_append(&w->f, NOON_FILE, "{\"n\":3"); /* torn */
     start(w);
     assert_string_equal(inside(w, NOON_FILE), "1 2 3 ?");
     assert_true(recover(w));
@@ -291,7 +291,7 @@ static void crash_in_a_new_hour_is_set_aside(void **state)
     struct world *w = *state;
 
     batch(w, 1, 1, at(0));
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put(w, 2, at(HOUR));
     assert_true(flush(w, at(HOUR)));
     crash(w);
@@ -328,7 +328,7 @@ static void file_removed_under_our_feet_is_reported(void **state)
     batch(w, 1, 1, at(0));
     snprintf(path, sizeof(path), "%s/" NOON_FILE, w->f.folder);
     assert_int_equal(unlink(path), 0);
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put(w, 2, at(0));
     assert_false(flush(w, at(0)));
     assert_string_equal(w->f.diag.message, "the archive file '" NOON_FILE "' was removed, 8 bytes of it are recorded");
@@ -339,19 +339,19 @@ static void event_times_are_kept(void **state)
 {
     struct world *w = *state;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put_text(w, 1, "{\"time\":\"2026-11-20T10:00:00Z\",\"n\":1}", at(5));
     put_text(w, 2, "{\"time\":\"2026-11-20T08:00:00+01:00\",\"n\":1}", at(5));
     assert_true(flush(w, at(5)));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
     assert_int_equal(totals(w).time_min_ms, NOON - 29 * HOUR);
     assert_int_equal(totals(w).time_max_ms, NOON - 26 * HOUR);
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put_text(w, 3, "{\"time\":\"yesterday\"}", at(5));
     put_text(w, 4, "{\"time\":12}", at(5));
     put_text(w, 5, "{}", at(5));
     assert_true(flush(w, at(5)));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
     assert_int_equal(totals(w).time_min_ms, NOON - 29 * HOUR);
     assert_int_equal(totals(w).time_max_ms, NOON + 5);
 }
@@ -360,10 +360,10 @@ static void an_event_is_one_line(void **state)
 {
     struct world *w = *state;
 
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put_text(w, 1, "{\n  \"n\" : 1\n}", at(0));
     assert_true(flush(w, at(0)));
-    fixture_commit(&w->f);
+    sandbox_commit(&w->f);
     assert_string_equal(inside(w, NOON_FILE), "1");
 }
 
@@ -458,7 +458,7 @@ static void rolled_back_retention_loses_nothing(void **state)
 
     options.retention = HOUR;
     batch(w, 1, 1, at(0));
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     for (int i = 0; i < 2; i++)
         assert_true(archive_expire(w->t, w->f.store, at(9 * HOUR), &count, &w->f.diag));
     store_rollback(w->f.store);
@@ -504,7 +504,7 @@ static void full_disk_fails_the_batch(void **state)
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     tight = (struct rlimit){.rlim_cur = 20, .rlim_max = old.rlim_max};
-    fixture_begin(&w->f);
+    sandbox_begin(&w->f);
     put(w, 3, at(0));
     setrlimit(RLIMIT_FSIZE, &tight);
     bool ok = flush(w, at(0));

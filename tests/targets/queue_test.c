@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/targets/fixture.h"
+#include "tests/targets/sandbox.h"
 
 #define SECOND 1000
 #define START  5000000 /* the age clock's reading when a test begins */
@@ -26,10 +26,10 @@ static const struct target_def work = {.adapter = &queue_adapter, .name = {"work
 
 static int setup(void **state)
 {
-    static struct fixture f;
+    static struct sandbox f;
 
-    fixture_init(&f);
-    fixture_open(&f, schemas);
+    sandbox_init(&f);
+    sandbox_open(&f, schemas);
     work_options.redrive_policy.target = NULL;
     *state = &f;
     return 0;
@@ -37,7 +37,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    fixture_fini(*state);
+    sandbox_fini(*state);
     return 0;
 }
 
@@ -70,55 +70,55 @@ static void gather(void *context, const struct queue_message *m)
     got->count++;
 }
 
-static void send_delayed(struct fixture *f, const struct target_def *q, const char *body, int64_t delay, int64_t second)
+static void send_delayed(struct sandbox *f, const struct target_def *q, const char *body, int64_t delay, int64_t second)
 {
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_put(f->store, q->name, str_from(body), STR(""), delay, at(second), NULL, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
 }
 
-static void send(struct fixture *f, const struct target_def *q, const char *body, int64_t second)
+static void send(struct sandbox *f, const struct target_def *q, const char *body, int64_t second)
 {
     send_delayed(f, q, body, 0, second);
 }
 
-static struct got receive_for(struct fixture *f, const struct target_def *q, unsigned max, int64_t visibility,
+static struct got receive_for(struct sandbox *f, const struct target_def *q, unsigned max, int64_t visibility,
                               int64_t second)
 {
     struct got got = {0};
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_receive(f->store, q, max, visibility, at(second), gather, &got, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     return got;
 }
 
-static struct got receive(struct fixture *f, const struct target_def *q, unsigned max, int64_t second)
+static struct got receive(struct sandbox *f, const struct target_def *q, unsigned max, int64_t second)
 {
     return receive_for(f, q, max, -1, second);
 }
 
-static bool delete (struct fixture *f, const struct target_def *q, const char *handle)
+static bool delete (struct sandbox *f, const struct target_def *q, const char *handle)
 {
     bool found;
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_delete(f->store, q->name, str_from(handle), &found, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     return found;
 }
 
-static bool hide(struct fixture *f, const char *handle, int64_t ms, int64_t second)
+static bool hide(struct sandbox *f, const char *handle, int64_t ms, int64_t second)
 {
     bool found;
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_change_visibility(f->store, work.name, str_from(handle), ms, at(second), &found, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     return found;
 }
 
-static struct queue_counts count(struct fixture *f, const struct target_def *q, int64_t second)
+static struct queue_counts count(struct sandbox *f, const struct target_def *q, int64_t second)
 {
     struct queue_counts counts;
 
@@ -126,13 +126,13 @@ static struct queue_counts count(struct fixture *f, const struct target_def *q, 
     return counts;
 }
 
-static int64_t expire(struct fixture *f, const struct target_def *q, unsigned limit, int64_t second)
+static int64_t expire(struct sandbox *f, const struct target_def *q, unsigned limit, int64_t second)
 {
     int64_t deleted;
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_expire(f->store, q, at(second), limit, &deleted, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     return deleted;
 }
 
@@ -140,13 +140,13 @@ static int64_t expire(struct fixture *f, const struct target_def *q, unsigned li
 
 static void message_is_handed_out_whole(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char id[36];
     struct str id_out = {id, 0};
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_put(f->store, work.name, STR("{\"a\":1}"), STR("{\"k\":{}}"), 0, at(0), &id_out, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     struct got got = receive(f, &work, 1, 2);
     assert_string_equal(got.bodies, "{\"a\":1}");
     assert_string_equal(got.attributes, "{\"k\":{}}");
@@ -160,7 +160,7 @@ static void message_is_handed_out_whole(void **state)
 
 static void received_message_hides_and_comes_back(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send(f, &work, "a", 0);
     assert_int_equal(receive(f, &work, 10, 0).count, 1);
@@ -175,7 +175,7 @@ static void received_message_hides_and_comes_back(void **state)
 
 static void oldest_come_first(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     for (int i = 0; i < 5; i++)
         send(f, &work, (const char *[]){"a", "b", "c", "d", "e"}[i], 0);
@@ -187,7 +187,7 @@ static void oldest_come_first(void **state)
 
 static void superseded_handle_is_void(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send(f, &work, "a", 0);
     struct got first = receive(f, &work, 1, 0), second = receive(f, &work, 1, 40);
@@ -199,7 +199,7 @@ static void superseded_handle_is_void(void **state)
 
 static void strange_handles_are_unknown(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char right[80];
     static const char *const handles[] = {"",
                                           "x",
@@ -222,7 +222,7 @@ static void strange_handles_are_unknown(void **state)
 
 static void visibility_can_be_changed_while_in_flight(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send(f, &work, "a", 0);
     struct got got = receive_for(f, &work, 1, 5 * SECOND, 0);
@@ -235,7 +235,7 @@ static void visibility_can_be_changed_while_in_flight(void **state)
 
 static void visibility_zero_hands_out_once_a_call(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send(f, &work, "a", 0);
     send(f, &work, "b", 0);
@@ -245,7 +245,7 @@ static void visibility_zero_hands_out_once_a_call(void **state)
 
 static void delayed_message_waits(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send_delayed(f, &work, "late", 60 * SECOND, 0);
     assert_int_equal(receive(f, &work, 1, 59).count, 0);
@@ -255,7 +255,7 @@ static void delayed_message_waits(void **state)
 
 static void worn_message_is_redriven(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     work_options.redrive_policy.target = &parked;
     work_options.redrive_policy.max_receive_count = 2;
@@ -274,7 +274,7 @@ static void worn_message_is_redriven(void **state)
 
 static void many_worn_messages_do_not_hide_a_good_one(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     for (int i = 0; i < 300; i++)
         send(f, &work, "worn", 0);
@@ -290,7 +290,7 @@ static void many_worn_messages_do_not_hide_a_good_one(void **state)
 
 static void retention_ends_messages(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     for (int i = 0; i < 5; i++)
         send(f, &work, "old", i);
@@ -305,7 +305,7 @@ static void retention_ends_messages(void **state)
 
 static void counts_are_kept(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     assert_int_equal(count(f, &work, 0).visible, 0);
     send(f, &work, "four", 0);
@@ -322,15 +322,15 @@ static void counts_are_kept(void **state)
 
 static void purge_is_immediate_and_cleared_in_pieces(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     int64_t purged;
 
     for (int i = 0; i < 5; i++)
         send(f, &work, "x", 0);
     struct got got = receive(f, &work, 1, 0);
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_purge(f->store, work.name, &purged, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     assert_int_equal(purged, 5);
     assert_int_equal(count(f, &work, 0).bytes, 0);
     assert_false(delete (f, &work, got.handle));
@@ -338,13 +338,13 @@ static void purge_is_immediate_and_cleared_in_pieces(void **state)
     assert_string_equal(receive(f, &work, 9, 100).bodies, "new");
     for (int i = 0; i < 3; i++)
         expire(f, &work, 2, 100);
-    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM queue_message"), 1);
-    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM queue"), 1);
+    assert_int_equal(sandbox_ask(f, "SELECT count(*) FROM queue_message"), 1);
+    assert_int_equal(sandbox_ask(f, "SELECT count(*) FROM queue"), 1);
 }
 
 static void peek_changes_nothing(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     struct got got = {0};
 
     for (int i = 0; i < 3; i++)
@@ -368,7 +368,7 @@ static void append_name(void *context, struct str name)
 
 static void names_are_those_with_messages(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char names[64] = "";
 
     send(f, &work, "a", 0);
@@ -381,21 +381,21 @@ static void names_are_those_with_messages(void **state)
 
 static void everything_survives_a_restart(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     send(f, &work, "a", 0);
     struct got got = receive(f, &work, 1, 0);
-    fixture_close(f);
-    fixture_open(f, schemas);
+    sandbox_close(f);
+    sandbox_open(f, schemas);
     assert_int_equal(receive(f, &work, 1, 29).count, 0);
     assert_true(delete (f, &work, got.handle));
 }
 
 static void rolled_back_put_is_gone(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_true(queue_put(f->store, work.name, STR("x"), STR(""), 0, at(0), NULL, &f->diag));
     store_rollback(f->store);
     assert_int_equal(count(f, &work, 0).visible, 0);
@@ -403,30 +403,30 @@ static void rolled_back_put_is_gone(void **state)
 
 static void too_large_a_body_names_the_limit(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char *large = calloc(1, QUEUE_MESSAGE_BYTES_MAX + 1);
     struct str body = {large, QUEUE_MESSAGE_BYTES_MAX + 1};
 
     memset(large, 'x', body.size);
-    fixture_begin(f);
+    sandbox_begin(f);
     assert_false(queue_put(f->store, work.name, body, STR(""), 0, at(0), NULL, &f->diag));
     assert_int_equal(f->diag.code, WEIR_E_LIMIT);
     assert_string_equal(f->diag.message, "the message has 16777217 bytes, the limit of a message is 16777216");
     body.size--;
     assert_true(queue_put(f->store, work.name, body, STR(""), 0, at(0), NULL, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     free(large);
 }
 
 static void adapter_puts_deliveries(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char large[1025];
     struct verdict v;
     struct target *t = queue_adapter.open(&work, NULL, f->folder, &f->diag);
 
     assert_non_null(t);
-    fixture_begin(f);
+    sandbox_begin(f);
     struct delivery d = {.target = t, .input = STR("{}")};
     queue_adapter.put(t, &d, f->store, at(0), &v);
     assert_int_equal(v.kind, VERDICT_SETTLED);
@@ -436,7 +436,7 @@ static void adapter_puts_deliveries(void **state)
     assert_int_equal(v.kind, VERDICT_FAILED);
     assert_string_equal(v.code, "InvalidMessageContents");
     assert_string_equal(v.message, "the message has 1025 bytes, maximum_message_size of queue 'work' is 1024");
-    fixture_commit(f);
+    sandbox_commit(f);
     assert_string_equal(receive(f, &work, 9, 0).bodies, "{}");
     queue_adapter.close(t);
 }
@@ -462,25 +462,25 @@ static void check_refuses_self_redrive_and_fifo(void **state)
  */
 static void backlog_costs_nothing(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char plan[512];
 
-    assert_string_equal(fixture_plan(f,
+    assert_string_equal(sandbox_plan(f,
                                      "SELECT id FROM queue_message WHERE queue = ? AND visible_age <= ?"
                                      " ORDER BY visible_age, receive_count, id LIMIT ?",
                                      plan, sizeof(plan)),
                         "SEARCH queue_message USING COVERING INDEX queue_message_visible (queue=? AND visible_age<?)");
     assert_string_equal(
-        fixture_plan(f, "SELECT count(*) FROM queue_message WHERE queue = ? AND visible_age > ? AND receive_count = 0",
+        sandbox_plan(f, "SELECT count(*) FROM queue_message WHERE queue = ? AND visible_age > ? AND receive_count = 0",
                      plan, sizeof(plan)),
         "SEARCH queue_message USING COVERING INDEX queue_message_visible (queue=? AND visible_age>?)");
-    assert_string_equal(fixture_plan(f, "SELECT body FROM queue_message WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
+    assert_string_equal(sandbox_plan(f, "SELECT body FROM queue_message WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
                                      plan, sizeof(plan)),
                         "SEARCH queue_message USING INDEX queue_message_queue (queue=? AND rowid>?)");
-    fixture_begin(f);
+    sandbox_begin(f);
     for (int i = 0; i < 100000; i++)
         assert_true(queue_put(f->store, work.name, STR("{\"n\":1}"), STR(""), 0, at(0), NULL, &f->diag));
-    fixture_commit(f);
+    sandbox_commit(f);
     sqlite3_stmt *q = NULL;
     int steps = 0;
     assert_int_equal(receive(f, &work, 10, 1).count, 10);

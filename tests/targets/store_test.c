@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tests/targets/fixture.h"
+#include "tests/targets/sandbox.h"
 
 #define TABLE "CREATE TABLE pair (a INTEGER PRIMARY KEY, b TEXT);"
 
@@ -27,20 +27,20 @@ static const struct store_schema *const version_one[] = {&schema_one, NULL}, *co
 
 static int setup(void **state)
 {
-    static struct fixture f;
+    static struct sandbox f;
 
-    fixture_init(&f);
+    sandbox_init(&f);
     *state = &f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    fixture_fini(*state);
+    sandbox_fini(*state);
     return 0;
 }
 
-static bool insert(struct fixture *f, int64_t a, const char *b)
+static bool insert(struct sandbox *f, int64_t a, const char *b)
 {
     sqlite3_stmt *q = store_prepare(f->store, "INSERT INTO pair (a, b) VALUES (?, ?)", &f->diag);
 
@@ -55,67 +55,67 @@ static bool insert(struct fixture *f, int64_t a, const char *b)
 
 static void opens_private_wal_file(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     struct stat st;
 
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     assert_int_equal(stat(f->database, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
-    assert_int_equal(fixture_ask(f, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
-    assert_int_equal(fixture_ask(f, "PRAGMA synchronous"), 2);
-    assert_int_equal(fixture_ask(f, "PRAGMA foreign_keys"), 0);
+    assert_int_equal(sandbox_ask(f, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
+    assert_int_equal(sandbox_ask(f, "PRAGMA synchronous"), 2);
+    assert_int_equal(sandbox_ask(f, "PRAGMA foreign_keys"), 0);
 }
 
 static void committed_rows_survive(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_one);
-    fixture_begin(f);
+    sandbox_open(f, version_one);
+    sandbox_begin(f);
     assert_true(insert(f, 1, "x"));
-    fixture_commit(f);
-    fixture_begin(f);
+    sandbox_commit(f);
+    sandbox_begin(f);
     assert_true(insert(f, 2, "y"));
     store_rollback(f->store);
-    fixture_close(f);
-    fixture_open(f, version_one);
-    assert_int_equal(fixture_ask(f, ROWS), 1);
+    sandbox_close(f);
+    sandbox_open(f, version_one);
+    assert_int_equal(sandbox_ask(f, ROWS), 1);
 }
 
 static void migrates_once_and_in_order(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     assert_true(insert(f, 1, "x"));
-    fixture_close(f);
+    sandbox_close(f);
     for (int i = 0; i < 2; i++) {
-        fixture_open(f, version_two);
-        assert_int_equal(fixture_ask(f, "SELECT version FROM weir_schema WHERE name = 'pair'"), 2);
-        assert_int_equal(fixture_ask(f, "SELECT c = 'new' FROM pair"), 1);
-        fixture_close(f);
+        sandbox_open(f, version_two);
+        assert_int_equal(sandbox_ask(f, "SELECT version FROM weir_schema WHERE name = 'pair'"), 2);
+        assert_int_equal(sandbox_ask(f, "SELECT c = 'new' FROM pair"), 1);
+        sandbox_close(f);
     }
 }
 
 static void failing_migration_changes_nothing(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_one);
-    fixture_close(f);
+    sandbox_open(f, version_one);
+    sandbox_close(f);
     assert_null(store_open(f->database, version_broken, &f->diag));
     assert_non_null(strstr(f->diag.message, "NONSENSE"));
-    fixture_open(f, version_one);
-    assert_int_equal(fixture_ask(f, "SELECT version FROM weir_schema"), 1);
-    assert_int_equal(fixture_ask(f, "SELECT count(*) FROM pragma_table_info('pair')"), 2);
+    sandbox_open(f, version_one);
+    assert_int_equal(sandbox_ask(f, "SELECT version FROM weir_schema"), 1);
+    assert_int_equal(sandbox_ask(f, "SELECT count(*) FROM pragma_table_info('pair')"), 2);
 }
 
 static void refuses_newer_file(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_two);
-    fixture_close(f);
+    sandbox_open(f, version_two);
+    sandbox_close(f);
     assert_null(store_open(f->database, version_one, &f->diag));
     assert_int_equal(f->diag.code, WEIR_E_IO);
     assert_non_null(
@@ -126,14 +126,14 @@ static void refuses_newer_file(void **state)
 
 static void refuses_what_is_not_ours(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     char after[64];
     sqlite3 *db;
 
-    fixture_append(f, "weir.db", "This is a letter to a friend, and by no means a database of any kind.\n");
+    sandbox_append(f, "weir.db", "This is a letter to a friend, and by no means a database of any kind.\n");
     assert_null(store_open(f->database, version_one, &f->diag));
     assert_non_null(strstr(f->diag.message, "is not a SQLite database"));
-    assert_true(fixture_read(f, "weir.db", after, sizeof(after)) > 0);
+    assert_true(sandbox_read(f, "weir.db", after, sizeof(after)) > 0);
     assert_memory_equal(after, "This is a letter", 16);
 
     assert_int_equal(unlink(f->database), 0);
@@ -146,7 +146,7 @@ static void refuses_what_is_not_ours(void **state)
 
 static void names_the_path_it_cannot_open(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
     assert_null(store_open("/nonexistent/weir.db", version_one, &f->diag));
     assert_string_equal(f->diag.message, "cannot create '/nonexistent/weir.db': No such file or directory");
@@ -158,10 +158,10 @@ static void names_the_path_it_cannot_open(void **state)
 
 static void savepoint_undoes_only_itself(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_one);
-    fixture_begin(f);
+    sandbox_open(f, version_one);
+    sandbox_begin(f);
     assert_true(store_savepoint(f->store, &f->diag));
     assert_true(insert(f, 1, "x"));
     assert_true(store_release(f->store, &f->diag));
@@ -173,16 +173,16 @@ static void savepoint_undoes_only_itself(void **state)
     assert_true(store_savepoint(f->store, &f->diag));
     assert_true(insert(f, 3, "z"));
     assert_true(store_release(f->store, &f->diag));
-    fixture_commit(f);
-    assert_int_equal(fixture_ask(f, "SELECT sum(a) FROM pair"), 4);
+    sandbox_commit(f);
+    assert_int_equal(sandbox_ask(f, "SELECT sum(a) FROM pair"), 4);
 }
 
 static void step_tells_rows_and_end(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     bool row;
 
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     assert_true(insert(f, 1, "") && insert(f, 2, "two"));
     sqlite3_stmt *q = store_prepare(f->store, "SELECT b FROM pair ORDER BY a", &f->diag);
     assert_true(store_step(f->store, q, &row, &f->diag) && row);
@@ -196,9 +196,9 @@ static void step_tells_rows_and_end(void **state)
 
 static void errors_carry_sqlites_words(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
 
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     assert_true(insert(f, 1, "x"));
     assert_false(insert(f, 1, "again"));
     assert_non_null(strstr(f->diag.message, "UNIQUE constraint failed: pair.a"));
@@ -211,12 +211,12 @@ static void errors_carry_sqlites_words(void **state)
 /* More texts than the cache holds: it stays bounded, and every text still works, also after it made room. */
 static void statement_cache_is_bounded(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     static char sql[300][32];
     int open = 0;
     bool row;
 
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     for (int round = 0; round < 2; round++)
         for (int i = 0; i < 300; i++) {
             snprintf(sql[i], sizeof(sql[i]), "SELECT %d", i);
@@ -235,19 +235,19 @@ static void statement_cache_is_bounded(void **state)
 /* A write that the file-size limit refuses, as a full disk would: an error, and what was there stays. */
 static void full_disk_is_an_error(void **state)
 {
-    struct fixture *f = *state;
+    struct sandbox *f = *state;
     struct rlimit old, tight;
     bool ok = true;
     char *text = calloc(1, 100001);
 
     memset(text, 'x', 100000);
-    fixture_open(f, version_one);
+    sandbox_open(f, version_one);
     assert_true(insert(f, 1, "kept"));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     tight = (struct rlimit){.rlim_cur = 200000, .rlim_max = old.rlim_max};
     setrlimit(RLIMIT_FSIZE, &tight);
-    fixture_begin(f);
+    sandbox_begin(f);
     for (int i = 2; ok && i < 300; i++) /* past the page cache, or at the commit */
         ok = insert(f, i, text);
     if (ok)
@@ -261,10 +261,10 @@ static void full_disk_is_an_error(void **state)
     setrlimit(RLIMIT_FSIZE, &old);
     assert_false(ok);
     assert_int_equal(f->diag.code, WEIR_E_IO);
-    assert_int_equal(fixture_ask(f, ROWS), 1);
-    fixture_begin(f);
+    assert_int_equal(sandbox_ask(f, ROWS), 1);
+    sandbox_begin(f);
     assert_true(insert(f, 2, "again"));
-    fixture_commit(f);
+    sandbox_commit(f);
     free(text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A folder under /tmp and a store in it, for one test. */
-#include "tests/targets/fixture.h"
+#include "tests/targets/sandbox.h"
 
 #include <ftw.h>
 #include <stdio.h>
@@ -15,9 +15,9 @@ static void need(bool ok, const char *what, const struct weir_diag *diag)
     abort();
 }
 
-void fixture_init(struct fixture *f)
+void sandbox_init(struct sandbox *f)
 {
-    *f = (struct fixture){.folder = "/tmp/weir-test-XXXXXX"};
+    *f = (struct sandbox){.folder = "/tmp/weir-test-XXXXXX"};
     need(mkdtemp(f->folder) != NULL, "mkdtemp", NULL);
     snprintf(f->database, sizeof(f->database), "%s/weir.db", f->folder);
 }
@@ -27,35 +27,35 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-void fixture_fini(struct fixture *f)
+void sandbox_fini(struct sandbox *f)
 {
-    fixture_close(f);
+    sandbox_close(f);
     nftw(f->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-void fixture_open(struct fixture *f, const struct store_schema *const *schemas)
+void sandbox_open(struct sandbox *f, const struct store_schema *const *schemas)
 {
     f->store = store_open(f->database, schemas, &f->diag);
     need(f->store != NULL, "store_open", &f->diag);
 }
 
-void fixture_close(struct fixture *f)
+void sandbox_close(struct sandbox *f)
 {
     if (f->store)
         store_close(f->store);
     f->store = NULL;
 }
 
-void fixture_begin(struct fixture *f)
+void sandbox_begin(struct sandbox *f)
 {
     need(store_begin(f->store, &f->diag), "store_begin", &f->diag);
 }
-void fixture_commit(struct fixture *f)
+void sandbox_commit(struct sandbox *f)
 {
     need(store_commit(f->store, &f->diag), "store_commit", &f->diag);
 }
 
-int64_t fixture_ask(struct fixture *f, const char *sql)
+int64_t sandbox_ask(struct sandbox *f, const char *sql)
 {
     sqlite3_stmt *q = NULL;
 
@@ -66,7 +66,7 @@ int64_t fixture_ask(struct fixture *f, const char *sql)
     return answer;
 }
 
-const char *fixture_plan(struct fixture *f, const char *sql, char *out, size_t size)
+const char *sandbox_plan(struct sandbox *f, const char *sql, char *out, size_t size)
 {
     char explain[2048];
     sqlite3_stmt *q = NULL;
@@ -81,7 +81,7 @@ const char *fixture_plan(struct fixture *f, const char *sql, char *out, size_t s
     return out;
 }
 
-static FILE *open_below(struct fixture *f, const char *path, const char *mode)
+static FILE *open_below(struct sandbox *f, const char *path, const char *mode)
 {
     char full[1024];
 
@@ -89,7 +89,7 @@ static FILE *open_below(struct fixture *f, const char *path, const char *mode)
     return fopen(full, mode);
 }
 
-long fixture_read(struct fixture *f, const char *path, char *out, size_t size)
+long sandbox_read(struct sandbox *f, const char *path, char *out, size_t size)
 {
     FILE *file = open_below(f, path, "r");
 
@@ -101,7 +101,7 @@ long fixture_read(struct fixture *f, const char *path, char *out, size_t size)
     return (long)got;
 }
 
-void fixture_append(struct fixture *f, const char *path, const char *text)
+void sandbox_append(struct sandbox *f, const char *path, const char *text)
 {
     FILE *file = open_below(f, path, "a");
 
