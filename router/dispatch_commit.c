@@ -53,22 +53,6 @@ void turn_free(struct turn *t)
 
 /* ---- on the ledger thread ---- */
 
-/* Of a run that was undone a target may remember things; recover() takes it back to what is committed. */
-static bool recover_puts(struct turn *t, struct store *store, struct weir_diag *diag)
-{
-    uint64_t stamp = ++t->dispatch->put_stamp;
-
-    for (size_t i = 0; i < t->puts.count; i++) {
-        struct outlet *o = t->puts.list[i]->outlet;
-        if (o->put_stamp == stamp)
-            continue;
-        o->put_stamp = stamp;
-        if (o->target->ops->recover && !o->target->ops->recover(o->target, store, diag))
-            return false;
-    }
-    return true;
-}
-
 static bool put_one(struct turn *t, struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     f->verdict = (struct verdict){0};
@@ -137,9 +121,6 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
 
     if (!owed_cursor_move(store, t->number, t->cursor, diag))
         return false;
-    if (t->again && !recover_puts(t, store, diag))
-        return false;
-    t->again = true;
     if (!run_puts(t, store, now, diag))
         return false;
     for (size_t i = 0; i < t->created.count; i++)

@@ -131,8 +131,7 @@ struct turn {
     STAILQ_ENTRY(turn) link;
     struct dispatch *dispatch;
     uint64_t number;
-    bool submitted, failed, again; /* again: run before, and undone */
-    uint64_t cursor;               /* of the journal, after it */
+    uint64_t cursor; /* of the journal, after it */
     size_t events, bytes;
     struct flight_list puts;    /* for put adapters */
     struct flight_list created; /* for send adapters; when it is submitted: those that get a row now */
