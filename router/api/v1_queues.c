@@ -14,6 +14,7 @@
 #define PEEK_MAX      1000
 #define WAIT_MAX_MS   20000
 #define WAIT_STEP_MS  100
+#define WAITERS_MAX   1000 /* receives that wait at one time, each a ledger job a step; one more is answered at once */
 
 struct queue_call {
     struct ledger_job job;
@@ -189,19 +190,33 @@ static bool receive_step(struct ledger_job *job, struct store *s, struct weir_ti
     return true;
 }
 
+static atomic_int waiters;
+
 static void again_cb(evutil_socket_t fd, short what, void *context)
 {
+    atomic_fetch_sub(&waiters, 1);
     submit(context);
+}
+
+/* Asks again after a step. False: too many wait already, or there is no memory. */
+static bool wait_a_step(struct queue_call *c)
+{
+    struct timeval step = {0, WAIT_STEP_MS * 1000};
+
+    if (atomic_fetch_add(&waiters, 1) < WAITERS_MAX &&
+        event_base_once(http_base(c->request), -1, EV_TIMEOUT, again_cb, c, &step) == 0)
+        return true;
+    atomic_fetch_sub(&waiters, 1);
+    return false;
 }
 
 static void received_cb(struct ledger_job *job, bool ok, const struct weir_diag *diag)
 {
     struct queue_call *c = call_of(job);
-    struct timeval step = {0, WAIT_STEP_MS * 1000};
 
     bool wait = ok && !c->unknown && !c->count && clock_now(&http_router(c->request)->clock).age_ms < c->deadline_ms &&
                 !atomic_load(&http_router(c->request)->draining);
-    if (!wait || event_base_once(http_base(c->request), -1, EV_TIMEOUT, again_cb, c, &step) != 0)
+    if (!wait || !wait_a_step(c))
         answer_cb(job, ok, diag);
 }
 

@@ -66,11 +66,13 @@ static bool take_rules(struct replays_call *c, struct str body)
     struct str list = json_member(body, "rules");
     struct json_reader reader;
     struct json_token t;
-    uint32_t count = 0;
+    uint32_t count = 0, max = 1;
 
     if (!list.size)
         return true;
-    struct str *rules = arena_array(&c->arena, list.size, sizeof *rules); /* an element takes at least a byte */
+    for (size_t i = 0; i < list.size; i++)
+        max += list.ptr[i] == ',';
+    struct str *rules = arena_array(&c->arena, max, sizeof *rules);
     json_reader_init(&reader, list);
     if (rules && json_next(&reader, &t) == JSON_ARRAY)
         while (json_next(&reader, &t) == JSON_STRING)
