@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A function is a command: the event on its stdin, its result on its stdout. Exit 0 is done, 75 (EX_TEMPFAIL) asks for
+ * a retry, anything else is a failure. Every run is a process group of its own, watched through a pidfd on the dispatch
+ * loop:
+ *
+ *   send ─► spawn ─► stdin written ┐
+ *                    stdout read   ├─► the process ends (or its time is over: its group is killed) ─► verdict
+ *                    stderr read   ┘
+ *
+ * The end of the process ends the run, not the end of its pipes: a grandchild that keeps stdout open is killed with its
+ * group. The group is killed before the process is reaped, so that its number cannot have gone to somebody else.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "targets/adapter.h"
+#include "targets/fail.h"
+
+#define OUTPUT_BYTES_MAX (6u << 20) /* what Lambda allows for a result */
+#define ERRORS_BYTES     4096       /* the end of stderr is kept for the message */
+#define EXIT_TEMPFAIL    75
+#define READ_BUDGET      (1u << 20) /* a wake-up's worth of output */
+
+extern char **environ;
+
+struct function_options {
+    struct option_list command; /* of struct str */
+    int64_t timeout;            /* ms */
+    int64_t concurrency;
+    struct str working_directory;
+    struct {
+        int64_t maximum_retry_attempts;
+        int64_t maximum_event_age; /* ms */
+    } async;
+    bool async_written;
+};
+
+struct function {
+    struct target target; /* first */
+    TAILQ_HEAD(, run)
+    runs;
+};
+
+struct run {
+    TAILQ_ENTRY(run) link;
+    struct function *function;
+    struct delivery *delivery;
+    pid_t pid;
+    int pidfd, in, out, err; /* ours; -1: closed */
+    struct event *exit_event, *in_event, *out_event, *err_event, *timeout_event;
+    size_t written; /* of the input */
+    size_t output;  /* bytes of stdout */
+    char errors[ERRORS_BYTES];
+    size_t errors_size;
+    bool timed_out, too_long;
+};
+
+static const struct function_options *options_of(const struct function *f)
+{
+    return f->target.def->options;
+}
+
+/* ---- the end of a run ---- */
+
+static void close_end(int *fd, struct event **event)
+{
+    if (*event)
+        event_free(*event);
+    if (*fd >= 0)
+        close(*fd);
+    *event = NULL;
+    *fd = -1;
+}
+
+static void run_free(struct run *r)
+{
+    int none = -1;
+
+    close_end(&r->in, &r->in_event);
+    close_end(&r->out, &r->out_event);
+    close_end(&r->err, &r->err_event);
+    close_end(&r->pidfd, &r->exit_event);
+    close_end(&none, &r->timeout_event);
+    TAILQ_REMOVE(&r->function->runs, r, link);
+    free(r);
+}
+
+/* Kills the group and reaps its leader. */
+static int reap(struct run *r)
+{
+    int status = 0;
+
+    kill(-r->pid, SIGKILL);
+    while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+/* The last line of stderr that is not blank. */
+static struct str last_line(const struct run *r)
+{
+    size_t end = r->errors_size, start;
+
+    while (end && strchr(" \t\r\n", r->errors[end - 1]))
+        end--;
+    for (start = end; start && r->errors[start - 1] != '\n'; start--)
+        continue;
+    return (struct str){r->errors + start, end - start};
+}
+
+/* A failed run, as `async` says: again after one minute, then two, or for good. */
+static void judge_failure(const struct run *r, struct verdict *v)
+{
+    const struct function_options *o = options_of(r->function);
+    int64_t age = r->function->target.host->now(r->function->target.host).age_ms - r->delivery->accepted.age_ms;
+
+    if (!o->async_written || r->delivery->attempts >= o->async.maximum_retry_attempts ||
+        age > o->async.maximum_event_age)
+        return;
+    v->kind = VERDICT_RETRY;
+    v->retry_after_ms = r->delivery->attempts == 0 ? 60000 : 120000;
+}
+
+static void judge(const struct run *r, int status, struct verdict *v)
+{
+    struct str line = last_line(r);
+    int size = line.size > 160 ? 160 : (int)line.size;
+    const char *colon = size ? ": " : "";
+
+    if (r->timed_out)
+        verdict_set(v, options_of(r->function)->async_written ? VERDICT_FAILED : VERDICT_RETRY, "TIMEOUT",
+                    "did not end within %" PRId64 " ms%s%.*s", options_of(r->function)->timeout, colon, size, line.ptr);
+    else if (r->too_long)
+        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "wrote more than %u bytes to its standard output",
+                    OUTPUT_BYTES_MAX);
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        verdict_set(v, VERDICT_SETTLED, "", "%s", "");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TEMPFAIL)
+        verdict_set(v, VERDICT_RETRY, "TEMPFAIL", "exit status %d%s%.*s", EXIT_TEMPFAIL, colon, size, line.ptr);
+    else if (WIFEXITED(status))
+        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "exit status %d%s%.*s", WEXITSTATUS(status), colon, size,
+                    line.ptr);
+    else
+        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "killed by signal %d%s%.*s", WTERMSIG(status), colon, size,
+                    line.ptr);
+    if (v->kind == VERDICT_FAILED)
+        judge_failure(r, v);
+}
+
+/* ---- pipes ---- */
+
+static void keep_errors(struct run *r, const char *bytes, size_t size)
+{
+    if (size >= ERRORS_BYTES) {
+        bytes += size - ERRORS_BYTES;
+        size = ERRORS_BYTES;
+    }
+    size_t kept = r->errors_size + size > ERRORS_BYTES ? ERRORS_BYTES - size : r->errors_size;
+    memmove(r->errors, r->errors + (r->errors_size - kept), kept);
+    memcpy(r->errors + kept, bytes, size);
+    r->errors_size = kept + size;
+}
+
+static void read_output(struct run *r, int fd)
+{
+    char chunk[65536];
+    ssize_t n;
+
+    for (size_t budget = READ_BUDGET; budget && (n = read(fd, chunk, sizeof chunk)) > 0;
+         budget -= budget < (size_t)n ? budget : (size_t)n) {
+        if (fd == r->err) {
+            keep_errors(r, chunk, (size_t)n);
+        } else if ((r->output += (size_t)n) > OUTPUT_BYTES_MAX && !r->too_long) {
+            r->too_long = true;
+            kill(-r->pid, SIGKILL);
+        }
+    }
+}
+
+static void output_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct run *r = context;
+    char byte;
+
+    read_output(r, fd);
+    ssize_t n = read(fd, &byte, 1); /* at the end of the pipe its event would fire for ever */
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        if (fd == r->out)
+            close_end(&r->out, &r->out_event);
+        else
+            close_end(&r->err, &r->err_event);
+    } else if (n == 1 && fd == r->err) {
+        keep_errors(r, &byte, 1);
+    } else if (n == 1) {
+        r->output++;
+    }
+}
+
+static void input_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct run *r = context;
+    struct str input = r->delivery->input;
+
+    while (r->written < input.size) {
+        ssize_t n = write(fd, input.ptr + r->written, input.size - r->written);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break; /* it does not want to read: its own affair */
+        r->written += (size_t)n;
+    }
+    close_end(&r->in, &r->in_event);
+}
+
+static void exit_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct run *r = context;
+    struct host *host = r->function->target.host;
+    struct verdict v = {.retry_after_ms = -1};
+
+    if (r->out >= 0)
+        read_output(r, r->out); /* what it left in the pipes */
+    if (r->err >= 0)
+        read_output(r, r->err);
+    judge(r, reap(r), &v);
+    host->complete(host, r->delivery, &v);
+    run_free(r);
+}
+
+static void timeout_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct run *r = context;
+
+    r->timed_out = true;
+    kill(-r->pid, SIGKILL); /* the pidfd tells when it is gone */
+}
+
+/* ---- the start of a run ---- */
+
+enum { ENVIRONMENT_MORE = 7 };
+
+/* The environment of a run: ours and what identifies the delivery. One allocation for the list; the texts are in
+ * `texts`. */
+static char **make_environment(const struct run *r, struct buf *texts)
+{
+    const struct delivery *d = r->delivery;
+    size_t count = 0, offsets[ENVIRONMENT_MORE];
+    const struct {
+        const char *name;
+        struct str value;
+    } more[ENVIRONMENT_MORE - 1] = {
+        {"WEIR_EVENT_ID", d->event_id},
+        {"WEIR_BUS", d->bus},
+        {"WEIR_RULE", d->rule},
+        {"WEIR_TARGET_ID", d->target_id},
+        {"WEIR_IDEMPOTENCY_KEY", d->idempotency_key},
+        {"AWS_LAMBDA_FUNCTION_NAME", r->function->target.def->name},
+    };
+
+    for (size_t i = 0; i < ENVIRONMENT_MORE - 1; i++) {
+        offsets[i] = texts->size;
+        buf_printf(texts, "%s=%.*s%c", more[i].name, STR_ARG(more[i].value), '\0');
+    }
+    offsets[ENVIRONMENT_MORE - 1] = texts->size;
+    buf_printf(texts, "WEIR_ATTEMPT=%" PRIu32 "%c", d->attempts + 1, '\0');
+    while (environ[count])
+        count++;
+    char **list = texts->failed ? NULL : calloc(count + ENVIRONMENT_MORE + 1, sizeof *list);
+    for (size_t i = 0; list && i < ENVIRONMENT_MORE; i++)
+        list[i] = texts->data + offsets[i];
+    if (list)
+        memcpy(list + ENVIRONMENT_MORE, environ, count * sizeof *list);
+    return list;
+}
+
+static int spawn_in(struct run *r, int in, int out, int err, char *const *argv, char *const *environment)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    struct str folder = options_of(r->function)->working_directory;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
+    if (folder.size)
+        posix_spawn_file_actions_addchdir_np(&actions, folder.ptr);
+    int error = posix_spawnp(&r->pid, argv[0], &actions, &attributes, argv, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+}
+
+/* errno, or 0: r->pid runs. */
+static int spawn(struct run *r, int in, int out, int err)
+{
+    const struct option_list *command = &options_of(r->function)->command;
+    const struct str *words = command->items;
+    struct buf texts = BUF_INIT;
+    char **argv = calloc(command->count + 1, sizeof *argv);
+    char **environment = make_environment(r, &texts);
+    int error = ENOMEM;
+
+    for (size_t i = 0; argv && i < command->count; i++)
+        argv[i] = (char *)words[i].ptr; /* arena texts end with a NUL */
+    if (argv && environment)
+        error = spawn_in(r, in, out, err, argv, environment);
+    free(environment);
+    free(argv);
+    buf_fini(&texts);
+    return error;
+}
+
+static void set_nonblocking(int fd)
+{
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+/* Three pipes and the process at their other ends. errno, or 0. */
+static int start_process(struct run *r)
+{
+    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
+    int error = pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)
+                    ? errno
+                    : spawn(r, in[0], out[1], err[1]);
+    const int theirs[] = {in[0], out[1], err[1]};
+
+    for (size_t i = 0; i < 3; i++)
+        if (theirs[i] >= 0)
+            close(theirs[i]);
+    r->in = in[1];
+    r->out = out[0];
+    r->err = err[0];
+    for (int i = 0; i < 3 && !error; i++)
+        set_nonblocking((int[]){r->in, r->out, r->err}[i]);
+    return error;
+}
+
+static bool watch(struct run *r)
+{
+    struct event_base *base = r->function->target.host->base;
+    int64_t ms = options_of(r->function)->timeout;
+    struct timeval timeout = {ms / 1000, ms % 1000 * 1000};
+
+    r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
+    r->exit_event = r->pidfd < 0 ? NULL : event_new(base, r->pidfd, EV_READ, exit_cb, r);
+    r->in_event = event_new(base, r->in, EV_WRITE | EV_PERSIST, input_cb, r);
+    r->out_event = event_new(base, r->out, EV_READ | EV_PERSIST, output_cb, r);
+    r->err_event = event_new(base, r->err, EV_READ | EV_PERSIST, output_cb, r);
+    r->timeout_event = event_new(base, -1, 0, timeout_cb, r);
+    return r->exit_event && r->in_event && r->out_event && r->err_event && r->timeout_event &&
+           !event_add(r->exit_event, NULL) && !event_add(r->in_event, NULL) && !event_add(r->out_event, NULL) &&
+           !event_add(r->err_event, NULL) && !event_add(r->timeout_event, &timeout);
+}
+
+static void judge_start(const struct run *r, int error, struct verdict *v)
+{
+    const struct str *words = options_of(r->function)->command.items;
+    bool passing = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+
+    verdict_set(v, passing ? VERDICT_RETRY : VERDICT_FAILED, passing ? "THROTTLING" : "NO_RESOURCE",
+                "cannot run '%.*s': %s", STR_ARG(words[0]), strerror(error));
+}
+
+static void function_send(struct target *t, struct delivery *d)
+{
+    struct function *f = (struct function *)t;
+    struct run *r = calloc(1, sizeof *r);
+    struct verdict v = {.retry_after_ms = -1};
+
+    if (!r) {
+        verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
+        t->host->complete(t->host, d, &v);
+        return;
+    }
+    *r = (struct run){.function = f, .delivery = d, .pidfd = -1, .in = -1, .out = -1, .err = -1};
+    TAILQ_INSERT_TAIL(&f->runs, r, link);
+    int error = start_process(r);
+    if (!error && watch(r))
+        return;
+    if (!error) {
+        reap(r); /* it runs, but cannot be watched */
+        error = EMFILE;
+    }
+    judge_start(r, error, &v);
+    t->host->complete(t->host, d, &v);
+    run_free(r);
+}
+
+static struct target *function_open(const struct target_def *def, struct host *host, const char *data_dir,
+                                    struct weir_diag *diag)
+{
+    const struct function_options *o = def->options;
+    struct function *f = calloc(1, sizeof *f);
+
+    if (!f) {
+        fail_memory(diag);
+        return NULL;
+    }
+    f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .concurrency = (uint32_t)o->concurrency};
+    TAILQ_INIT(&f->runs);
+    return &f->target;
+}
+
+static void function_close(struct target *t)
+{
+    struct function *f = (struct function *)t;
+    struct run *r;
+
+    while ((r = TAILQ_FIRST(&f->runs))) {
+        reap(r);
+        run_free(r);
+    }
+    free(f);
+}
+
+static const struct option async_options[] = {
+    {.key = "maximum_retry_attempts",
+     .type = OPTION_INT,
+     .offset = offsetof(struct function_options, async.maximum_retry_attempts),
+     .value = "2",
+     .min = 0,
+     .max = 2,
+     .meaning = "how often a failed run is tried again, after 1 minute and then 2"},
+    {.key = "maximum_event_age",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct function_options, async.maximum_event_age),
+     .value = "6h",
+     .min = 60000,
+     .max = 21600000,
+     .meaning = "a failed run is not tried again for an event older than this"},
+    {0},
+};
+
+static const struct option function_options[] = {
+    {.key = "command",
+     .type = OPTION_COMMAND,
+     .offset = offsetof(struct function_options, command),
+     .required = true,
+     .meaning = "the program and its arguments; the event comes on its standard input"},
+    {.key = "timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct function_options, timeout),
+     .value = "10s",
+     .min = 100,
+     .max = 900000,
+     .meaning = "a run that takes longer is killed with its process group"},
+    {.key = "concurrency",
+     .type = OPTION_INT,
+     .offset = offsetof(struct function_options, concurrency),
+     .value = "4",
+     .min = 1,
+     .max = 1000,
+     .meaning = "how many runs at once"},
+    {.key = "working_directory",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct function_options, working_directory),
+     .meaning = "where it runs; default: where the router was started"},
+    {.key = "async",
+     .type = OPTION_OBJECT,
+     .members = async_options,
+     .present_offset = offsetof(struct function_options, async_written),
+     .meaning = "failed runs are tried again; without it a failed run goes to the dead letters at once"},
+    {0},
+};
+
+const struct adapter function_adapter = {
+    .type = "function",
+    .section = "functions",
+    .summary = "runs a command for each event: exit 0 is done, 75 asks for a retry, anything else is a failure",
+    .arn_format = "arn:aws:lambda:{region}:{account}:function:{name}",
+    .options = function_options,
+    .options_size = sizeof(struct function_options),
+    .open = function_open,
+    .close = function_close,
+    .send = function_send,
+};

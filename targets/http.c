@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An http target posts each event to a URL. libcurl's multi interface runs on the dispatch loop: it says which sockets
+ * and which time-out it waits for, libevent tells it when they are due, and it keeps connections open between requests.
+ *
+ *   send ─► easy handle into the multi ─► socket_cb/timer_cb register ─► ready_cb drives ─► finished transfers ─►
+ * verdicts
+ *
+ * 2xx is done. 408, 429, 5xx and everything that happens to connections is tried again, not before the Retry-After the
+ * server gave. The rest is the answer of somebody who will not take this: a permanent failure; redirects too, since
+ * following one would hand the headers (secrets among them) to whoever it names. Proxies of the environment are not
+ * used.
+ */
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "targets/adapter.h"
+#include "targets/fail.h"
+
+#define ANSWER_BYTES       160 /* of an answer's body, for the message */
+#define RETRY_AFTER_MAX_MS 86400000
+
+enum method { METHOD_POST, METHOD_PUT, METHOD_PATCH };
+static const char *const methods[] = {"POST", "PUT", "PATCH", NULL};
+
+struct http_options {
+    struct str url;
+    int method;
+    int64_t timeout, connect_timeout; /* ms */
+    int64_t concurrency;
+    struct option_list headers; /* of struct option_header */
+};
+
+struct http_target {
+    struct target target; /* first */
+    CURLM *multi;
+    struct event *timer;
+    TAILQ_HEAD(, transfer)
+    transfers;
+    TAILQ_HEAD(, watched)
+    sockets;
+};
+
+struct transfer {
+    TAILQ_ENTRY(transfer) link;
+    struct http_target *http;
+    struct delivery *delivery;
+    CURL *curl;
+    struct curl_slist *headers;
+    char answer[ANSWER_BYTES + 1];
+    size_t answer_size;
+};
+
+struct watched { /* a socket of the multi's */
+    TAILQ_ENTRY(watched) link;
+    struct event *event;
+};
+
+static const struct http_options *options_of(const struct http_target *h)
+{
+    return h->target.def->options;
+}
+
+/* ---- the end of a transfer ---- */
+
+static void transfer_free(struct transfer *t)
+{
+    TAILQ_REMOVE(&t->http->transfers, t, link);
+    if (t->curl) {
+        curl_multi_remove_handle(t->http->multi, t->curl);
+        curl_easy_cleanup(t->curl);
+    }
+    curl_slist_free_all(t->headers);
+    free(t);
+}
+
+static void judge_status(const struct transfer *t, long status, struct verdict *v)
+{
+    char code[32];
+    curl_off_t after = 0;
+    const char *colon = t->answer_size ? ": " : "";
+
+    snprintf(code, sizeof code, "HTTP_%ld", status);
+    if (status / 100 == 2) {
+        verdict_set(v, VERDICT_SETTLED, "", "%s", "");
+    } else if (status == 408 || status == 429 || status / 100 == 5) {
+        verdict_set(v, VERDICT_RETRY, status == 429 ? "THROTTLING" : code, "answered %ld%s%s", status, colon,
+                    t->answer);
+        if (curl_easy_getinfo(t->curl, CURLINFO_RETRY_AFTER, &after) == CURLE_OK && after > 0)
+            v->retry_after_ms = after > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : (int64_t)after * 1000;
+    } else if (status / 100 == 3) {
+        verdict_set(v, VERDICT_FAILED, code, "answered %ld; redirects are not followed", status);
+    } else {
+        verdict_set(v, VERDICT_FAILED, code, "answered %ld%s%s", status, colon, t->answer);
+    }
+}
+
+static void judge(const struct transfer *t, CURLcode result, struct verdict *v)
+{
+    long status = 0;
+
+    v->retry_after_ms = -1;
+    if (result == CURLE_OK) {
+        curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+        judge_status(t, status, v);
+    } else if (result == CURLE_OPERATION_TIMEDOUT) {
+        verdict_set(v, VERDICT_RETRY, "TIMEOUT", "no answer within %" PRId64 " ms", options_of(t->http)->timeout);
+    } else {
+        verdict_set(v, VERDICT_RETRY, "CONNECTION_ERROR", "%s", curl_easy_strerror(result));
+    }
+}
+
+static void reap_finished(struct http_target *h)
+{
+    struct host *host = h->target.host;
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(h->multi, &left))) {
+        struct transfer *t = NULL;
+        struct verdict v = {0};
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+        judge(t, message->data.result, &v);
+        host->complete(host, t->delivery, &v);
+        transfer_free(t); /* message is gone with it */
+    }
+}
+
+/* ---- libcurl on libevent ---- */
+
+static void ready_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct http_target *h = context;
+    int running, flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+    curl_multi_socket_action(h->multi, fd, flags, &running);
+    reap_finished(h);
+}
+
+static void due_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct http_target *h = context;
+    int running;
+
+    curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    reap_finished(h);
+}
+
+static int timer_cb(CURLM *multi, long ms, void *context)
+{
+    struct http_target *h = context;
+    struct timeval after = {ms / 1000, ms % 1000 * 1000};
+
+    if (ms < 0)
+        return event_del(h->timer);
+    return event_add(h->timer, &after);
+}
+
+static void unwatch(struct http_target *h, struct watched *w)
+{
+    event_free(w->event);
+    TAILQ_REMOVE(&h->sockets, w, link);
+    free(w);
+}
+
+static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
+{
+    struct http_target *h = context;
+    struct watched *w = socket_context;
+    short events = EV_PERSIST | (what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0);
+
+    if (w) { /* libevent has no change of an event: made anew */
+        unwatch(h, w);
+        curl_multi_assign(h->multi, fd, NULL);
+    }
+    if (what == CURL_POLL_REMOVE)
+        return 0;
+    w = calloc(1, sizeof *w);
+    if (!w || !(w->event = event_new(h->target.host->base, fd, events, ready_cb, h))) {
+        free(w);
+        return -1; /* the transfer fails and is tried again */
+    }
+    TAILQ_INSERT_TAIL(&h->sockets, w, link);
+    event_add(w->event, NULL);
+    curl_multi_assign(h->multi, fd, w);
+    return 0;
+}
+
+/* ---- the start of a transfer ---- */
+
+/* The beginning of the answer, as one line of plain characters; the rest is read and dropped. */
+static size_t answer_cb(char *bytes, size_t size, size_t count, void *context)
+{
+    struct transfer *t = context;
+
+    for (size_t i = 0; i < size * count && t->answer_size < ANSWER_BYTES; i++)
+        t->answer[t->answer_size++] = bytes[i] >= ' ' && bytes[i] < 0x7f ? bytes[i] : ' ';
+    return size * count;
+}
+
+static bool add_header(struct transfer *t, const char *name, struct str value)
+{
+    struct buf line = BUF_INIT;
+
+    buf_printf(&line, value.size ? "%s: %.*s" : "%s;", name, STR_ARG(value)); /* ';': a header without a value */
+    struct curl_slist *more = line.failed ? NULL : curl_slist_append(t->headers, buf_cstr(&line));
+    buf_fini(&line);
+    if (more)
+        t->headers = more;
+    return more != NULL;
+}
+
+static bool add_headers(struct transfer *t)
+{
+    const struct delivery *d = t->delivery;
+    const struct option_header *own = options_of(t->http)->headers.items;
+    char attempt[16];
+    bool ok;
+
+    snprintf(attempt, sizeof attempt, "%" PRIu32, d->attempts + 1);
+    ok = add_header(t, "Content-Type", STR("application/json")) && add_header(t, "Weir-Event-Id", d->event_id) &&
+         add_header(t, "Weir-Attempt", str_from(attempt)) && add_header(t, "Idempotency-Key", d->idempotency_key);
+    for (size_t i = 0; ok && i < options_of(t->http)->headers.count; i++)
+        ok = add_header(t, own[i].name.ptr, own[i].value);
+    return ok && curl_slist_append(t->headers, "Expect:"); /* no waiting for a 100 */
+}
+
+static bool set_up(struct transfer *t)
+{
+    const struct http_options *o = options_of(t->http);
+    CURL *c = t->curl = curl_easy_init();
+
+    if (!c || !add_headers(t))
+        return false;
+    curl_easy_setopt(c, CURLOPT_PRIVATE, t);
+    curl_easy_setopt(c, CURLOPT_URL, o->url.ptr);
+    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_PROXY, "");
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->delivery->input.size);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->delivery->input.size ? t->delivery->input.ptr : "");
+    curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, methods[o->method]);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)o->connect_timeout);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, answer_cb);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+    return curl_multi_add_handle(t->http->multi, c) == CURLM_OK;
+}
+
+static void http_send(struct target *target, struct delivery *d)
+{
+    struct http_target *h = (struct http_target *)target;
+    struct transfer *t = calloc(1, sizeof *t);
+    struct verdict v = {.retry_after_ms = -1};
+
+    if (t) {
+        *t = (struct transfer){.http = h, .delivery = d};
+        TAILQ_INSERT_TAIL(&h->transfers, t, link);
+        if (set_up(t))
+            return;
+        transfer_free(t);
+    }
+    verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
+    target->host->complete(target->host, d, &v);
+}
+
+/* ---- life cycle ---- */
+
+static void http_close(struct target *target)
+{
+    struct http_target *h = (struct http_target *)target;
+    struct transfer *t;
+    struct watched *w;
+
+    while ((t = TAILQ_FIRST(&h->transfers)))
+        transfer_free(t);
+    if (h->multi)
+        curl_multi_cleanup(h->multi); /* may still call socket_cb and timer_cb */
+    while ((w = TAILQ_FIRST(&h->sockets)))
+        unwatch(h, w);
+    if (h->timer)
+        event_free(h->timer);
+    free(h);
+}
+
+static struct target *http_open(const struct target_def *def, struct host *host, const char *data_dir,
+                                struct weir_diag *diag)
+{
+    const struct http_options *o = def->options;
+    struct http_target *h = calloc(1, sizeof *h);
+
+    if (!h) {
+        fail_memory(diag);
+        return NULL;
+    }
+    h->target = (struct target){.ops = def->adapter, .def = def, .host = host, .concurrency = (uint32_t)o->concurrency};
+    TAILQ_INIT(&h->transfers);
+    TAILQ_INIT(&h->sockets);
+    h->timer = event_new(host->base, -1, 0, due_cb, h);
+    h->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
+    if (!h->timer || !h->multi) {
+        fail_memory(diag);
+        http_close(&h->target);
+        return NULL;
+    }
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, socket_cb);
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)o->concurrency);
+    return &h->target;
+}
+
+static const struct option http_options[] = {
+    {.key = "url",
+     .type = OPTION_URL,
+     .offset = offsetof(struct http_options, url),
+     .required = true,
+     .meaning = "where events are sent, http:// or https://; redirects are not followed"},
+    {.key = "method",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct http_options, method),
+     .value = "POST",
+     .names = methods,
+     .meaning = "the request's method"},
+    {.key = "timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct http_options, timeout),
+     .value = "5s",
+     .min = 100,
+     .max = 300000,
+     .meaning = "from the start of a request to the end of its answer"},
+    {.key = "connect_timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct http_options, connect_timeout),
+     .value = "3s",
+     .min = 10,
+     .max = 300000,
+     .meaning = "for the connection alone"},
+    {.key = "concurrency",
+     .type = OPTION_INT,
+     .offset = offsetof(struct http_options, concurrency),
+     .value = "16",
+     .min = 1,
+     .max = 1000,
+     .meaning = "how many requests at once"},
+    {.key = "headers",
+     .type = OPTION_HEADERS,
+     .offset = offsetof(struct http_options, headers),
+     .meaning = "further headers; a value is a text or {env: NAME}"},
+    {0},
+};
+
+const struct adapter http_adapter = {
+    .type = "http",
+    .summary = "posts each event to a URL: 2xx is done; 408, 429, 5xx and connection errors are tried again",
+    .arn_format = "arn:weir:http:{region}:{account}:{name}",
+    .options = http_options,
+    .options_size = sizeof(struct http_options),
+    .open = http_open,
+    .close = http_close,
+    .send = http_send,
+};
