@@ -2,8 +2,7 @@
 #ifndef TESTS_TARGETS_SANDBOX_H
 #define TESTS_TARGETS_SANDBOX_H
 
-/* What the tests of targets that keep state share: a folder of their own, and a store in it. Failures abort the test.
- */
+/* What the tests of targets that keep state share: a folder of their own, and a store in it. Failures abort. */
 
 #include "targets/store.h"
 
