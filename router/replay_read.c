@@ -124,7 +124,8 @@ bool index_build(struct replay_index *x, int64_t from_ms, int64_t to_ms)
     for (size_t i = 0; i < x->file_count; i++)
         if (!walk_file(x, (uint32_t)i, from_ms, to_ms, add_entry, x))
             return false;
-    qsort(x->entries, x->count, sizeof *x->entries, compare);
+    if (x->count)
+        qsort(x->entries, x->count, sizeof *x->entries, compare);
     return true;
 }
 

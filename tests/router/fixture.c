@@ -121,7 +121,9 @@ int fixture_set_up(void **state)
     log_open(LOG_FORMAT_LOGFMT, getenv("FIXTURE_LOG") ? LEVEL_DEBUG : LEVEL_ERROR + 1);
     memset(&fixture, 0, sizeof fixture);
     buf_fini(&fake.inputs);
-    fake = (struct fake){.in_order = true, .retry_after_ms = -1};
+    memset(&fake, 0, sizeof fake);
+    fake.in_order = true;
+    fake.retry_after_ms = -1;
     pthread_mutex_init(&fake.lock, NULL);
     strcpy(fixture.folder, "/tmp/weir-dispatch-XXXXXX");
     assert_non_null(mkdtemp(fixture.folder));

@@ -71,18 +71,18 @@ int fixture_replay(int what, const struct replay_request *request, struct buf *o
 extern const struct adapter fake_adapter;
 
 enum fake_way { FAKE_SETTLE, FAKE_RETRY, FAKE_FAIL, FAKE_SILENT };
-struct fake {
+struct fake { /* what a test sets, it sets before fixture_start() or with fake_set() */
     pthread_mutex_t lock;
     enum fake_way way;
     int retries; /* FAKE_RETRY: so many, then it settles; -1: always */
     int64_t retry_after_ms;
     /* what came */
-    unsigned sent, settled;
-    unsigned most_at_once, at_once;
+    atomic_uint sent, settled;
+    atomic_uint most_at_once, at_once;
     struct buf inputs; /* one a line */
     char key[256];     /* of the last */
-    uint32_t attempts;
-    bool in_order; /* positions never went down */
+    atomic_uint attempts;
+    atomic_bool in_order; /* positions never went down */
     uint64_t last_position;
 };
 extern struct fake fake;
