@@ -9,8 +9,8 @@
  *     trusted    the same answer as checked
  *     damaged    a pattern is refused exactly where the judge refuses it
  *
- * WEIR_DIFF_PAIRS says how many pairs (default 120,000), WEIR_DIFF_SEED where the random numbers start. A
- * difference is made small before it is shown.
+ * WEIR_DIFF_PAIRS says how many pairs (default 120,000, and half as many about arrays), WEIR_DIFF_SEED where the random
+ * numbers start. A difference is made small before it is shown.
  */
 #include "matcher/weir.h"
 #include "tests/matcher/generate.h"
@@ -227,9 +227,8 @@ struct round {
     struct set set;
 };
 
-static void add_event(struct round *r, const struct judge_node *like)
+static void add_event(struct round *r, struct judge_node *event)
 {
-    struct judge_node *event = like == NULL ? generate_event(&r->g) : generate_event_like(&r->g, like);
     struct judge_text text = generate_text(&r->g, event, GENERATE_SPACED);
     struct weir_diag diag;
 
@@ -240,9 +239,8 @@ static void add_event(struct round *r, const struct judge_node *like)
     r->event_texts[r->event_count++] = text;
 }
 
-static void add_pattern(struct round *r, const struct judge_node *event)
+static void add_pattern(struct round *r, struct judge_node *tree)
 {
-    struct judge_node *tree = generate_pattern(&r->g, event);
     bool damaged = generate_chance(&r->g, 15), valid;
     unsigned style = generate_chance(&r->g, 30) ? GENERATE_SPACED | GENERATE_ESCAPED : 0;
     struct judge_text text;
@@ -267,14 +265,22 @@ static void add_pattern(struct round *r, const struct judge_node *event)
 
 static void add_family(struct round *r)
 {
-    const struct judge_node *event;
+    struct judge_node *event = generate_event(&r->g);
 
-    add_event(r, NULL);
-    event = r->events[r->event_count - 1];
+    add_event(r, event);
     for (int i = 1; i < FAMILY_EVENTS; i++)
-        add_event(r, event);
+        add_event(r, generate_event_like(&r->g, event));
     for (int i = 0; i < FAMILY_PATTERNS; i++)
-        add_pattern(r, event);
+        add_pattern(r, generate_pattern(&r->g, event));
+}
+
+static void add_array_family(struct round *r)
+{
+    r->g.operators = 0;
+    for (int i = 0; i < FAMILY_EVENTS; i++)
+        add_event(r, generate_array_event(&r->g));
+    for (int i = 0; i < FAMILY_PATTERNS; i++)
+        add_pattern(r, generate_array_pattern(&r->g));
 }
 
 static void count_pair(struct round *r, size_t pattern, bool yes)
@@ -352,7 +358,7 @@ static void compare_event(struct round *r, size_t event)
     }
 }
 
-static void run_round(struct counts *counts, unsigned long seed)
+static void run_round(struct counts *counts, unsigned long seed, void (*add)(struct round *r))
 {
     struct judge_memory memory = {NULL};
     /* Seeds of neighbouring rounds must not give neighbouring numbers. */
@@ -360,7 +366,7 @@ static void run_round(struct counts *counts, unsigned long seed)
         .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u}, .counts = counts, .seed = seed};
 
     for (int families = seed % MANY_EVERY == 0 ? FAMILIES_MAX : 1; families > 0; families--)
-        add_family(&r);
+        add(&r);
     r.set = set_open(r.patterns, r.pattern_count);
     for (size_t event = 0; event < r.event_count; event++)
         compare_event(&r, event);
@@ -369,28 +375,41 @@ static void run_round(struct counts *counts, unsigned long seed)
     counts->rounds++;
 }
 
+/* Runs rounds until so many pairs were compared; between the two percentages of them must have matched. */
+static void run_rounds(struct counts *counts, unsigned long pairs, void (*add)(struct round *r), int low, int high)
+{
+    unsigned long seed = setting("WEIR_DIFF_SEED", 1);
+
+    while (counts->pairs < pairs)
+        run_round(counts, seed++, add);
+    print_message("%lu pairs in %lu rounds, %lu match, %lu patterns refused, %lu too much work\n", counts->pairs,
+                  counts->rounds, counts->yes, counts->refused, counts->abstained);
+    if (pairs < 1000)
+        return;
+    assert_in_range(counts->yes * 100 / counts->pairs, low, high);
+    assert_true(counts->abstained <= counts->pairs / 1000);
+}
+
 static void compiled_and_slow_agree(void **state)
 {
     static struct counts counts;
-    unsigned long wanted = setting("WEIR_DIFF_PAIRS", 120000), seed = setting("WEIR_DIFF_SEED", 1);
-    unsigned long least = wanted / 1500; /* in either outcome, of each operator */
+    unsigned long pairs = setting("WEIR_DIFF_PAIRS", 120000), least = pairs / 1500;
 
-    while (counts.pairs < wanted)
-        run_round(&counts, seed++);
-    print_message("%lu pairs in %lu rounds, %lu match, %lu patterns refused, %lu too much work\n", counts.pairs,
-                  counts.rounds, counts.yes, counts.refused, counts.abstained);
+    run_rounds(&counts, pairs, add_family, 35, 65);
     for (unsigned op = 0; op < GENERATE_OPERATORS; op++) {
+        unsigned long no = counts.operators[op][0], yes = counts.operators[op][1];
         if (setting("WEIR_DIFF_VERBOSE", 0) != 0)
-            print_message("  %-40s %8lu yes %8lu no\n", generate_operator_names[op], counts.operators[op][1],
-                          counts.operators[op][0]);
-        if (counts.operators[op][0] < least || counts.operators[op][1] < least)
-            fail_msg("'%s' is met too seldom: %lu yes, %lu no", generate_operator_names[op], counts.operators[op][1],
-                     counts.operators[op][0]);
+            print_message("  %-40s %8lu yes %8lu no\n", generate_operator_names[op], yes, no);
+        if (no < least || yes < least)
+            fail_msg("'%s' is met too seldom: %lu yes, %lu no", generate_operator_names[op], yes, no);
     }
-    if (wanted >= 1000) {
-        assert_in_range(counts.yes, counts.pairs * 35 / 100, counts.pairs * 65 / 100);
-        assert_true(counts.abstained <= counts.pairs / 1000);
-    }
+}
+
+static void array_elements_are_joined_alike(void **state)
+{
+    static struct counts counts;
+
+    run_rounds(&counts, setting("WEIR_DIFF_PAIRS", 120000) / 2, add_array_family, 20, 80);
 }
 
 /* {"$or": …} of that many branches, twice or three times in one object: their product. */
@@ -424,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(combinations_are_bounded_alike),
         cmocka_unit_test(compiled_and_slow_agree),
+        cmocka_unit_test(array_elements_are_joined_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,9 @@ struct judge_node *generate_event(struct generator *g);
 /* A copy in which a few things are otherwise. */
 struct judge_node *generate_event_like(struct generator *g, const struct judge_node *event);
 struct judge_node *generate_pattern(struct generator *g, const struct judge_node *event);
+/* Pairs that are all about arrays of objects. The pattern needs no event to go by. */
+struct judge_node *generate_array_event(struct generator *g);
+struct judge_node *generate_array_pattern(struct generator *g);
 /* Puts something somewhere where it may not belong: the pattern may or may not be valid after. */
 void generate_damage(struct generator *g, struct judge_node *pattern);
 
