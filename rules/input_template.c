@@ -193,7 +193,7 @@ static struct str trim(struct str s)
  */
 static void try_out(struct template_parser *p)
 {
-    static const struct input_variables nothing;
+    const struct input_variables nothing = {STR(""), STR(""), STR("")};
     struct weir_diag why = {.code = WEIR_OK};
     struct buf out = BUF_INIT;
     if (!template_render(p->out, STR("{}"), &nothing, &out, &why))

@@ -56,6 +56,10 @@ static const struct input *read_constant(struct load *l, const struct node *n)
     if (!n || n->type == NODE_FAULT)
         return NULL;
     struct buf json = BUF_INIT;
+    if (node_text_bytes(n) > LIMIT_EVENT_BYTES) {
+        diag_error(l->diags, n->pos, "'input' is larger than %u bytes", LIMIT_EVENT_BYTES);
+        return NULL;
+    }
     node_write_json(&json, n);
     l->diags->out_of_memory |= json.failed;
     const struct input *input = json.failed ? NULL : input_constant(&l->set->keep, buf_view(&json), n->pos, l->diags);

@@ -50,13 +50,17 @@ static bool read_event(struct load *l, const struct node *n, struct str *out)
     if (n->type != NODE_MAP)
         return diag_error(l->diags, n->pos, "'event' must be a mapping, or text that holds a JSON object, not %s",
                           node_type_name(n));
-    struct buf json;
-    buf_init(&json, LIMIT_EVENT_BYTES);
-    node_write_json(&json, n);
-    if (json.failed)
-        diag_error(l->diags, n->pos, "the event does not fit in %u bytes", LIMIT_EVENT_BYTES);
-    else
+    struct buf json = BUF_INIT;
+    size_t bytes = node_text_bytes(n);
+    if (bytes <= LIMIT_EVENT_BYTES) {
+        node_write_json(&json, n);
+        bytes = json.size;
+    }
+    if (bytes > LIMIT_EVENT_BYTES)
+        diag_error(l->diags, n->pos, "the event is larger than %u bytes", LIMIT_EVENT_BYTES);
+    else if (!json.failed)
         *out = arena_str(&l->set->keep, buf_view(&json));
+    l->diags->out_of_memory |= json.failed;
     buf_fini(&json);
     return out->ptr;
 }

@@ -87,6 +87,8 @@ enum node_type yaml_scalar_type(struct str word, struct buf *why);
 
 /* Appends the node as compact JSON; numbers keep their spelling. An empty value is null. */
 void node_write_json(struct buf *out, const struct node *n);
+/* All text that a walk from here meets: no more than its JSON has. Aliases can make that much more than the file. */
+size_t node_text_bytes(const struct node *n);
 
 /*
  * Reads the JSON text inside a scalar into nodes whose positions are places in the YAML file: exact for literal

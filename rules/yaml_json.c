@@ -46,6 +46,16 @@ void node_write_json(struct buf *out, const struct node *n)
     }
 }
 
+size_t node_text_bytes(const struct node *n)
+{
+    size_t bytes = n->text.size;
+    for (uint32_t i = 0; n->type == NODE_LIST && i < n->count; i++)
+        bytes += node_text_bytes(n->items[i]);
+    for (uint32_t i = 0; n->type == NODE_MAP && i < n->count; i++)
+        bytes += n->pairs[i].key->text.size + node_text_bytes(n->pairs[i].value);
+    return bytes;
+}
+
 /* ---- the finger in the file ---- */
 
 struct finger {

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory: each allocation of a load fails in turn; each time the load says so (or, where the file is faulty anyway,
+ * fails), leaks nothing and touches nothing that is not there. Linked with --wrap=malloc and its relatives.
+ */
+#include "rules/ruleset.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static long allocations, fail_at; /* fail_at: the how many-th fails, from 1; 0: none */
+
+static int refused(void)
+{
+    return ++allocations == fail_at;
+}
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t size);
+int __real_posix_memalign(void **memory, size_t align, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t size);
+int __wrap_posix_memalign(void **memory, size_t align, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+    return refused() ? NULL : __real_malloc(size);
+}
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return refused() ? NULL : __real_calloc(count, size);
+}
+void *__wrap_realloc(void *memory, size_t size)
+{
+    return refused() ? NULL : __real_realloc(memory, size);
+}
+char *__wrap_strdup(const char *text)
+{
+    return refused() ? NULL : __real_strdup(text);
+}
+char *__wrap_strndup(const char *text, size_t size)
+{
+    return refused() ? NULL : __real_strndup(text, size);
+}
+int __wrap_posix_memalign(void **memory, size_t align, size_t size)
+{
+    return refused() ? 12 : __real_posix_memalign(memory, align, size);
+}
+
+struct outcome {
+    bool loaded, out_of_memory;
+    long allocations;
+    char message[LIMIT_DIAG_BYTES]; /* of the first diagnosis */
+};
+
+/* One load whose failing allocation is `at`; the report is written too. */
+static struct outcome load_once(const char *file, long at)
+{
+    struct diags diags;
+    struct outcome outcome;
+    struct buf report = BUF_INIT;
+    assert_true(diags_init(&diags, 100));
+    allocations = 0;
+    fail_at = at;
+    struct ruleset *set = ruleset_load(file, 1, &diags);
+    outcome = (struct outcome){set != NULL, diags.out_of_memory, allocations, ""};
+    fail_at = 0;
+    if (diags.count)
+        snprintf(outcome.message, sizeof(outcome.message), "%s", diags.list[0].message);
+    ruleset_report(&diags, &report);
+    assert_true(set || report.size > 0);
+    ruleset_unref(set);
+    buf_fini(&report);
+    diags_fini(&diags);
+    return outcome;
+}
+
+static void test_good(void **state)
+{
+    assert_int_equal(setenv("HOOK_TOKEN", "x", 1), 0);
+    long count = load_once("tests/rules/full.yaml", 0).allocations;
+    assert_true(count > 20);
+    for (long at = 1; at <= count; at++) {
+        struct outcome outcome = load_once("tests/rules/full.yaml", at);
+        /* A file name once interned is not interned again, so that the last ones may not be reached. */
+        if (outcome.allocations < at)
+            assert_true(outcome.loaded);
+        else if (outcome.loaded || !outcome.out_of_memory)
+            fail_msg("allocation %ld of %ld: loaded %d, out of memory %d, '%s'", at, count, outcome.loaded,
+                     outcome.out_of_memory, outcome.message);
+    }
+    assert_true(load_once("tests/rules/full.yaml", 0).loaded);
+}
+
+static void test_bad(void **state)
+{
+    static const char *const files[] = {"tests/rules/bad/faults.yaml",     "tests/rules/bad/include.yaml",
+                                        "tests/rules/bad/keys.yaml",       "tests/rules/bad/patterns.yaml",
+                                        "tests/rules/bad/references.yaml", "tests/rules/bad/rules.yaml",
+                                        "tests/rules/bad/values.yaml",     "tests/rules/bad/words.yaml"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        long count = load_once(files[i], 0).allocations;
+        for (long at = 1; at <= count; at++)
+            assert_false(load_once(files[i], at).loaded);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_bad),
+    };
+    return cmocka_run_group_tests_name("load, out of memory", tests, NULL, NULL);
+}
