@@ -5,7 +5,7 @@
  */
 #include "rules/paths.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -48,22 +48,22 @@ struct interned {
     char name[];
 };
 
+/* Two threads that bring the same new name at once leave it there twice, which hurts nobody. */
 const char *path_intern(struct str name)
 {
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    static struct interned *all;
+    static _Atomic(struct interned *) all;
 
-    pthread_mutex_lock(&lock);
-    struct interned *one = all;
-    while (one && !str_is(name, one->name))
-        one = one->next;
-    if (!one && (one = malloc(sizeof(*one) + name.size + 1))) {
-        if (name.size)
-            memcpy(one->name, name.ptr, name.size);
-        one->name[name.size] = '\0';
-        one->next = all;
-        all = one;
-    }
-    pthread_mutex_unlock(&lock);
-    return one ? one->name : NULL;
+    for (struct interned *one = atomic_load(&all); one; one = one->next)
+        if (str_is(name, one->name))
+            return one->name;
+    struct interned *one = malloc(sizeof(*one) + name.size + 1);
+    if (!one)
+        return NULL;
+    if (name.size)
+        memcpy(one->name, name.ptr, name.size);
+    one->name[name.size] = '\0';
+    one->next = atomic_load(&all);
+    while (!atomic_compare_exchange_weak(&all, &one->next, one))
+        ;
+    return one->name;
 }

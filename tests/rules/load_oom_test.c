@@ -85,6 +85,12 @@ static struct outcome load_once(const char *file, long at)
     return outcome;
 }
 
+/* The check of an adapter has only an error to say it with. */
+static bool says_memory(const struct outcome *outcome)
+{
+    return outcome->out_of_memory || strcmp(outcome->message, "out of memory") == 0;
+}
+
 static void test_good(void **state)
 {
     assert_int_equal(setenv("HOOK_TOKEN", "x", 1), 0);
@@ -95,7 +101,7 @@ static void test_good(void **state)
         /* A file name once interned is not interned again, so that the last ones may not be reached. */
         if (outcome.allocations < at)
             assert_true(outcome.loaded);
-        else if (outcome.loaded || !outcome.out_of_memory)
+        else if (outcome.loaded || !says_memory(&outcome))
             fail_msg("allocation %ld of %ld: loaded %d, out of memory %d, '%s'", at, count, outcome.loaded,
                      outcome.out_of_memory, outcome.message);
     }
