@@ -10,24 +10,24 @@
  * An event is in its archive exactly once: put() gathers lines, flush() writes them at the committed length
  * (pwrite), syncs the file (and its directory when new), and records (file, length, events, last sequence,
  * smallest and largest event time) in the ledger's transaction; recover() cuts every file to its committed length,
- * reports one that is missing or too short, and sets aside (as events.ndjson.uncommitted) one that was never committed. A put with a position
- * not above the recorded one is a repeat after a crash and is skipped. Replayed events (delivery.origin not "") are never archived:
- * dispatch does not offer them.
+ * reports one that is missing or too short, and sets aside (as events.ndjson.uncommitted) one that was never committed.
+ * A put with a position not above the recorded one is a repeat after a crash and is skipped. Replayed events
+ * (delivery.origin not "") are never archived: dispatch does not offer them.
  */
 
 #include "targets/adapter.h"
 #include "targets/store.h"
 
 struct archive_options {
-    struct str bus;             /* default: "default" */
-    int64_t retention;          /* ms; 0: for ever */
+    struct str bus;                /* default: "default" */
+    int64_t retention;             /* ms; 0: for ever */
     const struct pattern *pattern; /* NULL: every event of the bus */
     struct str description;
 };
 
 struct archive_file {
-    struct str path;   /* below the data folder */
-    int64_t hour;      /* start of the hour of arrival, ms since 1970 */
+    struct str path; /* below the data folder */
+    int64_t hour;    /* start of the hour of arrival, ms since 1970 */
     int64_t bytes, events;
     int64_t time_min_ms, time_max_ms; /* event time of what is inside, ms since 1970 */
 };
@@ -46,7 +46,8 @@ bool archive_files(struct store *s, struct str archive, void (*each)(void *conte
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag);
 /* Unlinks whole files whose hour ended more than retention ago (by the wall clock, arrival time):
    their rows go in this transaction, the files themselves in a later call's, once that is committed. */
-bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out, struct weir_diag *diag);
+bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out,
+                    struct weir_diag *diag);
 
 /* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */
 bool time_parse_rfc3339(struct str text, int64_t *out_ms);

@@ -14,13 +14,13 @@
 #include "targets/adapter.h"
 #include "targets/store.h"
 
-#define QUEUE_DEAD_LETTERS "dead-letters" /* the queue that is always there */
+#define QUEUE_DEAD_LETTERS      "dead-letters" /* the queue that is always there */
 #define QUEUE_MESSAGE_BYTES_MAX (16 << 20)
 
 struct queue_options {
-    int64_t visibility_timeout; /* ms; default 30s */
-    int64_t delay;              /* ms; default 0 */
-    int64_t retention;          /* ms; default 4d, 60s..14d */
+    int64_t visibility_timeout;   /* ms; default 30s */
+    int64_t delay;                /* ms; default 0 */
+    int64_t retention;            /* ms; default 4d, 60s..14d */
     int64_t maximum_message_size; /* bytes */
     struct {
         const struct target_def *target;
@@ -29,8 +29,8 @@ struct queue_options {
 };
 
 struct queue_message {
-    int64_t id;           /* row */
-    struct str message_id; /* UUID */
+    int64_t id;                /* row */
+    struct str message_id;     /* UUID */
     struct str receipt_handle; /* of this receive */
     struct str body;
     struct str attributes; /* JSON object: name → {"Type":"String","Value":"…"}; "" when none */
@@ -55,11 +55,13 @@ bool queue_put(struct store *s, struct str queue, struct str body, struct str at
                struct weir_diag *diag);
 
 /* Up to max messages, oldest visible first, each handed to `each` (slices valid during the call). visibility_ms -1:
-   the queue's own. queue: its definition (options and redrive policy). Moves over-received ones to the redrive target. */
-bool queue_receive(struct store *s, const struct target_def *queue, unsigned max, int64_t visibility_ms, struct weir_time now,
-                   void (*each)(void *context, const struct queue_message *m), void *context, struct weir_diag *diag);
+   the queue's own. queue: its definition (options and redrive policy). Moves over-received ones to its target. */
+bool queue_receive(struct store *s, const struct target_def *queue, unsigned max, int64_t visibility_ms,
+                   struct weir_time now, void (*each)(void *context, const struct queue_message *m), void *context,
+                   struct weir_diag *diag);
 /* *found_out: false when the receipt handle is unknown or was superseded. */
-bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, bool *found_out, struct weir_diag *diag);
+bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, bool *found_out,
+                  struct weir_diag *diag);
 /* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
 bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
                              struct weir_time now, bool *found_out, struct weir_diag *diag);
@@ -68,10 +70,11 @@ bool queue_peek(struct store *s, struct str queue, int64_t after, unsigned max,
                 void (*each)(void *context, const struct queue_message *m), void *context, struct weir_diag *diag);
 /* In O(1): the messages are out of reach at once, later calls of queue_expire() free their space. */
 bool queue_purge(struct store *s, struct str queue, int64_t *count_out, struct weir_diag *diag);
-bool queue_count(struct store *s, struct str queue, struct weir_time now, struct queue_counts *out, struct weir_diag *diag);
+bool queue_count(struct store *s, struct str queue, struct weir_time now, struct queue_counts *out,
+                 struct weir_diag *diag);
 /* Deletes at most `limit` messages past their retention (and, with what is left of limit, purged ones of any queue). */
-bool queue_expire(struct store *s, const struct target_def *queue, struct weir_time now, unsigned limit, int64_t *count_out,
-                  struct weir_diag *diag);
+bool queue_expire(struct store *s, const struct target_def *queue, struct weir_time now, unsigned limit,
+                  int64_t *count_out, struct weir_diag *diag);
 /* Names of all queues that hold messages (also ones that left the configuration). */
 bool queue_names(struct store *s, void (*each)(void *context, struct str name), void *context, struct weir_diag *diag);
 

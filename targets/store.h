@@ -31,29 +31,29 @@ void store_close(struct store *s); /* checkpoints */
 sqlite3_stmt *store_prepare(struct store *s, const char *sql, struct weir_diag *diag);
 /* Steps a statement that gives no rows; resets it. */
 bool store_run(struct store *s, sqlite3_stmt *statement, struct weir_diag *diag);
-/* Steps a statement that gives rows: *row_out says whether there is one. After the last row, and after an error (false),
-   the statement is reset. */
+/* Steps a statement that gives rows: *row_out says whether there is one. After the last row, and after an error
+   (false), the statement is reset. */
 bool store_step(struct store *s, sqlite3_stmt *statement, bool *row_out, struct weir_diag *diag);
 bool store_exec(struct store *s, const char *sql, struct weir_diag *diag);
 sqlite3 *store_handle(struct store *s);
 int64_t store_changes(struct store *s); /* rows changed by the last statement */
 
-bool store_begin(struct store *s, struct weir_diag *diag);    /* BEGIN IMMEDIATE */
-bool store_commit(struct store *s, struct weir_diag *diag);   /* durable when true; false: rolled back */
+bool store_begin(struct store *s, struct weir_diag *diag);  /* BEGIN IMMEDIATE */
+bool store_commit(struct store *s, struct weir_diag *diag); /* durable when true; false: rolled back */
 void store_rollback(struct store *s);
 bool store_savepoint(struct store *s, struct weir_diag *diag); /* one level inside a transaction … */
 bool store_release(struct store *s, struct weir_diag *diag);   /* … kept */
 void store_rollback_savepoint(struct store *s);                /* … or undone */
 
-/* A number that changes whenever a transaction begins, commits or is undone, and when a savepoint is undone: who gathers
-   in memory during a transaction can tell that what was gathered belongs to another one. */
+/* A number that changes whenever a transaction begins, commits or is undone, and when a savepoint is undone: who
+   gathers in memory during a transaction can tell that what was gathered belongs to another one. */
 uint64_t store_epoch(const struct store *s);
 
 /* diag from SQLite's last error; false. SQLITE_FULL, IOERR and the like are WEIR_E_IO. */
 bool store_error(struct store *s, const char *doing, struct weir_diag *diag);
 
 /* Binding and reading slices. */
-void store_bind(sqlite3_stmt *statement, int index, struct str text);      /* TEXT, copied by reference: keep until step */
-struct str store_column(sqlite3_stmt *statement, int column);              /* valid until the next step */
+void store_bind(sqlite3_stmt *statement, int index, struct str text); /* TEXT, copied by reference: keep until step */
+struct str store_column(sqlite3_stmt *statement, int column);         /* valid until the next step */
 
 #endif
