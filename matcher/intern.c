@@ -56,7 +56,7 @@ static bool append(struct intern *t, const void *key, size_t size, uint32_t hash
     size_t start = t->bytes.size, padding = -size & 7;
     if (t->count == COUNT_MAX || size > UINT32_MAX - 8 || start / 8 + size / 8 + 1 > UINT32_MAX)
         return false;
-    if (!buf_reserve(&t->bytes, size + padding)) {
+    if (!buf_reserve(&t->bytes, size + padding + 8)) { /* 8: the empty key has a place to stand, too */
         t->bytes.failed = false;
         return false;
     }
