@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Made-up pairs for one question: which values of an event may be taken together? Few keys, few values,
- * arrays of objects in arrays of objects, now and then a repeated key; patterns ask for several paths at
- * once, with and without exists: false, and in an order of paths that is not that of the event.
+ * arrays of objects in arrays of objects, now and then a repeated key or one with a full stop in it; patterns ask for
+ * several paths at once, with and without exists: false, and in an order of paths that is not that of the event.
  */
 #include "tests/matcher/generate.h"
 
 #include <string.h>
 
-static const struct judge_text keys[] = {{"a", 1}, {"b", 1}, {"c", 1}, {"\xEF\xBD\x9E", 3}, {"\xF0\x9F\x98\x80", 4}};
+static const struct judge_text keys[] = {{"a", 1},   {"b", 1},  {"c", 1}, {"\xEF\xBD\x9E", 3}, {"\xF0\x9F\x98\x80", 4},
+                                         {"a.b", 3}, {"b.c", 3}};
 
-static struct judge_text any_key(struct generator *g)
+/* odd: one whose place among the others differs between code points and UTF-16 units, or c. */
+static struct judge_text any_key(struct generator *g, bool odd)
 {
-    return keys[generate_below(g, generate_chance(g, 92) ? 3 : 5)];
+    return keys[generate_below(g, 3) + (odd ? 2 : 0)];
 }
 
 static struct judge_node *small_number(struct generator *g)
@@ -49,7 +51,7 @@ static struct judge_node *object_of(struct generator *g, int depth)
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         /* The common keys are mostly there; a key that repeats is rare, but it is what makes joins hard. */
-        uint32_t percent = i < 3 ? 75 : 20;
+        uint32_t percent = i < 3 ? 75 : i < 5 ? 40 : 4;
         for (int times = 0; times < 2 && generate_chance(g, percent); times++, percent = 5) {
             struct judge_node *member = value_of(g, depth);
             member->key = keys[i];
@@ -90,12 +92,13 @@ static struct judge_node *test_of(struct generator *g)
 struct judge_node *generate_array_pattern(struct generator *g)
 {
     struct judge_node *pattern = generate_node(g, JUDGE_OBJECT);
+    bool odd = generate_chance(g, 25);
 
     for (uint32_t count = 1 + generate_below(g, 4); count > 0; count--) {
-        struct judge_text path = any_key(g);
+        struct judge_text path = any_key(g, odd);
         struct judge_node *tests = generate_node(g, JUDGE_ARRAY);
         for (uint32_t deeper = generate_below(g, generate_chance(g, 50) ? 2 : 3); deeper > 0; deeper--)
-            path = judge_join(g->memory, &path, any_key(g));
+            path = judge_join(g->memory, &path, any_key(g, odd));
         for (uint32_t alternatives = 1 + generate_below(g, 3); alternatives > 0; alternatives--)
             generate_append(tests, test_of(g));
         tests->key = path;
