@@ -10,6 +10,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,14 +86,42 @@ static bool is_current(const struct file_target *f)
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
+/* A new file is on disk only with its name. */
+static bool sync_folder(struct file_target *f)
+{
+    struct str path = options_of(f)->path;
+    const char *slash = memrchr(path.ptr, '/', path.size);
+    char folder[PATH_MAX] = ".";
+
+    if (!options_of(f)->sync || (slash && (size_t)(slash - path.ptr) >= sizeof folder))
+        return true;
+    if (slash)
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path.ptr + 1), path.ptr);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    return ok || fault(f, "sync the folder of", error);
+}
+
 static bool open_file(struct file_target *f)
 {
     if (is_current(f))
         return true;
     if (f->fd >= 0)
         close(f->fd);
+    bool is_new = access(options_of(f)->path.ptr, F_OK) != 0;
     f->fd = open(options_of(f)->path.ptr, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-    return f->fd >= 0 || fault(f, "open", errno);
+    return f->fd >= 0 ? !is_new || sync_folder(f) : fault(f, "open", errno);
+}
+
+/* Takes back what was written of a batch that will be tried again. */
+static bool cut_back(struct file_target *f, bool regular, off_t size, const char *doing, int error)
+{
+    if (regular && ftruncate(f->fd, size) != 0)
+        return fault(f, "cut a torn line in", errno);
+    return fault(f, doing, error);
 }
 
 static bool write_lines(struct file_target *f)
@@ -104,15 +134,13 @@ static bool write_lines(struct file_target *f)
         ssize_t n = write(f->fd, f->lines.data + written, f->lines.size - written);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) {
-            int error = n < 0 ? errno : ENOSPC;
-            if (written && regular && ftruncate(f->fd, st.st_size) != 0)
-                return fault(f, "cut a torn line in", errno);
-            return fault(f, "write", error);
-        }
+        if (n <= 0)
+            return cut_back(f, regular && written, st.st_size, "write", n < 0 ? errno : ENOSPC);
         written += (size_t)n;
     }
-    return !options_of(f)->sync || !regular || fdatasync(f->fd) == 0 || fault(f, "sync", errno);
+    if (options_of(f)->sync && regular && fdatasync(f->fd) != 0)
+        return cut_back(f, true, st.st_size, "sync", errno);
+    return true;
 }
 
 static void run_batch(struct work *w)

@@ -436,6 +436,16 @@ static void function_close(struct target *t)
     free(f);
 }
 
+static bool function_check(const struct target_def *def, struct diags *diags)
+{
+    const struct function_options *o = def->options;
+    const struct str *words = o->command.items;
+
+    if (o->command.count && words[0].size)
+        return true;
+    return diag_error(diags, def->pos, "command of function '%.*s' is empty", STR_ARG(def->name));
+}
+
 static const struct option async_options[] = {
     {.key = "maximum_retry_attempts",
      .type = OPTION_INT,
@@ -493,6 +503,7 @@ const struct adapter function_adapter = {
     .arn_format = "arn:aws:lambda:{region}:{account}:function:{name}",
     .options = function_options,
     .options_size = sizeof(struct function_options),
+    .check = function_check,
     .open = function_open,
     .close = function_close,
     .send = function_send,

@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/queue.h>
 
 #include "targets/adapter.h"
@@ -204,16 +205,40 @@ static size_t answer_cb(char *bytes, size_t size, size_t count, void *context)
     return size * count;
 }
 
+/* Values come from events too: what could end the line or begin another header is percent-encoded. */
+static void add_value(struct buf *line, struct str value)
+{
+    for (size_t i = 0; i < value.size; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if (c < ' ' || c == 0x7f)
+            buf_printf(line, "%%%02X", c);
+        else
+            buf_char(line, (char)c);
+    }
+}
+
 static bool add_header(struct transfer *t, const char *name, struct str value)
 {
     struct buf line = BUF_INIT;
 
-    buf_printf(&line, value.size ? "%s: %.*s" : "%s;", name, STR_ARG(value)); /* ';': a header without a value */
+    buf_printf(&line, value.size ? "%s: " : "%s;", name); /* ';': a header without a value */
+    add_value(&line, value);
     struct curl_slist *more = line.failed ? NULL : curl_slist_append(t->headers, buf_cstr(&line));
     buf_fini(&line);
     if (more)
         t->headers = more;
     return more != NULL;
+}
+
+/* Does the configuration name a Content-Type of its own? */
+static bool names_type(const struct http_target *h)
+{
+    const struct option_header *own = options_of(h)->headers.items;
+
+    for (size_t i = 0; i < options_of(h)->headers.count; i++)
+        if (strcasecmp(own[i].name.ptr, "Content-Type") == 0)
+            return true;
+    return false;
 }
 
 static bool add_headers(struct transfer *t)
@@ -224,8 +249,9 @@ static bool add_headers(struct transfer *t)
     bool ok;
 
     snprintf(attempt, sizeof attempt, "%" PRIu32, d->attempts + 1);
-    ok = add_header(t, "Content-Type", STR("application/json")) && add_header(t, "Weir-Event-Id", d->event_id) &&
-         add_header(t, "Weir-Attempt", str_from(attempt)) && add_header(t, "Idempotency-Key", d->idempotency_key);
+    ok = (names_type(t->http) || add_header(t, "Content-Type", STR("application/json"))) &&
+         add_header(t, "Weir-Event-Id", d->event_id) && add_header(t, "Weir-Attempt", str_from(attempt)) &&
+         add_header(t, "Idempotency-Key", d->idempotency_key);
     for (size_t i = 0; ok && i < options_of(t->http)->headers.count; i++)
         ok = add_header(t, own[i].name.ptr, own[i].value);
     return ok && curl_slist_append(t->headers, "Expect:"); /* no waiting for a 100 */

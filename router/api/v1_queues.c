@@ -9,12 +9,13 @@
 #include "router/api/v1_int.h"
 #include "router/xalloc.h"
 
-#define RECEIVE_MAX   1000
-#define RECEIVE_BYTES (8u << 20) /* an answer's size: what is left stays in the queue */
-#define PEEK_MAX      1000
-#define WAIT_MAX_MS   20000
-#define WAIT_STEP_MS  100
-#define WAITERS_MAX   1000 /* receives that wait at one time, each a ledger job a step; one more is answered at once */
+#define RECEIVE_MAX       1000
+#define RECEIVE_STAYS_MAX 10         /* with visibility timeout 0: as many as SQS gives */
+#define RECEIVE_BYTES     (8u << 20) /* an answer's size: what is left stays in the queue */
+#define PEEK_MAX          1000
+#define WAIT_MAX_MS       20000
+#define WAIT_STEP_MS      100
+#define WAITERS_MAX       1000 /* receives that wait at one time, each a ledger job a step; one more is answered at once */
 
 struct queue_call {
     struct ledger_job job;
@@ -181,11 +182,15 @@ static bool receive_step(struct ledger_job *job, struct store *s, struct weir_ti
         return false;
     struct target_def queue = definition(c);
     buf_text(&c->answer, "{\"messages\":[");
-    do { /* one at a time, so that a large answer ends between messages */
+    /* One at a time, so that a large answer ends between messages; but what is visible again at once would come again.
+     */
+    bool stays = c->visibility_ms == 0;
+    unsigned step = stays ? (unsigned)(c->max < RECEIVE_STAYS_MAX ? c->max : RECEIVE_STAYS_MAX) : 1;
+    do {
         before = c->count;
-        if (!queue_receive(s, &queue, 1, c->visibility_ms, now, write_message, c, diag))
+        if (!queue_receive(s, &queue, step, c->visibility_ms, now, write_message, c, diag))
             return false;
-    } while (c->count > before && c->count < c->max && c->answer.size < RECEIVE_BYTES);
+    } while (!stays && c->count > before && c->count < c->max && c->answer.size < RECEIVE_BYTES);
     buf_text(&c->answer, "]}");
     return true;
 }

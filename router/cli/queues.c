@@ -138,6 +138,8 @@ static int receive(struct cli *cli)
         count = 0;
         code = receive_batch(cli, cli->arguments[1], batch, total ? 0 : wait, &count);
         total += (long long)count;
+        if (cli_has(cli, "--visibility-timeout") && !visibility)
+            break; /* what was received can be received again at once: asking on would not end */
     }
     return code;
 }

@@ -136,21 +136,24 @@ class Router:
         assert status == 200, body
         return json.loads(body)
 
+    def take(self, queue):
+        """Up to 100 messages, deleted."""
+        status, answer = self.post(f"/_weir/v1/queues/{queue}/receive", {"max": 100})
+        assert status == 200, answer
+        got = answer["messages"]
+        if got:
+            status, answer = self.post(f"/_weir/v1/queues/{queue}/delete", {"receiptHandles": [m["receiptHandle"] for m in got]})
+            assert status == 200 and answer["deleted"] == len(got), answer
+        return got
+
     def receive(self, queue, expect=None, seconds=15):
         """All messages there, deleted; waits until there are `expect` of them."""
         messages = []
 
         def enough():
-            while True:
-                status, answer = self.post(f"/_weir/v1/queues/{queue}/receive", {"max": 100})
-                assert status == 200, answer
-                got = answer["messages"]
-                if not got:
-                    return expect is None or len(messages) >= expect
+            while got := self.take(queue):
                 messages.extend(got)
-                handles = [m["receiptHandle"] for m in got]
-                status, answer = self.post(f"/_weir/v1/queues/{queue}/delete", {"receiptHandles": handles})
-                assert status == 200 and answer["deleted"] == len(got), answer
+            return expect is None or len(messages) >= expect
 
         wait_until(enough, seconds, f"{expect} messages in {queue}, have {len(messages)}")
         return messages

@@ -178,7 +178,7 @@ targets: {{old: {{type: http, url: "{silent.url}"}}}}
 rules: {{all: {{pattern: {{source: [test.app]}}, targets: [old]}}}}
 """)
     r.send(event(1))
-    wait_until(lambda: silent.requests)
+    wait_until(lambda: silent.requests and r.status()["journal"]["lag"] == 0, what="the row of what is owed")
     r.kill()
     r.configure("queues: {new: {}}\nrules: {all: {pattern: {source: [test.app]}, targets: [new]}}\n")
     r.start()
