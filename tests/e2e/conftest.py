@@ -205,6 +205,7 @@ class Receiver:
                 answer = receiver.answer(len(receiver.requests), body)
                 if answer is None:
                     receiver.hang.wait(60)
+                    self.close_connection = True
                     return
                 self.send_response(answer[0])
                 for name, value in answer[1].items():
