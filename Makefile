@@ -14,6 +14,10 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/weir
 PYTHON ?= /usr/bin/python3
+Q := $(if $(V),,@)
+# Parallel unless the caller said how much.
+JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
+SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
 VERSION := $(shell sed -n 's/^\#define WEIR_VERSION "\(.*\)"/\1/p' matcher/weir.h)
 SONAME := libweir.so.0
@@ -66,7 +70,8 @@ help: ## this list
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(if $(V),,@echo "  cc   $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 $(BUILD)/matcher.a: $(call obj,$(MATCHER))
 $(BUILD)/targets.a: $(call obj,$(TARGETS))
@@ -75,20 +80,23 @@ $(BUILD)/router.a:  $(call obj,$(ROUTER))
 $(BUILD)/tests.a:   $(call obj,$(TEST_SUPPORT))
 $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
-	ar rcs $@ $(filter %.o,$^)
+	$(Q)ar rcs $@ $(filter %.o,$^)
 
 $(BUILD)/weir: $(BUILD)/obj/router/main.o $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(if $(V),,@echo "  link $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # The static library is one object whose hidden names are local: only weir_… can be linked against.
 $(BUILD)/libweir.a: $(call obj,$(MATCHER))
-	ld -r -o $(BUILD)/libweir.o $^
-	objcopy --localize-hidden $(BUILD)/libweir.o
-	rm -f $@ && ar rcs $@ $(BUILD)/libweir.o
+	$(if $(V),,@echo "  link $@")
+	$(Q)ld -r -o $(BUILD)/libweir.o $^
+	$(Q)objcopy --localize-hidden $(BUILD)/libweir.o
+	$(Q)rm -f $@ && ar rcs $@ $(BUILD)/libweir.o
 
 $(BUILD)/libweir.so: $(call obj,$(MATCHER))
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $^ $(shell pkg-config --libs libpcre2-8 2>/dev/null) -lm
-	ln -sf libweir.so $(BUILD)/$(SONAME)
+	$(if $(V),,@echo "  link $@")
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $^ $(shell pkg-config --libs libpcre2-8 2>/dev/null) -lm
+	$(Q)ln -sf libweir.so $(BUILD)/$(SONAME)
 
 $(BUILD)/weir.pc: Makefile matcher/weir.h
 	@mkdir -p $(@D)
@@ -113,8 +121,8 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/tests.
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 check: deps ## build and run every test; ends in "N passed, N failed"
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory check-built
+	@$(SUBMAKE) all
+	@$(SUBMAKE) check-built
 
 check-built: layers headers $(UNIT_BINS) fuzz-replay all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run.sh
@@ -155,17 +163,17 @@ bench: $(BENCHES) all ## measure; prints ratios against baselines of the same ru
 	@for b in $(BENCHES); do echo "== $$(basename $$b)"; $$b || exit 1; done
 
 asan: ## the tests under address and undefined behaviour sanitizers
-	@ASAN_OPTIONS=detect_leaks=1 WEIR_DIFF_PAIRS=20000 $(MAKE) --no-print-directory BUILD=$(BUILD)/asan SANITIZER=address,undefined check-built
+	@ASAN_OPTIONS=detect_leaks=1 WEIR_DIFF_PAIRS=20000 WEIR_TEST_SLOW=4 $(SUBMAKE) BUILD=$(BUILD)/asan SANITIZER=address,undefined check-built
 
 tsan: ## the tests under the thread sanitizer
-	@WEIR_DIFF_PAIRS=10000 $(MAKE) --no-print-directory BUILD=$(BUILD)/tsan SANITIZER=thread check-built
+	@WEIR_DIFF_PAIRS=10000 WEIR_TEST_SLOW=6 $(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZER=thread check-built
 
 cover: ## line coverage of the tests, per folder
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/cover COVER=1 check-built
+	@$(SUBMAKE) BUILD=$(BUILD)/cover COVER=1 check-built
 	@tests/cover.sh $(BUILD)/cover
 
 demo: deps ## the main job on sample events: what went where
-	@$(MAKE) --no-print-directory all
+	@$(SUBMAKE) all
 	@BUILD=$(BUILD) tests/demo.sh
 
 deps: ## install what is missing (Debian 12, apt-get)

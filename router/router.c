@@ -189,10 +189,10 @@ static int start_threads(struct running *r)
 
 /* ---- what is said at the start ---- */
 
-static void print_count(uint32_t count, const char *what)
+static void print_count(uint32_t count, const char *type, const char *what)
 {
     if (count)
-        printf(", %u %s%s", count, what, count == 1 ? "" : "s");
+        printf(", %u %s%s%s", count, type, what, count == 1 ? "" : "s");
 }
 
 static void print_banner(const struct running *r)
@@ -213,7 +213,7 @@ static void print_banner(const struct running *r)
         uint32_t count = 0;
         for (uint32_t i = 0; i < set->target_count; i++)
             count += set->targets[i]->adapter == *a && !set->targets[i]->builtin;
-        print_count(count, (*a)->section ? (*a)->type : "other target");
+        print_count(count, (*a)->type, (*a)->section ? "" : " target");
     }
     printf("; data in %s\n", r->data);
     fflush(stdout);
@@ -226,6 +226,7 @@ static void take_signals(struct running *r)
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error of write(), like a full disk */
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

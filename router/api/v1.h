@@ -10,7 +10,7 @@
  *       "journal":{"synced","cursor","lag","segments","bytes"},
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],
- *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","oldest_age_s"}],
+ *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed"}],
  *       "queues":[as below], "archives":[as below]}
  * GET  /_weir/v1/queues
  *      {"queues":[{"name","visible","in_flight","delayed","bytes","oldest_age_s","configured":true|false}]}

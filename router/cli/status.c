@@ -40,9 +40,8 @@ static void print_rules(struct str status)
 
 static void print_targets(struct str status)
 {
-    static const char *const titles[] = {"TARGET",   ">DELIVERED", ">RETRIED", ">DEAD LETTERS",
-                                         ">DROPPED", ">OWED",      ">OLDEST"};
-    struct table *t = table_create(titles, 7);
+    static const char *const titles[] = {"TARGET", ">DELIVERED", ">RETRIED", ">DEAD LETTERS", ">DROPPED", ">OWED"};
+    struct table *t = table_create(titles, 6);
     struct show_list targets = show_open(json_member(status, "targets"));
     struct str one;
     char type[64], name[128];
@@ -55,7 +54,6 @@ static void print_targets(struct str status)
         table_cell(t, "%lld", show_int(one, "dead_lettered"));
         table_cell(t, "%lld", show_int(one, "dropped"));
         table_cell(t, "%lld", show_int(one, "owed"));
-        table_cell(t, "%s", show_int(one, "owed") ? show_duration(show_int(one, "oldest_age_s")) : "-");
     }
     putchar('\n');
     table_print(t);
