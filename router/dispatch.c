@@ -281,6 +281,7 @@ void dispatch_stop(struct dispatch *d, int64_t drain_ms)
     mailbox_post(d->mailbox, &d->stop_mail);
     pthread_join(d->thread, NULL);
     d->started = false;
+    atomic_store(&d->ending, true);
     workers_stop(d->workers);
     d->workers = NULL;
     journal_reader_close(d->reader);

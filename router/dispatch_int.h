@@ -212,6 +212,7 @@ struct dispatch {
     bool stopping; /* nothing more is read or sent */
     bool drained;  /* what was with targets has settled, or had its time: commit and end */
     int64_t drain_ms;
+    atomic_bool ending; /* for workers: what they do is not wanted any more */
 };
 
 static inline struct weir_time dispatch_now(const struct dispatch *d)

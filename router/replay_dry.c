@@ -125,7 +125,7 @@ static void dry_done(struct work *w)
 static void add_file(void *context, struct str path, int64_t bytes)
 {
     struct dry_run *y = context;
-    index_add_file(&y->index, y->dispatch->options.data_dir, path, bytes);
+    index_add_file(&y->index, y->dispatch, path, bytes);
 }
 
 static bool files_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)

@@ -20,12 +20,13 @@
 #include "router/xalloc.h"
 #include "targets/archive.h"
 
-void index_add_file(struct replay_index *x, const char *data_dir, struct str path, int64_t bytes)
+void index_add_file(struct replay_index *x, const struct dispatch *d, struct str path, int64_t bytes)
 {
     struct buf name = BUF_INIT;
 
-    buf_printf(&name, "%s/%.*s", data_dir, STR_ARG(path));
+    buf_printf(&name, "%s/%.*s", d->options.data_dir, STR_ARG(path));
     xbuf(&name);
+    x->ending = &d->ending;
     x->files = xrealloc(x->files, (x->file_count + 1) * sizeof *x->files);
     x->files[x->file_count++] = (struct replay_file){xtext(buf_view(&name)), bytes};
     buf_fini(&name);
@@ -87,6 +88,10 @@ static bool walk_file(struct replay_index *x, uint32_t number, int64_t from_ms, 
         const char *end = memchr(text + at, '\n', size - at);
         struct str line = {text + at, end ? (size_t)(end - text) - at : size - at};
         int64_t time_ms;
+        if (atomic_load_explicit(x->ending, memory_order_relaxed)) {
+            munmap((void *)text, size);
+            return file_error(x, f, "the router is stopping");
+        }
         if (!event_time(line, &time_ms))
             x->unreadable++;
         else if (time_ms >= from_ms && time_ms < to_ms)
