@@ -46,7 +46,8 @@ static void wake_cb(evutil_socket_t fd, short what, void *context)
         b->taken = mail->next;
         mail->deliver(mail); /* may free the mail */
     }
-    event_active(b->event, EV_READ, 0);
+    count = 1;
+    (void)!write(fd, &count, sizeof count); /* not event_active(): that would go before sockets and timers */
 }
 
 struct mailbox *mailbox_create(struct event_base *base)
