@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A mailbox is a locked list and an eventfd. Posters append; the first mail after the list was empty writes to the
- * eventfd. The owner takes the whole list with one lock, delivers up to its budget, and where mails are left makes its
- * own event active again, so that sockets and timers get their turn in between.
+ * eventfd. The owner takes the whole list with one lock, delivers up to its budget, and where mails are left wakes
+ * itself again, so that sockets and timers get their turn in between.
  */
 #include "router/mailbox.h"
 
