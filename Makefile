@@ -188,7 +188,7 @@ install: all ## honours DESTDIR and PREFIX
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweir.so
 	install -m 644 $(BUILD)/weir.pc $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
 	install -m 644 matcher/weir.h $(DESTDIR)$(INCLUDEDIR)/weir.h
-	install -m 644 rules/examples/*.yaml $(DESTDIR)$(DATADIR)/examples/
+	cp -R rules/examples/. $(DESTDIR)$(DATADIR)/examples/
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do section=$${page##*.}; \
 	  install -d $(DESTDIR)$(MANDIR)/man$$section && install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/ || exit 1; done
 

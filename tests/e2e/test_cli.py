@@ -113,8 +113,9 @@ def test_install_and_link(tmp_path):
     if os.path.basename(build) in ("asan", "tsan", "cover"):
         pytest.skip("the sanitizers' library is not what gets installed")
     subprocess.run(["make", "-s", "-C", ROOT, "install", f"BUILD={build}", f"DESTDIR={tmp_path}", "PREFIX=/opt/weir"], check=True,
-                   capture_output=True)
+                   env={k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"})
     top = tmp_path / "opt" / "weir"
+    assert (top / "share" / "weir" / "examples" / "demo" / "weir.yaml").exists() and (top / "share" / "man" / "man1" / "weir.1").exists()
     assert (top / "bin" / "weir").exists() and (top / "lib" / "libweir.so.0").exists()
     (tmp_path / "try.c").write_text("""
 #include <stdio.h>
