@@ -154,7 +154,9 @@ $(BUILD)/fuzz/%_replay: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/standalone_main.
 	@mkdir -p $(@D); echo "  link $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
 
-fuzz: $(FUZZ_BINS) ## run each fuzz target for FUZZ_SECONDS (60)
+fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
+	@tests/deps.sh fuzz
+	@$(SUBMAKE) $(FUZZ_BINS)
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz.sh $(notdir $(FUZZ_BINS))
 
 fuzz-replay: $(REPLAY_BINS)
@@ -203,7 +205,9 @@ format: ## clang-format everything
 format-check:
 	clang-format --dry-run --Werror $(SOURCES_C)
 
-lint: format-check ## clang-tidy, cppcheck, shellcheck, mandoc
+lint: ## clang-tidy, cppcheck, shellcheck, mandoc
+	@tests/deps.sh lint
+	@$(MAKE) --no-print-directory format-check
 	clang-tidy --quiet $(MATCHER) $(TARGETS) $(RULES) $(ROUTER) -- -std=gnu11 -D_GNU_SOURCE -I. 2>/dev/null
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppressions-list=tests/cppcheck.txt -D__x86_64__ -D__BYTE_ORDER__=1 -D__ORDER_LITTLE_ENDIAN__=1 -I. $(MATCHER) $(TARGETS) $(RULES) $(ROUTER)

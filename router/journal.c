@@ -113,10 +113,11 @@ static void encode(struct journal *j, struct journal_batch *batches, uint32_t sa
                                .body_size = (uint32_t)(e->bus.size + e->event.size),
                                .bus_size = (uint16_t)e->bus.size,
                                .flags = e->flags,
-                               .sequence = sequence++,
+                               .sequence = sequence,
                                .time_ms = now,
                                .synced = synced};
             record_encode(&j->group, &r, e->bus, e->event);
+            sequence++;
         }
     }
     xbuf(&j->group);
