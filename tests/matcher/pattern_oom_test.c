@@ -14,12 +14,7 @@
 #include "matcher/diag.h"
 #include "matcher/pattern.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
+#include "tests/wrap_malloc.h"
 
 static long left = -1; /* allocations until one fails; -1: none does */
 static bool once;      /* only that one fails */
@@ -37,19 +32,6 @@ static bool fails(void)
         left = -1;
     failed = true;
     return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
 }
 
 /* Runs call with every allocation failing in turn, until it gets through. Returns how many there were. */
@@ -154,6 +136,7 @@ static void test_others(void **state)
 
 int main(void)
 {
+    allocation_refused = fails;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_json_check),

@@ -12,49 +12,13 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "tests/wrap_malloc.h"
+
 static long allocations, fail_at; /* fail_at: the how many-th fails, from 1; 0: none */
 
-static int refused(void)
+static bool refused(void)
 {
     return ++allocations == fail_at;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t size);
-int __real_posix_memalign(void **memory, size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-int __wrap_posix_memalign(void **memory, size_t align, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-char *__wrap_strndup(const char *text, size_t size)
-{
-    return refused() ? NULL : __real_strndup(text, size);
-}
-int __wrap_posix_memalign(void **memory, size_t align, size_t size)
-{
-    return refused() ? 12 : __real_posix_memalign(memory, align, size);
 }
 
 struct outcome {
@@ -123,6 +87,7 @@ static void test_bad(void **state)
 
 int main(void)
 {
+    allocation_refused = refused;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),

@@ -14,6 +14,8 @@
 
 #include "tests/targets/sandbox.h"
 
+#include "tests/wrap_malloc.h"
+
 /* ---- refusing ---- */
 
 static long countdown = -1; /* allocations until one is refused; below 0: none is */
@@ -25,44 +27,6 @@ static bool refused(void)
         return false;
     refused_one = true;
     return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t size);
-int __real_posix_memalign(void **memory, size_t align, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t size);
-int __wrap_posix_memalign(void **memory, size_t align, size_t size);
-
-void *__wrap_malloc(size_t size)
-{
-    return refused() ? NULL : __real_malloc(size);
-}
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return refused() ? NULL : __real_calloc(count, size);
-}
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return refused() ? NULL : __real_realloc(memory, size);
-}
-char *__wrap_strdup(const char *text)
-{
-    return refused() ? NULL : __real_strdup(text);
-}
-char *__wrap_strndup(const char *text, size_t size)
-{
-    return refused() ? NULL : __real_strndup(text, size);
-}
-int __wrap_posix_memalign(void **memory, size_t align, size_t size)
-{
-    return refused() ? 12 : __real_posix_memalign(memory, align, size);
 }
 
 static sqlite3_mem_methods sqlites;
@@ -215,6 +179,7 @@ static void every_refused_allocation_fails_the_target(void **state)
 
 int main(void)
 {
+    allocation_refused = refused;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_refused_allocation_undoes_its_batch),
         cmocka_unit_test(every_refused_allocation_fails_the_open),
