@@ -76,9 +76,12 @@ static struct judge_test *cidr_test(struct judge_memory *memory, const struct ju
     if (slash == NULL)
         return NULL;
     before = (size_t)(slash - operand->text.at);
-    if (before + 1 == operand->text.size)
+    /* The mask is read as Java reads an int: a sign may stand before the digits, and minus nothing is nothing. */
+    char sign = before + 1 < operand->text.size ? operand->text.at[before + 1] : '\0';
+    size_t digits = before + 1 + (sign == '+' || sign == '-');
+    if (digits >= operand->text.size)
         return NULL;
-    for (size_t i = before + 1; i < operand->text.size; i++) {
+    for (size_t i = digits; i < operand->text.size; i++) {
         if (operand->text.at[i] < '0' || operand->text.at[i] > '9')
             return NULL;
         bits = bits * 10 + (unsigned)(operand->text.at[i] - '0');
@@ -87,6 +90,8 @@ static struct judge_test *cidr_test(struct judge_memory *memory, const struct ju
     }
     test->address_size = judge_address((struct judge_text){operand->text.at, before}, test->address);
     test->address_bits = bits;
+    if (sign == '-' && bits > 0)
+        return NULL;
     return test->address_size != 0 && bits < 8 * test->address_size ? test : NULL;
 }
 
