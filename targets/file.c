@@ -5,12 +5,16 @@
  *
  *   send ─► pending ─► batch ─► worker: open, write, sync ─► done: verdicts, next batch
  *
- * A line is whole or not there: a write that fails half way is cut off again and the batch is tried later. The file is
- * opened anew when its name has come to mean another one (log rotation).
+ * A line is whole or not there: what was written of a batch that fails is cut off again and the batch is tried later.
+ * Where that cannot be (a pipe; somebody else appended meanwhile; the power went), the next line begins on a line of
+ * its own. The file is opened anew when its name has come to mean another one (log rotation). Every errno is a retry:
+ * room, rights and folders can be mended. Nothing waits long: a pipe without a reader or one that is full is a retry
+ * too. Close it when no worker is at it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,7 +24,10 @@
 #include "targets/adapter.h"
 #include "targets/fail.h"
 
-#define FILE_BATCH 1000 /* also its concurrency: deliveries it holds at once */
+#define FILE_BATCH  1000      /* also its concurrency: deliveries it holds at once */
+#define BATCH_BYTES (4 << 20) /* of input; one line may be more */
+#define BYTES_KEPT  (1 << 20) /* of memory, from batch to batch */
+#define PIPE_MS     5000      /* how long a pipe may be full */
 
 struct file_options {
     struct str path;
@@ -35,7 +42,9 @@ struct file_target {
     size_t pending_count, batch_count;
     /* the worker's while busy */
     int fd;
-    int error; /* errno of the batch; 0: written */
+    bool regular; /* not a pipe or a device */
+    bool torn;    /* it ends in the middle of a line */
+    int error;    /* errno of the batch; 0: written */
     const char *doing;
     struct buf lines;
 };
@@ -86,6 +95,21 @@ static bool is_current(const struct file_target *f)
            opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
+/* Does a regular file end in the middle of a line? One that may not be read is believed. */
+static bool ends_torn(const char *path)
+{
+    struct stat st;
+    char last = '\n';
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && pread(fd, &last, 1, st.st_size - 1) != 1)
+        last = '\n';
+    close(fd);
+    return last != '\n';
+}
+
 /* A new file is on disk only with its name. */
 static bool sync_folder(struct file_target *f)
 {
@@ -93,8 +117,8 @@ static bool sync_folder(struct file_target *f)
     const char *slash = memrchr(path.ptr, '/', path.size);
     char folder[PATH_MAX] = ".";
 
-    if (!options_of(f)->sync || (slash && (size_t)(slash - path.ptr) >= sizeof folder))
-        return true;
+    if (slash && (size_t)(slash - path.ptr) + 2 > sizeof folder)
+        return fault(f, "sync the folder of", ENAMETOOLONG);
     if (slash)
         snprintf(folder, sizeof folder, "%.*s", (int)(slash - path.ptr + 1), path.ptr);
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -105,42 +129,77 @@ static bool sync_folder(struct file_target *f)
     return ok || fault(f, "sync the folder of", error);
 }
 
-static bool open_file(struct file_target *f)
+static void close_file(struct file_target *f)
 {
-    if (is_current(f))
-        return true;
     if (f->fd >= 0)
         close(f->fd);
-    bool is_new = access(options_of(f)->path.ptr, F_OK) != 0;
-    f->fd = open(options_of(f)->path.ptr, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
-    return f->fd >= 0 ? !is_new || sync_folder(f) : fault(f, "open", errno);
+    f->fd = -1;
 }
 
-/* Takes back what was written of a batch that will be tried again. */
-static bool cut_back(struct file_target *f, bool regular, off_t size, const char *doing, int error)
+static bool open_file(struct file_target *f)
 {
-    if (regular && ftruncate(f->fd, size) != 0)
-        return fault(f, "cut a torn line in", errno);
+    const char *path = options_of(f)->path.ptr;
+    struct stat st;
+
+    if (is_current(f))
+        return true;
+    close_file(f);
+    f->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
+    if (f->fd < 0)
+        return fault(f, "open", errno);
+    f->regular = fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode);
+    f->torn = f->regular && ends_torn(path);
+    if (!options_of(f)->sync || !f->regular || sync_folder(f))
+        return true;
+    close_file(f); /* so that the next batch syncs the folder */
+    return false;
+}
+
+/* Takes back what was written of a batch that will be tried again, unless somebody else has appended since. */
+static bool cut_back(struct file_target *f, off_t size, size_t written, const char *doing, int error)
+{
+    struct stat st;
+
+    if (!f->regular || fstat(f->fd, &st) != 0 || st.st_size != size + (off_t)written || ftruncate(f->fd, size) != 0)
+        f->torn = written ? f->lines.data[written - 1] != '\n' : f->torn;
     return fault(f, doing, error);
+}
+
+static bool wait_for_room(const struct file_target *f)
+{
+    struct pollfd p = {.fd = f->fd, .events = POLLOUT};
+    return poll(&p, 1, PIPE_MS) > 0;
 }
 
 static bool write_lines(struct file_target *f)
 {
-    struct stat st;
-    bool regular = fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode);
+    struct stat st = {0};
     size_t written = 0;
 
+    if (fstat(f->fd, &st) != 0)
+        return fault(f, "write", errno);
     while (written < f->lines.size) {
         ssize_t n = write(f->fd, f->lines.data + written, f->lines.size - written);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_for_room(f))))
             continue;
         if (n <= 0)
-            return cut_back(f, regular && written, st.st_size, "write", n < 0 ? errno : ENOSPC);
+            return cut_back(f, st.st_size, written, "write", n < 0 ? errno : ENOSPC);
         written += (size_t)n;
     }
-    if (options_of(f)->sync && regular && fdatasync(f->fd) != 0)
-        return cut_back(f, true, st.st_size, "sync", errno);
+    if (options_of(f)->sync && f->regular && fdatasync(f->fd) != 0)
+        return cut_back(f, st.st_size, written, "sync", errno);
+    f->torn = false;
     return true;
+}
+
+static bool make_lines(struct file_target *f)
+{
+    buf_clear(&f->lines);
+    if (f->torn)
+        buf_char(&f->lines, '\n');
+    for (size_t i = 0; i < f->batch_count; i++)
+        add_line(&f->lines, f->batch[i]->input);
+    return !f->lines.failed || fault(f, "write", ENOMEM);
 }
 
 static void run_batch(struct work *w)
@@ -148,23 +207,25 @@ static void run_batch(struct work *w)
     struct file_target *f = of_work(w);
 
     f->error = 0;
-    buf_clear(&f->lines);
-    for (size_t i = 0; i < f->batch_count; i++)
-        add_line(&f->lines, f->batch[i]->input);
-    if (f->lines.failed)
-        fault(f, "write", ENOMEM);
-    else if (open_file(f))
+    if (open_file(f) && make_lines(f))
         write_lines(f);
+    if (f->lines.capacity > BYTES_KEPT)
+        buf_fini(&f->lines);
 }
 
 /* ---- on the dispatch thread ---- */
 
 static void start_batch(struct file_target *f)
 {
+    size_t count = 0, bytes = 0;
+
+    while (count < f->pending_count && (!count || bytes + f->pending[count]->input.size <= BATCH_BYTES))
+        bytes += f->pending[count++]->input.size;
     f->busy = true;
-    memcpy(f->batch, f->pending, f->pending_count * sizeof *f->batch);
-    f->batch_count = f->pending_count;
-    f->pending_count = 0;
+    f->batch_count = count;
+    f->pending_count -= count;
+    memcpy(f->batch, f->pending, count * sizeof *f->batch);
+    memmove(f->pending, f->pending + count, f->pending_count * sizeof *f->pending);
     f->target.host->work(f->target.host, &f->work);
 }
 
@@ -218,8 +279,7 @@ static void file_close(struct target *t)
 {
     struct file_target *f = of_target(t);
 
-    if (f->fd >= 0)
-        close(f->fd);
+    close_file(f);
     buf_fini(&f->lines);
     free(f);
 }
