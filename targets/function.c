@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A function is a command: the event on its stdin, its result on its stdout. Exit 0 is done, 75 (EX_TEMPFAIL) asks for
- * a retry, anything else is a failure. Every run is a process group of its own, watched through a pidfd on the dispatch
- * loop:
+ * A function is a command: the event comes on its stdin, what it writes to stdout is read, bounded and dropped (as
+ * EventBridge drops a function's result), the last line of its stderr says in the message what went wrong. Exit 0 is
+ * done, 75 (EX_TEMPFAIL) asks for a retry, anything else is a failure. Every run is a process group of its own, watched
+ * through a pidfd on the dispatch loop:
  *
  *   send ─► spawn ─► stdin written ┐
  *                    stdout read   ├─► the process ends (or its time is over: its group is killed) ─► verdict
  *                    stderr read   ┘
  *
  * The end of the process ends the run, not the end of its pipes: a grandchild that keeps stdout open is killed with its
- * group. The group is killed before the process is reaped, so that its number cannot have gone to somebody else.
+ * group. The group is killed before the process is reaped, so that its number cannot have gone to somebody else. What
+ * leaves the group (setsid) is out of reach. A run costs one posix_spawn on the dispatch thread, which waits for the
+ * exec. SIGPIPE is ignored by the router, and back to its default in the command.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -24,13 +27,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "matcher/utf8.h"
 #include "targets/adapter.h"
 #include "targets/fail.h"
 
 #define OUTPUT_BYTES_MAX (6u << 20) /* what Lambda allows for a result */
-#define ERRORS_BYTES     4096       /* the end of stderr is kept for the message */
+#define ERRORS_BYTES     4096       /* the end of stderr is kept for the message ... */
+#define LINE_BYTES       160        /* ... and of its last line, this much */
 #define EXIT_TEMPFAIL    75
-#define READ_BUDGET      (1u << 20) /* a wake-up's worth of output */
+#define READS_MAX        16 /* a wake-up's worth of output, 64 KiB each */
 
 extern char **environ;
 
@@ -107,16 +112,28 @@ static int reap(struct run *r)
     return status;
 }
 
-/* The last line of stderr that is not blank. */
-static struct str last_line(const struct run *r)
+/* ": " and the last line of stderr that is not blank, as text that fits into any document: whole characters, controls
+ * and broken UTF-8 as spaces. Empty when there is none. */
+static void last_line(const struct run *r, char out[LINE_BYTES + 1])
 {
-    size_t end = r->errors_size, start;
+    size_t end = r->errors_size, start, size = 2;
+    uint32_t code;
 
-    while (end && strchr(" \t\r\n", r->errors[end - 1]))
+    while (end && (unsigned char)r->errors[end - 1] <= ' ')
         end--;
     for (start = end; start && r->errors[start - 1] != '\n'; start--)
         continue;
-    return (struct str){r->errors + start, end - start};
+    memcpy(out, ": ", 2);
+    while (start < end) {
+        unsigned step = utf8_decode(r->errors + start, end - start, &code);
+        bool plain = step && code >= ' ' && (code < 0x7F || code > 0x9F) && !utf8_is_surrogate(code);
+        if (size + (plain ? step : 1) > LINE_BYTES)
+            break;
+        memcpy(out + size, plain ? r->errors + start : " ", plain ? step : 1);
+        size += plain ? step : 1;
+        start += step ? step : 1;
+    }
+    out[size > 2 ? size : 0] = '\0';
 }
 
 /* A failed run, as `async` says: again after one minute, then two, or for good. */
@@ -134,26 +151,23 @@ static void judge_failure(const struct run *r, struct verdict *v)
 
 static void judge(const struct run *r, int status, struct verdict *v)
 {
-    struct str line = last_line(r);
-    int size = line.size > 160 ? 160 : (int)line.size;
-    const char *colon = size ? ": " : "";
+    char line[LINE_BYTES + 1];
 
+    last_line(r, line);
     if (r->timed_out)
         verdict_set(v, options_of(r->function)->async_written ? VERDICT_FAILED : VERDICT_RETRY, "TIMEOUT",
-                    "did not end within %" PRId64 " ms%s%.*s", options_of(r->function)->timeout, colon, size, line.ptr);
+                    "did not end within %" PRId64 " ms%s", options_of(r->function)->timeout, line);
     else if (r->too_long)
         verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "wrote more than %u bytes to its standard output",
                     OUTPUT_BYTES_MAX);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         verdict_set(v, VERDICT_SETTLED, "", "%s", "");
     else if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TEMPFAIL)
-        verdict_set(v, VERDICT_RETRY, "TEMPFAIL", "exit status %d%s%.*s", EXIT_TEMPFAIL, colon, size, line.ptr);
+        verdict_set(v, VERDICT_RETRY, "TEMPFAIL", "exit status %d%s", EXIT_TEMPFAIL, line);
     else if (WIFEXITED(status))
-        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "exit status %d%s%.*s", WEXITSTATUS(status), colon, size,
-                    line.ptr);
+        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "exit status %d%s", WEXITSTATUS(status), line);
     else
-        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "killed by signal %d%s%.*s", WTERMSIG(status), colon, size,
-                    line.ptr);
+        verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "killed by signal %d%s", WTERMSIG(status), line);
     if (v->kind == VERDICT_FAILED)
         judge_failure(r, v);
 }
@@ -172,39 +186,42 @@ static void keep_errors(struct run *r, const char *bytes, size_t size)
     r->errors_size = kept + size;
 }
 
-static void read_output(struct run *r, int fd)
+static void count_output(struct run *r, size_t size)
+{
+    r->output += size;
+    if (r->output <= OUTPUT_BYTES_MAX || r->too_long)
+        return;
+    r->too_long = true;
+    kill(-r->pid, SIGKILL);
+}
+
+/* False: the pipe has ended. */
+static bool read_output(struct run *r, int fd)
 {
     char chunk[65536];
-    ssize_t n;
 
-    for (size_t budget = READ_BUDGET; budget && (n = read(fd, chunk, sizeof chunk)) > 0;
-         budget -= budget < (size_t)n ? budget : (size_t)n) {
-        if (fd == r->err) {
+    for (int i = 0; i < READS_MAX; i++) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n <= 0)
+            return n < 0 && (errno == EAGAIN || errno == EINTR);
+        if (fd == r->err)
             keep_errors(r, chunk, (size_t)n);
-        } else if ((r->output += (size_t)n) > OUTPUT_BYTES_MAX && !r->too_long) {
-            r->too_long = true;
-            kill(-r->pid, SIGKILL);
-        }
+        else
+            count_output(r, (size_t)n);
     }
+    return true;
 }
 
 static void output_cb(evutil_socket_t fd, short what, void *context)
 {
     struct run *r = context;
-    char byte;
 
-    read_output(r, fd);
-    ssize_t n = read(fd, &byte, 1); /* at the end of the pipe its event would fire for ever */
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
-        if (fd == r->out)
-            close_end(&r->out, &r->out_event);
-        else
-            close_end(&r->err, &r->err_event);
-    } else if (n == 1 && fd == r->err) {
-        keep_errors(r, &byte, 1);
-    } else if (n == 1) {
-        r->output++;
-    }
+    if (read_output(r, fd))
+        return;
+    if (fd == r->out) /* at the end of a pipe its event would fire for ever */
+        close_end(&r->out, &r->out_event);
+    else
+        close_end(&r->err, &r->err_event);
 }
 
 static void input_cb(evutil_socket_t fd, short what, void *context)
@@ -252,6 +269,25 @@ static void timeout_cb(evutil_socket_t fd, short what, void *context)
 
 enum { ENVIRONMENT_MORE = 7 };
 
+static bool is_same_name(const char *a, const char *b) /* of two NAME=VALUE */
+{
+    return strncmp(a, b, strcspn(a, "=") + 1) == 0;
+}
+
+/* Appends the router's own environment, but for the names that stand in the list already (a router run by a router). */
+static void inherit(char **list, size_t count)
+{
+    size_t size = count;
+
+    for (char **entry = environ; *entry; entry++) {
+        size_t i = 0;
+        while (i < count && !is_same_name(list[i], *entry))
+            i++;
+        if (i == count)
+            list[size++] = *entry;
+    }
+}
+
 /* The environment of a run: ours and what identifies the delivery. One allocation for the list; the texts are in
  * `texts`. */
 static char **make_environment(const struct run *r, struct buf *texts)
@@ -282,32 +318,50 @@ static char **make_environment(const struct run *r, struct buf *texts)
     for (size_t i = 0; list && i < ENVIRONMENT_MORE; i++)
         list[i] = texts->data + offsets[i];
     if (list)
-        memcpy(list + ENVIRONMENT_MORE, environ, count * sizeof *list);
+        inherit(list, ENVIRONMENT_MORE);
     return list;
+}
+
+/* A process group, a signal mask and signal handlers as fresh from the boot. */
+static void set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_init(attributes);
+    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setpgroup(attributes, 0);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &all);
+}
+
+/* Each action takes memory; with one of them missing the command would have descriptors of ours. */
+static int add_actions(posix_spawn_file_actions_t *actions, int in, int out, int err, struct str folder)
+{
+    int error = posix_spawn_file_actions_adddup2(actions, in, STDIN_FILENO);
+
+    if (!error)
+        error = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
+    if (!error)
+        error = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
+    if (!error)
+        error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
+    if (!error && folder.size)
+        error = posix_spawn_file_actions_addchdir_np(actions, folder.ptr);
+    return error;
 }
 
 static int spawn_in(struct run *r, int in, int out, int err, char *const *argv, char *const *environment)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    sigset_t none, all;
-    struct str folder = options_of(r->function)->working_directory;
 
-    sigemptyset(&none);
-    sigfillset(&all);
+    set_attributes(&attributes);
     posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-    posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-    if (folder.size)
-        posix_spawn_file_actions_addchdir_np(&actions, folder.ptr);
-    int error = posix_spawnp(&r->pid, argv[0], &actions, &attributes, argv, environment);
+    int error = add_actions(&actions, in, out, err, options_of(r->function)->working_directory);
+    if (!error)
+        error = posix_spawnp(&r->pid, argv[0], &actions, &attributes, argv, environment);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
     return error;
@@ -358,27 +412,37 @@ static int start_process(struct run *r)
     return error;
 }
 
-static bool watch(struct run *r)
+/* errno, or 0. */
+static int watch(struct run *r)
 {
     struct event_base *base = r->function->target.host->base;
     int64_t ms = options_of(r->function)->timeout;
     struct timeval timeout = {ms / 1000, ms % 1000 * 1000};
 
-    r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
-    r->exit_event = r->pidfd < 0 ? NULL : event_new(base, r->pidfd, EV_READ, exit_cb, r);
+    r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0); /* closed on exec */
+    if (r->pidfd < 0)
+        return errno;
+    r->exit_event = event_new(base, r->pidfd, EV_READ, exit_cb, r);
     r->in_event = event_new(base, r->in, EV_WRITE | EV_PERSIST, input_cb, r);
     r->out_event = event_new(base, r->out, EV_READ | EV_PERSIST, output_cb, r);
     r->err_event = event_new(base, r->err, EV_READ | EV_PERSIST, output_cb, r);
     r->timeout_event = event_new(base, -1, 0, timeout_cb, r);
-    return r->exit_event && r->in_event && r->out_event && r->err_event && r->timeout_event &&
-           !event_add(r->exit_event, NULL) && !event_add(r->in_event, NULL) && !event_add(r->out_event, NULL) &&
-           !event_add(r->err_event, NULL) && !event_add(r->timeout_event, &timeout);
+    bool ok = r->exit_event && r->in_event && r->out_event && r->err_event && r->timeout_event &&
+              !event_add(r->exit_event, NULL) && !event_add(r->in_event, NULL) && !event_add(r->out_event, NULL) &&
+              !event_add(r->err_event, NULL) && !event_add(r->timeout_event, &timeout);
+    return ok ? 0 : ENOMEM;
+}
+
+/* What a moment later may be otherwise; ETXTBSY: the program is being written. */
+static bool is_passing(int error)
+{
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ETXTBSY;
 }
 
 static void judge_start(const struct run *r, int error, struct verdict *v)
 {
     const struct str *words = options_of(r->function)->command.items;
-    bool passing = error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE;
+    bool passing = is_passing(error);
 
     verdict_set(v, passing ? VERDICT_RETRY : VERDICT_FAILED, passing ? "THROTTLING" : "NO_RESOURCE",
                 "cannot run '%.*s': %s", STR_ARG(words[0]), strerror(error));
@@ -398,11 +462,11 @@ static void function_send(struct target *t, struct delivery *d)
     *r = (struct run){.function = f, .delivery = d, .pidfd = -1, .in = -1, .out = -1, .err = -1};
     TAILQ_INSERT_TAIL(&f->runs, r, link);
     int error = start_process(r);
-    if (!error && watch(r))
-        return;
     if (!error) {
+        error = watch(r);
+        if (!error)
+            return;
         reap(r); /* it runs, but cannot be watched */
-        error = EMFILE;
     }
     judge_start(r, error, &v);
     t->host->complete(t->host, d, &v);
