@@ -3,8 +3,7 @@
  * An http target posts each event to a URL. libcurl's multi interface runs on the dispatch loop: it says which sockets
  * and which time-out it waits for, libevent tells it when they are due, and it keeps connections open between requests.
  *
- *   send ─► easy handle into the multi ─► socket_cb/timer_cb register ─► ready_cb drives ─► finished transfers ─►
- * verdicts
+ *   send ─► easy handle into the multi ─► socket_cb, timer_cb register ─► ready_cb, due_cb drive ─► verdicts
  *
  * 2xx is done. 408, 429, 5xx and everything that happens to connections is tried again, not before the Retry-After the
  * server gave. The rest is the answer of somebody who will not take this: a permanent failure; redirects too, since
@@ -54,6 +53,7 @@ struct transfer {
     struct curl_slist *headers;
     char answer[ANSWER_BYTES + 1];
     size_t answer_size;
+    char error[CURL_ERROR_SIZE]; /* libcurl's words; "" when it has none */
 };
 
 struct watched { /* a socket of the multi's */
@@ -108,10 +108,9 @@ static void judge(const struct transfer *t, CURLcode result, struct verdict *v)
     if (result == CURLE_OK) {
         curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
         judge_status(t, status, v);
-    } else if (result == CURLE_OPERATION_TIMEDOUT) {
-        verdict_set(v, VERDICT_RETRY, "TIMEOUT", "no answer within %" PRId64 " ms", options_of(t->http)->timeout);
     } else {
-        verdict_set(v, VERDICT_RETRY, "CONNECTION_ERROR", "%s", curl_easy_strerror(result));
+        verdict_set(v, VERDICT_RETRY, result == CURLE_OPERATION_TIMEDOUT ? "TIMEOUT" : "CONNECTION_ERROR", "%s",
+                    *t->error ? t->error : curl_easy_strerror(result));
     }
 }
 
@@ -153,14 +152,17 @@ static void due_cb(evutil_socket_t fd, short what, void *context)
     reap_finished(h);
 }
 
+/* This one and socket_cb must not fail: to libcurl that is the end of the multi and of all that is in it. */
 static int timer_cb(CURLM *multi, long ms, void *context)
 {
     struct http_target *h = context;
     struct timeval after = {ms / 1000, ms % 1000 * 1000};
 
     if (ms < 0)
-        return event_del(h->timer);
-    return event_add(h->timer, &after);
+        event_del(h->timer);
+    else if (event_add(h->timer, &after) != 0)
+        event_active(h->timer, EV_TIMEOUT, 0); /* no memory to wait with: look at once, and be asked again */
+    return 0;
 }
 
 static void unwatch(struct http_target *h, struct watched *w)
@@ -185,7 +187,7 @@ static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *context, void
     w = calloc(1, sizeof *w);
     if (!w || !(w->event = event_new(h->target.host->base, fd, events, ready_cb, h))) {
         free(w);
-        return -1; /* the transfer fails and is tried again */
+        return 0; /* out of memory, so the transfer hears nothing, times out and is tried again */
     }
     TAILQ_INSERT_TAIL(&h->sockets, w, link);
     event_add(w->event, NULL);
@@ -210,7 +212,7 @@ static void add_value(struct buf *line, struct str value)
 {
     for (size_t i = 0; i < value.size; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
-        if (c < ' ' || c == 0x7f)
+        if ((c < ' ' && c != '\t') || c == 0x7f)
             buf_printf(line, "%%%02X", c);
         else
             buf_char(line, (char)c);
@@ -230,15 +232,20 @@ static bool add_header(struct transfer *t, const char *name, struct str value)
     return more != NULL;
 }
 
-/* Does the configuration name a Content-Type of its own? */
-static bool names_type(const struct http_target *h)
+static bool is_configured(const struct http_options *o, const char *name)
 {
-    const struct option_header *own = options_of(h)->headers.items;
+    const struct option_header *own = o->headers.items;
 
-    for (size_t i = 0; i < options_of(h)->headers.count; i++)
-        if (strcasecmp(own[i].name.ptr, "Content-Type") == 0)
+    for (size_t i = 0; i < o->headers.count; i++)
+        if (strcasecmp(own[i].name.ptr, name) == 0)
             return true;
     return false;
+}
+
+/* A header of ours; one of the same name in the configuration takes its place. */
+static bool add_ours(struct transfer *t, const char *name, struct str value)
+{
+    return is_configured(options_of(t->http), name) || add_header(t, name, value);
 }
 
 static bool add_headers(struct transfer *t)
@@ -249,12 +256,11 @@ static bool add_headers(struct transfer *t)
     bool ok;
 
     snprintf(attempt, sizeof attempt, "%" PRIu32, d->attempts + 1);
-    ok = (names_type(t->http) || add_header(t, "Content-Type", STR("application/json"))) &&
-         add_header(t, "Weir-Event-Id", d->event_id) && add_header(t, "Weir-Attempt", str_from(attempt)) &&
-         add_header(t, "Idempotency-Key", d->idempotency_key);
+    ok = add_ours(t, "Content-Type", STR("application/json")) && add_ours(t, "Weir-Event-Id", d->event_id) &&
+         add_ours(t, "Weir-Attempt", str_from(attempt)) && add_ours(t, "Idempotency-Key", d->idempotency_key);
     for (size_t i = 0; ok && i < options_of(t->http)->headers.count; i++)
         ok = add_header(t, own[i].name.ptr, own[i].value);
-    return ok && curl_slist_append(t->headers, "Expect:"); /* no waiting for a 100 */
+    return ok && curl_slist_append(t->headers, "Expect:"); /* without a value it is left out: no waiting for a 100 */
 }
 
 static bool set_up(struct transfer *t)
@@ -265,8 +271,10 @@ static bool set_up(struct transfer *t)
     if (!c || !add_headers(t))
         return false;
     curl_easy_setopt(c, CURLOPT_PRIVATE, t);
-    curl_easy_setopt(c, CURLOPT_URL, o->url.ptr);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
+    if (curl_easy_setopt(c, CURLOPT_URL, o->url.ptr) != CURLE_OK ||
+        curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
+        return false;
     curl_easy_setopt(c, CURLOPT_PROXY, "");
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
@@ -315,6 +323,19 @@ static void http_close(struct target *target)
     if (h->timer)
         event_free(h->timer);
     free(h);
+}
+
+/* Names of what only libcurl can say rightly: they part one request from the next. */
+static bool http_check(const struct target_def *def, struct diags *diags)
+{
+    static const char *const framing[] = {"Content-Length", "Transfer-Encoding"};
+    bool ok = true;
+
+    for (size_t i = 0; i < sizeof framing / sizeof *framing; i++)
+        if (is_configured(def->options, framing[i]))
+            ok = diag_error(diags, def->pos, "header '%s' of target '%.*s' cannot be set", framing[i],
+                            STR_ARG(def->name));
+    return ok;
 }
 
 static struct target *http_open(const struct target_def *def, struct host *host, const char *data_dir,
@@ -391,6 +412,7 @@ const struct adapter http_adapter = {
     .arn_format = "arn:weir:http:{region}:{account}:{name}",
     .options = http_options,
     .options_size = sizeof(struct http_options),
+    .check = http_check,
     .open = http_open,
     .close = http_close,
     .send = http_send,
