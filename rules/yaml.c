@@ -173,14 +173,15 @@ static void place_block(struct builder *b, struct node *n, yaml_mark_t start)
     n->pos.column = (int)(indent > own ? indent - own : 0) + 1;
 }
 
-/* Where a value on the mark's line really starts; returns that place in the file. */
-static const char *place_content(struct builder *b, struct node *n, yaml_mark_t start)
+/* Where a value on the mark's line really starts; returns the line from there on. */
+static struct str place_content(struct builder *b, struct node *n, yaml_mark_t start)
 {
     struct str line = source_line(b, start.line);
     size_t at = 0, column = start.column;
     skip_anchor(line, &at, &column);
     n->pos.column = (int)column + 1;
-    return line.ptr + at;
+    at = at < line.size ? at : line.size;
+    return (struct str){line.ptr + at, line.size - at};
 }
 
 static void place_scalar(struct builder *b, struct node *n, yaml_mark_t start, yaml_mark_t end)
@@ -189,9 +190,10 @@ static void place_scalar(struct builder *b, struct node *n, yaml_mark_t start, y
         place_block(b, n, start);
         return;
     }
-    const char *content = place_content(b, n, start);
+    struct str content = place_content(b, n, start);
+    size_t quote = n->style != NODE_PLAIN && content.size;
     if (start.line == end.line)
-        n->raw = content + (n->style != NODE_PLAIN);
+        n->raw = (struct str){content.ptr + quote, content.size - quote};
 }
 
 /* ---- nodes ---- */

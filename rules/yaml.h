@@ -52,7 +52,7 @@ struct node {
     enum node_style style; /* scalars */
     struct diag_pos pos;   /* block scalars: where their content starts, not the | */
     struct str text;       /* scalars: the value; an empty one that was not quoted is NODE_NULL with size 0 */
-    const char *raw;       /* one-line scalars: the content as it stands in the file; else NULL */
+    struct str raw;        /* one-line scalars: the file from the content to the end of the line; else NULL */
     union {
         const struct node *const *items; /* NODE_LIST */
         const struct node_pair *pairs;   /* NODE_MAP, in order; merged pairs last */

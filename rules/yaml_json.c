@@ -60,19 +60,19 @@ size_t node_text_bytes(const struct node *n)
 
 struct finger {
     const struct node *scalar;
-    size_t at;       /* offset in scalar->text */
-    const char *raw; /* the same place in the file, for scalars of one line */
+    size_t at;      /* offset in scalar->text */
+    struct str raw; /* the file from the same place on, for scalars of one line; runs out at the end of the line */
     int line, column;
 };
 
 /* How many characters of the file spell the next character of a scalar of one line. All but 1 are ASCII. */
-static unsigned spelled_size(enum node_style style, const char *raw)
+static unsigned spelled_size(enum node_style style, struct str raw)
 {
     if (style == NODE_SINGLE_QUOTED)
-        return raw[0] == '\'' ? 2 : 1;
-    if (style != NODE_DOUBLE_QUOTED || raw[0] != '\\')
+        return raw.ptr[0] == '\'' ? 2 : 1;
+    if (style != NODE_DOUBLE_QUOTED || raw.ptr[0] != '\\' || raw.size < 2)
         return 1;
-    switch (raw[1]) {
+    switch (raw.ptr[1]) {
     case 'x': return 4;
     case 'u': return 6;
     case 'U': return 10;
@@ -91,10 +91,12 @@ static void finger_move(struct finger *f, size_t to)
             bool newline = s->text.ptr[f->at] == '\n';
             f->line += newline;
             f->column = newline ? s->pos.column : f->column + 1;
-        } else if (f->raw) {
-            unsigned spelled = spelled_size(s->style, f->raw);
+        } else if (f->raw.size) {
+            size_t spelled = spelled_size(s->style, f->raw);
             f->column += (int)spelled;
-            f->raw += spelled == 1 ? size : spelled;
+            size_t step = spelled == 1 ? size : spelled;
+            step = step < f->raw.size ? step : f->raw.size;
+            f->raw = (struct str){f->raw.ptr + step, f->raw.size - step};
         }
         f->at += size;
     }
@@ -207,7 +209,7 @@ const struct node *node_read_json(struct arena *a, const struct node *scalar, st
 {
     struct json_builder b = {.arena = a, .diags = diags};
     b.finger = (struct finger){scalar, 0, scalar->raw, scalar->pos.line, scalar->pos.column};
-    b.finger.column += scalar->raw && scalar->style != NODE_PLAIN; /* the quote */
+    b.finger.column += scalar->raw.ptr && scalar->style != NODE_PLAIN; /* the quote */
     json_reader_init(&b.reader, scalar->text);
     const struct node *root = next(&b) == JSON_ERROR ? NULL : build_value(&b);
     if (root && next(&b) != JSON_END)
