@@ -16,10 +16,8 @@
  */
 #include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -30,14 +28,13 @@
 #include "matcher/utf8.h"
 #include "targets/adapter.h"
 #include "targets/fail.h"
+#include "targets/spawn.h"
 
 #define OUTPUT_BYTES_MAX (6u << 20) /* what Lambda allows for a result */
 #define ERRORS_BYTES     4096       /* the end of stderr is kept for the message ... */
 #define LINE_BYTES       160        /* ... and of its last line, this much */
 #define EXIT_TEMPFAIL    75
 #define READS_MAX        16 /* a wake-up's worth of output, 64 KiB each */
-
-extern char **environ;
 
 struct function_options {
     struct option_list command; /* of struct str */
@@ -61,8 +58,8 @@ struct run {
     TAILQ_ENTRY(run) link;
     struct function *function;
     struct delivery *delivery;
-    pid_t pid;
-    int pidfd, in, out, err; /* ours; -1: closed */
+    struct spawned process; /* its pipes: -1 when closed */
+    int pidfd;
     struct event *exit_event, *in_event, *out_event, *err_event, *timeout_event;
     size_t written; /* of the input */
     size_t output;  /* bytes of stdout */
@@ -92,9 +89,9 @@ static void run_free(struct run *r)
 {
     int none = -1;
 
-    close_end(&r->in, &r->in_event);
-    close_end(&r->out, &r->out_event);
-    close_end(&r->err, &r->err_event);
+    close_end(&r->process.in, &r->in_event);
+    close_end(&r->process.out, &r->out_event);
+    close_end(&r->process.err, &r->err_event);
     close_end(&r->pidfd, &r->exit_event);
     close_end(&none, &r->timeout_event);
     TAILQ_REMOVE(&r->function->runs, r, link);
@@ -106,8 +103,8 @@ static int reap(struct run *r)
 {
     int status = 0;
 
-    kill(-r->pid, SIGKILL);
-    while (waitpid(r->pid, &status, 0) < 0 && errno == EINTR)
+    kill(-r->process.pid, SIGKILL);
+    while (waitpid(r->process.pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return status;
 }
@@ -192,7 +189,7 @@ static void count_output(struct run *r, size_t size)
     if (r->output <= OUTPUT_BYTES_MAX || r->too_long)
         return;
     r->too_long = true;
-    kill(-r->pid, SIGKILL);
+    kill(-r->process.pid, SIGKILL);
 }
 
 /* False: the pipe has ended. */
@@ -204,7 +201,7 @@ static bool read_output(struct run *r, int fd)
         ssize_t n = read(fd, chunk, sizeof chunk);
         if (n <= 0)
             return n < 0 && (errno == EAGAIN || errno == EINTR);
-        if (fd == r->err)
+        if (fd == r->process.err)
             keep_errors(r, chunk, (size_t)n);
         else
             count_output(r, (size_t)n);
@@ -218,10 +215,10 @@ static void output_cb(evutil_socket_t fd, short what, void *context)
 
     if (read_output(r, fd))
         return;
-    if (fd == r->out) /* at the end of a pipe its event would fire for ever */
-        close_end(&r->out, &r->out_event);
+    if (fd == r->process.out) /* at the end of a pipe its event would fire for ever */
+        close_end(&r->process.out, &r->out_event);
     else
-        close_end(&r->err, &r->err_event);
+        close_end(&r->process.err, &r->err_event);
 }
 
 static void input_cb(evutil_socket_t fd, short what, void *context)
@@ -239,7 +236,7 @@ static void input_cb(evutil_socket_t fd, short what, void *context)
             break; /* it does not want to read: its own affair */
         r->written += (size_t)n;
     }
-    close_end(&r->in, &r->in_event);
+    close_end(&r->process.in, &r->in_event);
 }
 
 static void exit_cb(evutil_socket_t fd, short what, void *context)
@@ -248,10 +245,10 @@ static void exit_cb(evutil_socket_t fd, short what, void *context)
     struct host *host = r->function->target.host;
     struct verdict v = {.retry_after_ms = -1};
 
-    if (r->out >= 0)
-        read_output(r, r->out); /* what it left in the pipes */
-    if (r->err >= 0)
-        read_output(r, r->err);
+    if (r->process.out >= 0)
+        read_output(r, r->process.out); /* what it left in the pipes */
+    if (r->process.err >= 0)
+        read_output(r, r->process.err);
     judge(r, reap(r), &v);
     host->complete(host, r->delivery, &v);
     run_free(r);
@@ -262,42 +259,25 @@ static void timeout_cb(evutil_socket_t fd, short what, void *context)
     struct run *r = context;
 
     r->timed_out = true;
-    kill(-r->pid, SIGKILL); /* the pidfd tells when it is gone */
+    kill(-r->process.pid, SIGKILL); /* the pidfd tells when it is gone */
 }
 
 /* ---- the start of a run ---- */
 
 enum { ENVIRONMENT_MORE = 7 };
 
-static bool is_same_name(const char *a, const char *b) /* of two NAME=VALUE */
-{
-    return strncmp(a, b, strcspn(a, "=") + 1) == 0;
-}
-
-/* Appends the router's own environment, but for the names that stand in the list already (a router run by a router). */
-static void inherit(char **list, size_t count)
-{
-    size_t size = count;
-
-    for (char **entry = environ; *entry; entry++) {
-        size_t i = 0;
-        while (i < count && !is_same_name(list[i], *entry))
-            i++;
-        if (i == count)
-            list[size++] = *entry;
-    }
-}
-
-/* The environment of a run: ours and what identifies the delivery. One allocation for the list; the texts are in
- * `texts`. */
-static char **make_environment(const struct run *r, struct buf *texts)
+/* Its process, told by its environment which delivery this is. errno, or 0. */
+static int start_process(struct run *r)
 {
     const struct delivery *d = r->delivery;
-    size_t count = 0, offsets[ENVIRONMENT_MORE];
+    const struct function_options *o = options_of(r->function);
+    struct buf texts = BUF_INIT;
+    char *more[ENVIRONMENT_MORE];
+    size_t offsets[ENVIRONMENT_MORE];
     const struct {
         const char *name;
         struct str value;
-    } more[ENVIRONMENT_MORE - 1] = {
+    } rows[ENVIRONMENT_MORE - 1] = {
         {"WEIR_EVENT_ID", d->event_id},
         {"WEIR_BUS", d->bus},
         {"WEIR_RULE", d->rule},
@@ -307,108 +287,16 @@ static char **make_environment(const struct run *r, struct buf *texts)
     };
 
     for (size_t i = 0; i < ENVIRONMENT_MORE - 1; i++) {
-        offsets[i] = texts->size;
-        buf_printf(texts, "%s=%.*s%c", more[i].name, STR_ARG(more[i].value), '\0');
+        offsets[i] = texts.size;
+        buf_printf(&texts, "%s=%.*s%c", rows[i].name, STR_ARG(rows[i].value), '\0');
     }
-    offsets[ENVIRONMENT_MORE - 1] = texts->size;
-    buf_printf(texts, "WEIR_ATTEMPT=%" PRIu32 "%c", d->attempts + 1, '\0');
-    while (environ[count])
-        count++;
-    char **list = texts->failed ? NULL : calloc(count + ENVIRONMENT_MORE + 1, sizeof *list);
-    for (size_t i = 0; list && i < ENVIRONMENT_MORE; i++)
-        list[i] = texts->data + offsets[i];
-    if (list)
-        inherit(list, ENVIRONMENT_MORE);
-    return list;
-}
-
-/* A process group, a signal mask and signal handlers as fresh from the boot. */
-static void set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, all;
-
-    sigemptyset(&none);
-    sigfillset(&all);
-    posix_spawnattr_init(attributes);
-    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setpgroup(attributes, 0);
-    posix_spawnattr_setsigmask(attributes, &none);
-    posix_spawnattr_setsigdefault(attributes, &all);
-}
-
-/* Each action takes memory; with one of them missing the command would have descriptors of ours. */
-static int add_actions(posix_spawn_file_actions_t *actions, int in, int out, int err, struct str folder)
-{
-    int error = posix_spawn_file_actions_adddup2(actions, in, STDIN_FILENO);
-
-    if (!error)
-        error = posix_spawn_file_actions_adddup2(actions, out, STDOUT_FILENO);
-    if (!error)
-        error = posix_spawn_file_actions_adddup2(actions, err, STDERR_FILENO);
-    if (!error)
-        error = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
-    if (!error && folder.size)
-        error = posix_spawn_file_actions_addchdir_np(actions, folder.ptr);
-    return error;
-}
-
-static int spawn_in(struct run *r, int in, int out, int err, char *const *argv, char *const *environment)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-
-    set_attributes(&attributes);
-    posix_spawn_file_actions_init(&actions);
-    int error = add_actions(&actions, in, out, err, options_of(r->function)->working_directory);
-    if (!error)
-        error = posix_spawnp(&r->pid, argv[0], &actions, &attributes, argv, environment);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    return error;
-}
-
-/* errno, or 0: r->pid runs. */
-static int spawn(struct run *r, int in, int out, int err)
-{
-    const struct option_list *command = &options_of(r->function)->command;
-    const struct str *words = command->items;
-    struct buf texts = BUF_INIT;
-    char **argv = calloc(command->count + 1, sizeof *argv);
-    char **environment = make_environment(r, &texts);
-    int error = ENOMEM;
-
-    for (size_t i = 0; argv && i < command->count; i++)
-        argv[i] = (char *)words[i].ptr; /* arena texts end with a NUL */
-    if (argv && environment)
-        error = spawn_in(r, in, out, err, argv, environment);
-    free(environment);
-    free(argv);
+    offsets[ENVIRONMENT_MORE - 1] = texts.size;
+    buf_printf(&texts, "WEIR_ATTEMPT=%" PRIu32 "%c", d->attempts + 1, '\0');
+    for (size_t i = 0; i < ENVIRONMENT_MORE && !texts.failed; i++)
+        more[i] = texts.data + offsets[i];
+    int error =
+        texts.failed ? ENOMEM : spawn_start(&o->command, o->working_directory, more, ENVIRONMENT_MORE, &r->process);
     buf_fini(&texts);
-    return error;
-}
-
-static void set_nonblocking(int fd)
-{
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
-/* Three pipes and the process at their other ends. errno, or 0. */
-static int start_process(struct run *r)
-{
-    int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-    int error = pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)
-                    ? errno
-                    : spawn(r, in[0], out[1], err[1]);
-    const int theirs[] = {in[0], out[1], err[1]};
-
-    for (size_t i = 0; i < 3; i++)
-        if (theirs[i] >= 0)
-            close(theirs[i]);
-    r->in = in[1];
-    r->out = out[0];
-    r->err = err[0];
-    for (int i = 0; i < 3 && !error; i++)
-        set_nonblocking((int[]){r->in, r->out, r->err}[i]);
     return error;
 }
 
@@ -419,13 +307,13 @@ static int watch(struct run *r)
     int64_t ms = options_of(r->function)->timeout;
     struct timeval timeout = {ms / 1000, ms % 1000 * 1000};
 
-    r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0); /* closed on exec */
+    r->pidfd = (int)syscall(SYS_pidfd_open, r->process.pid, 0); /* closed on exec */
     if (r->pidfd < 0)
         return errno;
     r->exit_event = event_new(base, r->pidfd, EV_READ, exit_cb, r);
-    r->in_event = event_new(base, r->in, EV_WRITE | EV_PERSIST, input_cb, r);
-    r->out_event = event_new(base, r->out, EV_READ | EV_PERSIST, output_cb, r);
-    r->err_event = event_new(base, r->err, EV_READ | EV_PERSIST, output_cb, r);
+    r->in_event = event_new(base, r->process.in, EV_WRITE | EV_PERSIST, input_cb, r);
+    r->out_event = event_new(base, r->process.out, EV_READ | EV_PERSIST, output_cb, r);
+    r->err_event = event_new(base, r->process.err, EV_READ | EV_PERSIST, output_cb, r);
     r->timeout_event = event_new(base, -1, 0, timeout_cb, r);
     bool ok = r->exit_event && r->in_event && r->out_event && r->err_event && r->timeout_event &&
               !event_add(r->exit_event, NULL) && !event_add(r->in_event, NULL) && !event_add(r->out_event, NULL) &&
@@ -459,7 +347,7 @@ static void function_send(struct target *t, struct delivery *d)
         t->host->complete(t->host, d, &v);
         return;
     }
-    *r = (struct run){.function = f, .delivery = d, .pidfd = -1, .in = -1, .out = -1, .err = -1};
+    *r = (struct run){.function = f, .delivery = d, .process = {-1, -1, -1, -1}, .pidfd = -1};
     TAILQ_INSERT_TAIL(&f->runs, r, link);
     int error = start_process(r);
     if (!error) {
