@@ -37,7 +37,7 @@ struct http_options {
 
 struct http_target {
     struct target target; /* first */
-    CURLM *multi;
+    CURLM *multi;         /* NULL: it ran out of memory and was dropped */
     struct event *timer;
     TAILQ_HEAD(, transfer)
     transfers;
@@ -134,24 +134,6 @@ static void reap_finished(struct http_target *h)
 
 /* ---- libcurl on libevent ---- */
 
-static void ready_cb(evutil_socket_t fd, short what, void *context)
-{
-    struct http_target *h = context;
-    int running, flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
-
-    curl_multi_socket_action(h->multi, fd, flags, &running);
-    reap_finished(h);
-}
-
-static void due_cb(evutil_socket_t fd, short what, void *context)
-{
-    struct http_target *h = context;
-    int running;
-
-    curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    reap_finished(h);
-}
-
 /* This one and socket_cb must not fail: to libcurl that is the end of the multi and of all that is in it. */
 static int timer_cb(CURLM *multi, long ms, void *context)
 {
@@ -170,6 +152,57 @@ static void unwatch(struct http_target *h, struct watched *w)
     event_free(w->event);
     TAILQ_REMOVE(&h->sockets, w, link);
     free(w);
+}
+
+/* With all that is in it. */
+static void drop_multi(struct http_target *h)
+{
+    struct transfer *t;
+    struct watched *w;
+
+    while ((t = TAILQ_FIRST(&h->transfers)))
+        transfer_free(t);
+    if (h->multi)
+        curl_multi_cleanup(h->multi); /* may still call socket_cb and timer_cb */
+    h->multi = NULL;
+    while ((w = TAILQ_FIRST(&h->sockets)))
+        unwatch(h, w);
+    if (h->timer)
+        event_del(h->timer);
+}
+
+/* A multi that ran out of memory keeps sockets half noted, on which it later divides by zero (7.88): what is in flight
+ * is tried later, with another one. */
+static void give_up(struct http_target *h)
+{
+    struct host *host = h->target.host;
+    struct transfer *t;
+    struct verdict v;
+
+    verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
+    for (t = TAILQ_FIRST(&h->transfers); t; t = TAILQ_NEXT(t, link))
+        host->complete(host, t->delivery, &v);
+    drop_multi(h);
+}
+
+static void drive(struct http_target *h, curl_socket_t fd, int flags)
+{
+    int running;
+    CURLMcode result = curl_multi_socket_action(h->multi, fd, flags, &running);
+
+    reap_finished(h);
+    if (result != CURLM_OK)
+        give_up(h);
+}
+
+static void ready_cb(evutil_socket_t fd, short what, void *context)
+{
+    drive(context, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void due_cb(evutil_socket_t fd, short what, void *context)
+{
+    drive(context, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *context, void *socket_context)
@@ -193,6 +226,19 @@ static int socket_cb(CURL *easy, curl_socket_t fd, int what, void *context, void
     event_add(w->event, NULL);
     curl_multi_assign(h->multi, fd, w);
     return 0;
+}
+
+static bool make_multi(struct http_target *h)
+{
+    h->multi = curl_multi_init();
+    if (!h->multi)
+        return false;
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, socket_cb);
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options_of(h)->concurrency);
+    return true;
 }
 
 /* ---- the start of a transfer ---- */
@@ -292,7 +338,7 @@ static bool set_up(struct transfer *t)
 static void http_send(struct target *target, struct delivery *d)
 {
     struct http_target *h = (struct http_target *)target;
-    struct transfer *t = calloc(1, sizeof *t);
+    struct transfer *t = h->multi || make_multi(h) ? calloc(1, sizeof *t) : NULL;
     struct verdict v = {.retry_after_ms = -1};
 
     if (t) {
@@ -311,15 +357,8 @@ static void http_send(struct target *target, struct delivery *d)
 static void http_close(struct target *target)
 {
     struct http_target *h = (struct http_target *)target;
-    struct transfer *t;
-    struct watched *w;
 
-    while ((t = TAILQ_FIRST(&h->transfers)))
-        transfer_free(t);
-    if (h->multi)
-        curl_multi_cleanup(h->multi); /* may still call socket_cb and timer_cb */
-    while ((w = TAILQ_FIRST(&h->sockets)))
-        unwatch(h, w);
+    drop_multi(h);
     if (h->timer)
         event_free(h->timer);
     free(h);
@@ -352,17 +391,11 @@ static struct target *http_open(const struct target_def *def, struct host *host,
     TAILQ_INIT(&h->transfers);
     TAILQ_INIT(&h->sockets);
     h->timer = event_new(host->base, -1, 0, due_cb, h);
-    h->multi = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? curl_multi_init() : NULL;
-    if (!h->timer || !h->multi) {
+    if (!h->timer || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !make_multi(h)) {
         fail_memory(diag);
         http_close(&h->target);
         return NULL;
     }
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, socket_cb);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)o->concurrency);
     return &h->target;
 }
 
