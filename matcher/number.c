@@ -122,18 +122,21 @@ static bool prints_as(double value, const struct decimal *d)
     return read_exponent(e + 1, text + size) == d->power + d->count - 1;
 }
 
+/*
+ * One digit less is all there is to try: a still shorter decimal that reads as value is, with zeros behind it, one of
+ * these too, and then the nearest of them, or the next one out where that lies outside the doubles' gap, reads so as
+ * well.
+ */
 static bool has_shorter_form(double value, int count)
 {
     char text[DIGITS_MAX + 16];
-    for (int shorter = 1; shorter < count; shorter++) {
-        print(value, shorter, text);
-        if (strtod(text, NULL) == value)
-            return true;
-        step_out(text);
-        if (strtod(text, NULL) == value)
-            return true;
-    }
-    return false;
+    if (count < 2)
+        return false;
+    print(value, count - 1, text);
+    if (strtod(text, NULL) == value)
+        return true;
+    step_out(text);
+    return strtod(text, NULL) == value;
 }
 
 bool number_parse(struct str literal, double *out)
