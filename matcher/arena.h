@@ -24,15 +24,18 @@ struct arena {
     bool failed;                /* an allocation failed since init */
 };
 
-#define ARENA_INIT {0}
+#define ARENA_INIT                                                                                                     \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 
 void arena_fini(struct arena *a);
 
 /* Zeroed memory, aligned for any type; NULL (and a->failed) when there is none. size 0 gives a valid pointer. */
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_array(struct arena *a, size_t count, size_t size); /* overflow-checked count * size */
-struct str arena_str(struct arena *a, struct str s);           /* a copy, NUL-terminated behind its size; {NULL,0} on failure */
-char *arena_text(struct arena *a, struct str s);               /* the same as char * */
+struct str arena_str(struct arena *a, struct str s); /* a copy, NUL-terminated behind its size; {NULL,0} on failure */
+char *arena_text(struct arena *a, struct str s);     /* the same as char * */
 
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
 

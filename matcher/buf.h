@@ -28,7 +28,10 @@ struct buf {
     bool failed;
 };
 
-#define BUF_INIT {0}
+#define BUF_INIT                                                                                                       \
+    {                                                                                                                  \
+        0                                                                                                              \
+    }
 
 void buf_init(struct buf *b, size_t max);
 void buf_fini(struct buf *b);  /* frees; the buf may be used again as if new */
@@ -45,6 +48,9 @@ void buf_vprintf(struct buf *b, const char *format, va_list args);
 /* NUL-terminates (the NUL is not counted) and returns data; "" when failed. */
 const char *buf_cstr(struct buf *b);
 
-static inline struct str buf_view(const struct buf *b) { return (struct str){b->data, b->size}; }
+static inline struct str buf_view(const struct buf *b)
+{
+    return (struct str){b->data, b->size};
+}
 
 #endif

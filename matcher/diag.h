@@ -29,7 +29,7 @@ struct diags {
     const char **files; /* beside list: the file of each */
     size_t count;
     size_t max;
-    size_t dropped; /* errors past max */
+    size_t dropped;  /* errors past max */
     size_t warnings; /* of count, how many are warnings */
     bool out_of_memory;
 };
@@ -43,7 +43,10 @@ bool diag_error(struct diags *d, struct diag_pos pos, const char *format, ...) _
 bool diag_warn(struct diags *d, struct diag_pos pos, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Adds a diagnosis made elsewhere (a pattern's), with file replaced by `file` where given. */
 bool diag_add(struct diags *d, const char *file, const struct weir_diag *one);
-static inline bool diags_ok(const struct diags *d) { return d->count == d->warnings && !d->dropped && !d->out_of_memory; }
+static inline bool diags_ok(const struct diags *d)
+{
+    return d->count == d->warnings && !d->dropped && !d->out_of_memory;
+}
 
 /* Appends one printed diagnosis. source: the whole text of the file, or {NULL,0}: no line and caret then. */
 void diag_format(struct buf *out, const char *file, const struct weir_diag *one, struct str source);

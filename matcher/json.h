@@ -46,8 +46,8 @@ enum json_type {
 
 struct json_token {
     enum json_type type;
-    struct str raw;  /* the token as it stands in the text; strings and keys with their quotes */
-    bool escaped;    /* strings and keys: has a backslash, so raw must be decoded before comparing */
+    struct str raw; /* the token as it stands in the text; strings and keys with their quotes */
+    bool escaped;   /* strings and keys: has a backslash, so raw must be decoded before comparing */
 };
 
 struct json_reader {
@@ -71,7 +71,7 @@ void json_place(struct str text, size_t offset, int *line, int *column);
 void json_diag(const struct json_reader *r, struct weir_diag *diag);
 
 struct json_info {
-    bool repeated_keys; /* some object of the text holds a key twice (as decoded) */
+    bool repeated_keys;  /* some object of the text holds a key twice (as decoded) */
     enum json_type type; /* of the top-level value */
 };
 /* Whole-text check: one value, nothing behind it. info and diag may be NULL. Allocates nothing unless info is given. */
@@ -94,9 +94,11 @@ struct str json_member(struct str object, const char *key);
 enum json_type json_type_of(struct str value);
 
 /* ---- writer: appends to a buf; see buf.h for failure ---- */
-void json_write_string(struct buf *out, struct str text);  /* with quotes; controls as \n or \u00XX, lone surrogates as \uDXXX; invalid UTF-8 becomes U+FFFD */
+void json_write_string(struct buf *out, struct str text); /* with quotes; controls as \n or \u00XX, lone surrogates as
+                                                             \uDXXX; invalid UTF-8 becomes U+FFFD */
 void json_write_int(struct buf *out, int64_t value);
-void json_write_key(struct buf *out, const char *key);     /* "key": , with a comma first unless after { [ , newline or at start */
+void json_write_key(struct buf *out,
+                    const char *key); /* "key": , with a comma first unless after { [ , newline or at start */
 void json_write_member(struct buf *out, const char *key, struct str text); /* key and string */
 /* Copies checked JSON without white space between its tokens: one line, spellings kept. */
 void json_minify(struct buf *out, struct str json);

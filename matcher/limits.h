@@ -7,16 +7,18 @@
  * is cut short silently.
  */
 
-#define LIMIT_EVENT_BYTES (16u << 20)    /* an event; AWS takes 1 MiB, CloudTrail records reach a few MiB */
-#define LIMIT_JSON_DEPTH 1000            /* nesting of an event or a pattern: AWS's documented level for detail */
-#define LIMIT_PATTERN_BYTES (1u << 20)   /* a pattern's text; AWS: 4,096 */
-#define LIMIT_OR_COMBINATIONS 1000       /* conjunctions a pattern expands to: AWS's limit on $or */
-#define LIMIT_PATTERN_LEAVES (1u << 18)  /* fields of all conjunctions of a pattern together: $or multiplies them */
-#define LIMIT_PATH_BYTES (16u << 20)     /* all paths of a pattern together: deep nesting repeats the keys above */
-#define LIMIT_JOIN_STEPS (1u << 20)      /* steps to join array elements where an event repeats keys: that join is
-                                            NP-hard in general, so it is given a budget (matcher/HACKING) */
-#define LIMIT_JOIN_HITS (1u << 24)       /* values that satisfy conditions on joined arrays, written down in one event:
-                                            as many as an event can have values, and twice that */
-#define LIMIT_DIAG_BYTES 512             /* a diagnosis' text */
+#define LIMIT_EVENT_BYTES     (16u << 20) /* an event; AWS takes 1 MiB, CloudTrail records reach a few MiB */
+#define LIMIT_JSON_DEPTH      1000        /* nesting of an event or a pattern: AWS's documented level for detail */
+#define LIMIT_PATTERN_BYTES   (1u << 20)  /* a pattern's text; AWS: 4,096 */
+#define LIMIT_OR_COMBINATIONS 1000        /* conjunctions a pattern expands to: AWS's limit on $or */
+#define LIMIT_PATTERN_LEAVES  (1u << 18)  /* fields of all conjunctions of a pattern together: $or multiplies them */
+#define LIMIT_PATH_BYTES      (16u << 20) /* all paths of a pattern together: deep nesting repeats the keys above */
+#define LIMIT_JOIN_STEPS                                                                                               \
+    (1u << 20) /* steps to join array elements where an event repeats keys: that join is                               \
+                  NP-hard in general, so it is given a budget (matcher/HACKING) */
+#define LIMIT_JOIN_HITS                                                                                                \
+    (1u << 24)               /* values that satisfy conditions on joined arrays, written down in one event:            \
+                                as many as an event can have values, and twice that */
+#define LIMIT_DIAG_BYTES 512 /* a diagnosis' text */
 
 #endif

@@ -50,17 +50,17 @@ enum pattern_op {
 
 struct pattern_atom {
     enum pattern_op op;
-    bool comparable;      /* NUMBER: number holds it; else only the identical literal text matches */
+    bool comparable; /* NUMBER: number holds it; else only the identical literal text matches */
     bool has_low, has_high, low_open, high_open; /* RANGE; open: the bound itself is outside */
-    uint8_t address_size; /* STRING: 0 or 4 or 16; CIDR: 4 or 16 */
-    uint8_t address_bits; /* CIDR: leading bits that count */
+    uint8_t address_size;                        /* STRING: 0 or 4 or 16; CIDR: 4 or 16 */
+    uint8_t address_bits;                        /* CIDR: leading bits that count */
     uint8_t address[16];
-    struct str text;      /* decoded operand; NUMBER: the literal as written */
-    double number;        /* NUMBER */
-    double low, high;     /* RANGE; "=" gives low == high, both closed */
+    struct str text;                     /* decoded operand; NUMBER: the literal as written */
+    double number;                       /* NUMBER */
+    double low, high;                    /* RANGE; "=" gives low == high, both closed */
     const struct pattern_atom *excluded; /* ANYTHING_BUT: array of excluded_count */
     uint32_t excluded_count;
-    int line, column;     /* where the atom starts */
+    int line, column; /* where the atom starts */
 };
 
 struct pattern_leaf {

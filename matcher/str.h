@@ -20,7 +20,7 @@ struct str {
 };
 
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
-#define STR_ARG(s) (int)(s).size, ((s).ptr ? (s).ptr : "")
+#define STR_ARG(s)   (int)(s).size, ((s).ptr ? (s).ptr : "")
 
 static inline struct str str_from(const char *text) /* text: NUL-terminated or NULL */
 {
@@ -32,7 +32,10 @@ static inline bool str_eq(struct str a, struct str b)
     return a.size == b.size && (a.size == 0 || memcmp(a.ptr, b.ptr, a.size) == 0);
 }
 
-static inline bool str_is(struct str a, const char *text) { return str_eq(a, str_from(text)); }
+static inline bool str_is(struct str a, const char *text)
+{
+    return str_eq(a, str_from(text));
+}
 
 static inline bool str_starts(struct str a, struct str prefix)
 {

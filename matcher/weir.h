@@ -39,7 +39,7 @@ extern "C" {
 #define WEIR_VERSION_MAJOR 0
 #define WEIR_VERSION_MINOR 1
 #define WEIR_VERSION_PATCH 0
-#define WEIR_VERSION "0.1.0"
+#define WEIR_VERSION       "0.1.0"
 
 #if defined(__GNUC__)
 #define WEIR_API __attribute__((visibility("default")))
@@ -99,7 +99,8 @@ WEIR_API void weir_scratch_destroy(struct weir_scratch *s);
 
 enum weir_mode {
     WEIR_CHECKED, /* the event's whole text is checked against RFC 8259 and UTF-8 while it is matched */
-    WEIR_TRUSTED  /* the caller knows that the event passed weir_event_check(); what no pattern names may be skipped unread */
+    WEIR_TRUSTED  /* the caller knows that the event passed weir_event_check(); what no pattern names may be skipped
+                     unread */
 };
 
 /*

@@ -15,7 +15,8 @@ struct clock {
     int64_t age_base_ms, boot_base_ms;
 };
 
-/* stored: the pair of the ledger's last commit, {0,0} on a first start. Returns false when the leap was not believed. */
+/* stored: the pair of the ledger's last commit, {0,0} on a first start. Returns false when the leap was not believed.
+ */
 bool clock_start(struct clock *c, struct weir_time stored);
 struct weir_time clock_now(const struct clock *c); /* any thread */
 int64_t clock_wall_ms(void);

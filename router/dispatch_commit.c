@@ -285,8 +285,8 @@ void turn_resubmit(struct dispatch *d)
     struct turn *t;
 
     d->jobs_paused = false;
-    STAILQ_FOREACH(t, &d->jobs, link)
-    away(d, t);
+    STAILQ_FOREACH (t, &d->jobs, link)
+        away(d, t);
 }
 
 bool turn_idle(const struct dispatch *d)

@@ -18,8 +18,8 @@
  *     16  u64 sequence number                       48  bus, event (the envelope, compact JSON)
  *
  * At start-up the tail is synced before anything reads it. A damaged record that a later record says was already
- * synced is skipped, counted and reported with file and offset; any other damage at the end is a torn tail: cut and reported. Numbering
- * resumes above both the tail and the ledger's cursor.
+ * synced is skipped, counted and reported with file and offset; any other damage at the end is a torn tail: cut and
+ * reported. Numbering resumes above both the tail and the ledger's cursor.
  *
  * An error from a sync is final: the journal refuses everything from then on (journal_failed), the process should end.
  * An error from a write (disk full) refuses the batch, cuts what was written of it, and goes on.
@@ -46,18 +46,19 @@ enum journal_result { JOURNAL_SYNCED, JOURNAL_NO_SPACE, JOURNAL_FAILED };
 struct journal_batch { /* embed it; all or nothing; must live until done */
     const struct journal_event *events;
     uint32_t count;
-    void (*done)(struct journal_batch *b, enum journal_result result); /* on the journal thread: post it on, do not work here */
-    uint64_t first_sequence; /* set before done */
+    void (*done)(struct journal_batch *b,
+                 enum journal_result result); /* on the journal thread: post it on, do not work here */
+    uint64_t first_sequence;                  /* set before done */
     struct journal_batch *next;
     size_t bytes; /* private */
 };
 
 struct journal_report { /* what start-up found */
     uint64_t records, segments;
-    uint64_t skipped;        /* damaged records that had been synced */
-    uint64_t torn_bytes;     /* cut from the tail */
-    uint64_t first, last;    /* sequence numbers present; 0: none */
-    char detail[256];        /* file and offset of the first damage; "" */
+    uint64_t skipped;     /* damaged records that had been synced */
+    uint64_t torn_bytes;  /* cut from the tail */
+    uint64_t first, last; /* sequence numbers present; 0: none */
+    char detail[256];     /* file and offset of the first damage; "" */
 };
 
 struct journal_options {

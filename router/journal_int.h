@@ -74,7 +74,7 @@ struct journal {
     struct segments segments; /* readers look up, the writer appends, release removes from the front */
 
     /* the writer's own */
-    int fd; /* of the last segment; -1: none open */
+    int fd;                 /* of the last segment; -1: none open */
     struct segment current; /* the last segment, with its size as written */
     uint64_t next;
     struct buf group;

@@ -23,7 +23,7 @@ struct ledger_job { /* embed it; must live until done */
     /* After the commit (ok) or when it was undone. On reply's thread, or on the ledger thread where reply is NULL. */
     void (*done)(struct ledger_job *job, bool ok, const struct weir_diag *diag);
     struct mailbox *reply;
-    struct mail mail;       /* private from here */
+    struct mail mail; /* private from here */
     struct ledger_job *next;
     bool ok;
     struct weir_diag diag;
@@ -35,7 +35,7 @@ struct ledger *ledger_open(const char *path, struct clock *clock, struct weir_di
 bool ledger_run_now(struct ledger *l, struct ledger_job *job, struct weir_diag *diag);
 void ledger_start(struct ledger *l);
 void ledger_submit(struct ledger *l, struct ledger_job *job); /* any thread; never fails */
-void ledger_close(struct ledger *l); /* runs what waits, stops the thread, closes the store */
+void ledger_close(struct ledger *l);                          /* runs what waits, stops the thread, closes the store */
 
 struct ledger_stats {
     uint64_t commits, jobs, failures;

@@ -25,20 +25,24 @@ struct log_field {
     struct str text;
 };
 
-#define LOG_STR(k, s) ((struct log_field){.key = (k), .text = (s)})
+#define LOG_STR(k, s)  ((struct log_field){.key = (k), .text = (s)})
 #define LOG_TEXT(k, t) ((struct log_field){.key = (k), .text = str_from(t)})
-#define LOG_INT(k, n) ((struct log_field){.key = (k), .is_int = true, .number = (int64_t)(n)})
+#define LOG_INT(k, n)  ((struct log_field){.key = (k), .is_int = true, .number = (int64_t)(n)})
 
 void log_open(enum log_format format, enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
 
-#define LOG_FIELDS(...) (const struct log_field[]){__VA_ARGS__}
+#define LOG_FIELDS(...)                                                                                                \
+    (const struct log_field[])                                                                                         \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 #define LOG_AT(level, message, ...)                                                                                    \
     log_write((level), (message), LOG_FIELDS({0}, ##__VA_ARGS__) + 1,                                                  \
               sizeof LOG_FIELDS({0}, ##__VA_ARGS__) / sizeof(struct log_field) - 1)
 #define log_debug(message, ...) LOG_AT(LEVEL_DEBUG, message, ##__VA_ARGS__)
-#define log_info(message, ...) LOG_AT(LEVEL_INFO, message, ##__VA_ARGS__)
-#define log_warn(message, ...) LOG_AT(LEVEL_WARN, message, ##__VA_ARGS__)
+#define log_info(message, ...)  LOG_AT(LEVEL_INFO, message, ##__VA_ARGS__)
+#define log_warn(message, ...)  LOG_AT(LEVEL_WARN, message, ##__VA_ARGS__)
 #define log_error(message, ...) LOG_AT(LEVEL_ERROR, message, ##__VA_ARGS__)
 
 #endif

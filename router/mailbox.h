@@ -21,7 +21,7 @@ struct mail {
 #define MAILBOX_BUDGET 1024
 
 struct mailbox *mailbox_create(struct event_base *base);
-void mailbox_destroy(struct mailbox *b);               /* undelivered mails are dropped: stop the posters first */
+void mailbox_destroy(struct mailbox *b);              /* undelivered mails are dropped: stop the posters first */
 void mailbox_post(struct mailbox *b, struct mail *m); /* any thread; never blocks, never fails */
 
 #endif

@@ -17,26 +17,26 @@
 
 enum metric {
     METRIC_BUILD_INFO,
-    METRIC_EVENTS_ACCEPTED,   /* bus, source: events, s3, cloudtrail, … */
-    METRIC_EVENTS_REFUSED,    /* source, reason */
-    METRIC_EVENTS_MATCHED,    /* bus, result: matched, unmatched, unknown_bus */
-    METRIC_RULE_MATCHES,      /* bus, rule */
-    METRIC_DELIVERIES,        /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
-    METRIC_DELIVERIES_OWED,   /* target; gauge */
-    METRIC_DELIVERY_SECONDS,  /* target; histogram */
+    METRIC_EVENTS_ACCEPTED,  /* bus, source: events, s3, cloudtrail, … */
+    METRIC_EVENTS_REFUSED,   /* source, reason */
+    METRIC_EVENTS_MATCHED,   /* bus, result: matched, unmatched, unknown_bus */
+    METRIC_RULE_MATCHES,     /* bus, rule */
+    METRIC_DELIVERIES,       /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
+    METRIC_DELIVERIES_OWED,  /* target; gauge */
+    METRIC_DELIVERY_SECONDS, /* target; histogram */
     METRIC_JOURNAL_RECORDS,
     METRIC_JOURNAL_BYTES,
     METRIC_JOURNAL_SYNCS,
     METRIC_JOURNAL_SYNC_SECONDS, /* counter of seconds */
-    METRIC_JOURNAL_SEGMENTS,  /* gauge */
-    METRIC_JOURNAL_LAG,       /* gauge: events synced and not yet dispatched */
+    METRIC_JOURNAL_SEGMENTS,     /* gauge */
+    METRIC_JOURNAL_LAG,          /* gauge: events synced and not yet dispatched */
     METRIC_LEDGER_COMMITS,
     METRIC_LEDGER_FAILURES,
-    METRIC_ARCHIVE_EVENTS,    /* archive */
-    METRIC_ARCHIVE_BYTES,     /* archive */
-    METRIC_REPLAYED_EVENTS,   /* replay */
-    METRIC_HTTP_REQUESTS,     /* route, code */
-    METRIC_HTTP_CONNECTIONS,  /* gauge */
+    METRIC_ARCHIVE_EVENTS,   /* archive */
+    METRIC_ARCHIVE_BYTES,    /* archive */
+    METRIC_REPLAYED_EVENTS,  /* replay */
+    METRIC_HTTP_REQUESTS,    /* route, code */
+    METRIC_HTTP_CONNECTIONS, /* gauge */
     METRIC_COUNT
 };
 
@@ -55,6 +55,7 @@ void metrics_on_collect(void (*collect)(void *context), void *context);
 /* Appends the Prometheus text format 0.0.4. */
 void metrics_write(struct buf *out);
 /* Walks the series of a family: label values in row order. */
-void metrics_each(enum metric family, void (*each)(void *context, const struct str *labels, int64_t value), void *context);
+void metrics_each(enum metric family, void (*each)(void *context, const struct str *labels, int64_t value),
+                  void *context);
 
 #endif

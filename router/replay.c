@@ -59,18 +59,18 @@ static void release(struct replay *r)
 struct replay *replay_find(const struct dispatch *d, struct str name)
 {
     struct replay *r;
-    TAILQ_FOREACH(r, &d->replays, link)
-    if (str_eq(r->name, name))
-        return r;
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (str_eq(r->name, name))
+            return r;
     return NULL;
 }
 
 bool replay_reads(const struct dispatch *d, struct str archive)
 {
     struct replay *r;
-    TAILQ_FOREACH(r, &d->replays, link)
-    if (replay_active(r) && str_eq(r->archive, archive))
-        return true;
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (replay_active(r) && str_eq(r->archive, archive))
+            return true;
     return false;
 }
 
@@ -203,8 +203,7 @@ bool replays_feed(struct dispatch *d)
     struct replay *r;
     bool more = false;
 
-    TAILQ_FOREACH(r, &d->replays, link)
-    {
+    TAILQ_FOREACH (r, &d->replays, link) {
         if (r->state != REPLAY_RUNNING || r->working || !r->batch.count)
             continue;
         size_t before = r->next;
@@ -284,9 +283,9 @@ bool replays_load(struct dispatch *d, struct store *store, struct weir_time now,
 
     if (!replay_each_active(store, load_row, d, diag))
         return false;
-    TAILQ_FOREACH(r, &d->replays, link)
-    if (!replay_each_file(store, r->name, load_file, r, diag))
-        return false;
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (!replay_each_file(store, r->name, load_file, r, diag))
+            return false;
     return true;
 }
 
@@ -294,8 +293,7 @@ void replays_resume(struct dispatch *d)
 {
     struct replay *r;
 
-    TAILQ_FOREACH(r, &d->replays, link)
-    {
+    TAILQ_FOREACH (r, &d->replays, link) {
         if (r->bus) {
             log_info("a replay goes on", LOG_STR("replay", r->name), LOG_INT("position", r->position));
             replay_go_on(r);

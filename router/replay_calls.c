@@ -252,8 +252,8 @@ static void start(struct dispatch *d, struct replay_call *call)
     size_t active = 0;
     uint64_t *rules;
 
-    TAILQ_FOREACH(r, &d->replays, link)
-    active++;
+    TAILQ_FOREACH (r, &d->replays, link)
+        active++;
     if (!bus)
         replay_refuse(call, 404, "Archive %.*s does not exist.", STR_ARG(q->archive));
     else if (q->from_ms >= q->to_ms)

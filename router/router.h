@@ -5,9 +5,9 @@
 /*
  * The running router: what `weir run` starts and stops, and what its HTTP handlers reach everything through.
  *
- * Start: lock the data folder, open ledger, open dispatch (targets recover), open journal (recovers), start ledger, dispatch and io
- * threads, print where it listens. Stop (SIGTERM, SIGINT): stop listening, let the journal answer what it took, let
- * dispatch drain, close. A second signal ends at once: nothing answered is lost.
+ * Start: lock the data folder, open ledger, open dispatch (targets recover), open journal (recovers), start ledger,
+ * dispatch and io threads, print where it listens. Stop (SIGTERM, SIGINT): stop listening, let the journal answer what
+ * it took, let dispatch drain, close. A second signal ends at once: nothing answered is lost.
  */
 
 #include "router/clock.h"
@@ -26,14 +26,14 @@ struct router {
     struct dispatch *dispatch;
     struct http_server *http;
     int64_t started_wall_ms;
-    atomic_bool ready;    /* rules loaded, stores open, listening */
+    atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;
 };
 
 struct router_options {
-    const char *config;  /* NULL: none, start empty */
-    const char *listen;  /* NULL: as configured; "HOST:PORT" */
-    const char *data;    /* NULL: as configured */
+    const char *config; /* NULL: none, start empty */
+    const char *listen; /* NULL: as configured; "HOST:PORT" */
+    const char *data;   /* NULL: as configured */
     int64_t drain_ms;
 };
 

@@ -6,8 +6,8 @@
  * What a target is given instead of the whole event: input (constant JSON), input_path, or
  * input_transformer (input_paths_map and input_template), with EventBridge's recorded semantics:
  * JSON templates and string templates, <aws.events.…> variables, values spliced unescaped, a missing path
- * is an empty text. Rendering happens at send; what cannot render (no valid JSON comes out, a path that is not there for input_path) is a
- * permanent failure with its reason.
+ * is an empty text. Rendering happens at send; what cannot render (no valid JSON comes out, a path that is not there
+ * for input_path) is a permanent failure with its reason.
  */
 
 #include "matcher/arena.h"
@@ -27,8 +27,8 @@ struct input_pair {
     struct str name, path;
     struct diag_pos pos;
 };
-const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count, struct str template,
-                                      struct diag_pos pos, struct diags *diags);
+const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count,
+                                      struct str template, struct diag_pos pos, struct diags *diags);
 
 /* Appends the rendered input for this event (checked JSON). False: diag has the reason. Any thread. */
 bool input_render(const struct input *input, struct str event, const struct input_variables *variables, struct buf *out,

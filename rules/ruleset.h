@@ -27,7 +27,7 @@ struct retry_policy {
 struct input; /* rules/input.h; NULL: the event as it is */
 
 struct rule_target {
-    struct str id;                        /* unique in its rule; default: the reference as written */
+    struct str id; /* unique in its rule; default: the reference as written */
     const struct target_def *target;
     const struct target_def *dead_letter; /* a queue; the built-in `dead-letters` where none was written */
     bool drop;                            /* dead_letter: drop */
@@ -45,9 +45,9 @@ struct rule_test {
 };
 
 struct rule {
-    struct str name;        /* unique in its bus */
+    struct str name; /* unique in its bus */
     struct str bus;
-    struct str arn;         /* arn:aws:events:REGION:ACCOUNT:rule/[BUS/]NAME */
+    struct str arn; /* arn:aws:events:REGION:ACCOUNT:rule/[BUS/]NAME */
     struct str description;
     bool enabled;
     const struct pattern *pattern;
@@ -56,8 +56,8 @@ struct rule {
     const struct rule_test *tests;
     uint32_t test_count;
     struct diag_pos pos;
-    uint32_t index;          /* in ruleset.rules: the number its matcher reports */
-    bool is_archive;         /* made from an `archives:` entry: Events-Archive-NAME */
+    uint32_t index;  /* in ruleset.rules: the number its matcher reports */
+    bool is_archive; /* made from an `archives:` entry: Events-Archive-NAME */
 };
 
 struct bus {
@@ -86,7 +86,7 @@ struct ruleset {
     uint32_t rule_count;
     const struct target_def *const *targets; /* by index */
     uint32_t target_count;
-    const struct target_def *dead_letters;   /* the built-in queue */
+    const struct target_def *dead_letters; /* the built-in queue */
 };
 
 /*
@@ -101,7 +101,8 @@ void ruleset_unref(struct ruleset *set);
 
 const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn); /* NULL: none */
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);
-const struct target_def *ruleset_target(const struct ruleset *set, const char *type, struct str name); /* type NULL: any */
+const struct target_def *ruleset_target(const struct ruleset *set, const char *type,
+                                        struct str name); /* type NULL: any */
 
 /*
  * Prints every diagnosis as FILE:LINE:COLUMN with its source line and caret into out (the files are read

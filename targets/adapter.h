@@ -75,18 +75,18 @@ struct option_header {
 };
 
 struct option {
-    const char *key;           /* NULL ends a table */
+    const char *key; /* NULL ends a table */
     enum option_type type;
-    size_t offset;             /* of the field in the struct that the table fills */
-    const char *value;         /* default as one would write it; NULL: none (the field stays zero) */
-    int64_t min, max;          /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds */
+    size_t offset;     /* of the field in the struct that the table fills */
+    const char *value; /* default as one would write it; NULL: none (the field stays zero) */
+    int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds */
     bool required;
-    bool scalar;               /* see OPTION_LIST */
-    const char *const *names;  /* ENUM: ended by NULL */
+    bool scalar;                  /* see OPTION_LIST */
+    const char *const *names;     /* ENUM: ended by NULL */
     const struct option *members; /* OBJECT, LIST */
-    size_t item_size;          /* LIST */
-    size_t present_offset;     /* OBJECT: offset of a bool that says that the key was written; 0: none */
-    const char *meaning;       /* one sentence, for people */
+    size_t item_size;             /* LIST */
+    size_t present_offset;        /* OBJECT: offset of a bool that says that the key was written; 0: none */
+    const char *meaning;          /* one sentence, for people */
 };
 
 /* ---- definitions ---- */
@@ -117,11 +117,11 @@ struct delivery {
     struct str event;    /* the envelope, compact JSON, as accepted (with replay-name when replayed) */
     struct str event_id; /* decoded */
     struct str rule_arn;
-    struct str input;    /* what to hand over: rendered, wrapped */
+    struct str input;           /* what to hand over: rendered, wrapped */
     struct str idempotency_key; /* event id/rule/target: the same over retries and replays */
-    uint32_t attempts;   /* made before this one */
-    struct weir_time accepted; /* wall: when it was matched first; age: for maximum_event_age */
-    void *state;         /* the adapter's, while in flight */
+    uint32_t attempts;          /* made before this one */
+    struct weir_time accepted;  /* wall: when it was matched first; age: for maximum_event_age */
+    void *state;                /* the adapter's, while in flight */
 };
 
 enum verdict_kind {
@@ -143,7 +143,7 @@ void verdict_set(struct verdict *v, enum verdict_kind kind, const char *code, co
 
 /* ---- what the router lends to targets ---- */
 
-struct work { /* a piece of blocking work; embed it in your own struct */
+struct work {                     /* a piece of blocking work; embed it in your own struct */
     void (*run)(struct work *w);  /* on a worker thread */
     void (*done)(struct work *w); /* then on the dispatch thread */
     struct work *next;
@@ -177,7 +177,8 @@ struct adapter {
     bool (*check)(const struct target_def *def, struct diags *diags);
 
     /* Dispatch thread, at start. NULL with diag on failure. NULL ops->open for adapters that only expand. */
-    struct target *(*open)(const struct target_def *def, struct host *host, const char *data_dir, struct weir_diag *diag);
+    struct target *(*open)(const struct target_def *def, struct host *host, const char *data_dir,
+                           struct weir_diag *diag);
     /* Nothing in flight any more, or the process is going: release all; kill what runs. */
     void (*close)(struct target *t);
 
@@ -186,8 +187,10 @@ struct adapter {
     /* Ledger thread, inside a transaction. put's verdict: SETTLED; FAILED (this delivery only); RETRY = the
        environment is broken (disk full): the whole batch is rolled back and tried again later. */
     bool (*recover)(struct target *t, struct store *store, struct weir_diag *diag); /* once, before anything else */
-    void (*put)(struct target *t, const struct delivery *d, struct store *store, struct weir_time now, struct verdict *v);
-    bool (*flush)(struct target *t, struct store *store, struct weir_time now, struct weir_diag *diag); /* last, before commit */
+    void (*put)(struct target *t, const struct delivery *d, struct store *store, struct weir_time now,
+                struct verdict *v);
+    bool (*flush)(struct target *t, struct store *store, struct weir_time now,
+                  struct weir_diag *diag); /* last, before commit */
 
     size_t (*expand)(const struct target_def *def, size_t index, struct expansion *out); /* 1: filled; 0: no more */
     /* Wraps d->input in the topic's envelope for a subscription that is not raw. */

@@ -15,22 +15,23 @@
  * GET  /_weir/v1/queues
  *      {"queues":[{"name","visible","in_flight","delayed","bytes","oldest_age_s","configured":true|false}]}
  * POST /_weir/v1/queues/NAME/receive   {"max":10,"visibility_timeout_ms":n?,"wait_ms":0?}
- *      {"messages":[{"messageId","receiptHandle","body":"text","attributes":{NAME:VALUE text},"receiveCount","sent":RFC3339}]}
- * POST /_weir/v1/queues/NAME/delete    {"receiptHandles":[…]}         {"deleted":n,"unknown":[…]}
- * POST /_weir/v1/queues/NAME/send      {"body":"text","delay_ms":n?}  {"messageId"}
- * POST /_weir/v1/queues/NAME/purge     {}                             {"purged":n}
- * GET  /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
+ *      {"messages":[{"messageId","receiptHandle","body":"text","attributes":{NAME:VALUE
+ * text},"receiveCount","sent":RFC3339}]} POST /_weir/v1/queues/NAME/delete    {"receiptHandles":[…]}
+ * {"deleted":n,"unknown":[…]} POST /_weir/v1/queues/NAME/send      {"body":"text","delay_ms":n?}  {"messageId"} POST
+ * /_weir/v1/queues/NAME/purge     {}                             {"purged":n} GET
+ * /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
  *      {"messages":[{"id",…as above without receiptHandle}]}
  * GET  /_weir/v1/archives
- *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times inside; null: empty
- * POST /_weir/v1/replays               {"name"?,"archive","from":RFC3339,"to":RFC3339,"rules":[…]?,"dry_run":bool?}   201 / 200 (dry run)
- * GET  /_weir/v1/replays, GET /_weir/v1/replays/NAME, POST /_weir/v1/replays/NAME/cancel      shapes: router/dispatch.h
+ *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times
+ * inside; null: empty POST /_weir/v1/replays
+ * {"name"?,"archive","from":RFC3339,"to":RFC3339,"rules":[…]?,"dry_run":bool?}   201 / 200 (dry run) GET
+ * /_weir/v1/replays, GET /_weir/v1/replays/NAME, POST /_weir/v1/replays/NAME/cancel      shapes: router/dispatch.h
  */
 
 #include "router/http.h"
 
 void v1_status(struct http_request *r);
-void v1_queues(struct http_request *r);  /* and all below it */
+void v1_queues(struct http_request *r); /* and all below it */
 void v1_archives(struct http_request *r);
 void v1_replays(struct http_request *r);
 
