@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #include "matcher/json.h"
+#include "matcher/utf8.h"
 #include "router/http_guard.h"
 #include "router/http_int.h"
 #include <event2/http_struct.h> /* the request's HTTP version has no getter; needs http.h before it */
@@ -226,6 +227,18 @@ static void route(struct http_request *r)
 
 /* ---- taking ---- */
 
+/* A path is shown in messages, and its names are compared as C strings: it is UTF-8 without control characters. */
+static bool is_path(struct str path)
+{
+    uint32_t code;
+    for (size_t at = 0, n; at < path.size; at += n) {
+        n = utf8_decode(path.ptr + at, path.size - at, &code);
+        if (!n || code < ' ' || code == 0x7f || utf8_is_surrogate(code))
+            return false;
+    }
+    return true;
+}
+
 static void take_target(struct http_request *r, const char *target)
 {
     size_t size;
@@ -282,6 +295,10 @@ void http_request_cb(struct evhttp_request *ev, void *thread)
     if (!guard(r))
         return;
     take_target(r, evhttp_request_get_uri(ev));
+    if (!is_path(r->path)) {
+        http_reply_error(r, 400, "the path holds a control character, or is not UTF-8");
+        return;
+    }
     if (size > HTTP_BODY_BYTES_MAX) {
         http_reply_error(r, 413, "the body has %zu bytes; the limit is %d (HTTP_BODY_BYTES_MAX)", size,
                          HTTP_BODY_BYTES_MAX);

@@ -164,6 +164,8 @@ static bool is_open_at_line_end(struct str text)
 bool body_each(struct source_context *c, struct str body, const char *wrapper, body_record_function *each,
                struct source_events *out)
 {
+    if (str_starts(body, STR("\xef\xbb\xbf"))) /* a byte order mark is no part of the text */
+        body = (struct str){body.ptr + 3, body.size - 3};
     struct str text = trim(body);
     struct weir_diag diag;
 

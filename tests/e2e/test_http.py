@@ -81,6 +81,10 @@ def test_routes_and_methods(router):
     assert 'weir_build_info{version="' in body
     assert r.post("/events", "")[0] in (200, 400)
     assert r.get("/readyz")[0] == 200
+    for path in ["/events/default%00x", "/events/%ff", "/%0a"]:
+        status, answer = r.post(path, LINE)
+        assert status == 400 and "path" in answer["message"], (path, answer)
+    assert r.post("/events", b"\xef\xbb\xbf" + LINE.encode())[0] == 200
 
 
 def test_hostile_json(router):
