@@ -4,6 +4,7 @@
  * CANCEL go by the dispatch thread, which knows what is active; all of them end in a ledger job, so that an
  * answer is what the table says.
  */
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,8 @@
 #include "router/replay_int.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
+
+#define REPLAY_NAME_MAX 64 /* EventBridge's; so are the characters */
 
 /* ---- answers ---- */
 
@@ -244,6 +247,14 @@ static void begin(struct dispatch *d, struct replay_call *call, const struct bus
     ledger_submit(d->options.ledger, &s->job);
 }
 
+static bool is_name(struct str name)
+{
+    for (size_t i = 0; i < name.size; i++)
+        if (!isalnum((unsigned char)name.ptr[i]) && name.ptr[i] != '.' && name.ptr[i] != '_' && name.ptr[i] != '-')
+            return false;
+    return name.size <= REPLAY_NAME_MAX;
+}
+
 static void start(struct dispatch *d, struct replay_call *call)
 {
     const struct replay_request *q = &call->request;
@@ -258,6 +269,8 @@ static void start(struct dispatch *d, struct replay_call *call)
         replay_refuse(call, 404, "Archive %.*s does not exist.", STR_ARG(q->archive));
     else if (q->from_ms >= q->to_ms)
         replay_refuse(call, 400, "'from' must be before 'to'");
+    else if (!is_name(q->name))
+        replay_refuse(call, 400, "a replay's name has 1..%d of the characters A-Z a-z 0-9 . _ -", REPLAY_NAME_MAX);
     else if (!q->dry_run && active >= REPLAYS_ACTIVE_MAX)
         replay_refuse(call, 400, "The requested resource exceeds the maximum number allowed.");
     else if (!q->dry_run && q->name.size && replay_find(d, q->name))

@@ -80,6 +80,8 @@ def test_replay_errors(router):
     assert r.cli("replay", "all", *window, "--name", "x")[0] == 0
     code, _, err = r.cli("replay", "all", *window, "--name", "x")
     assert code in (64, 65) and "already exists" in err
+    code, _, err = r.cli("replay", "all", *window, "--name", "a b")
+    assert code in (64, 65) and "1..64 of the characters" in err
 
 
 def test_a_replay_survives_a_crash(router):
