@@ -80,6 +80,7 @@ const struct cli_verb verb_check = {
     .description = "Reads FILE and what it includes, and prints each error as FILE:LINE:COLUMN: error: …, with the "
                    "line and a caret.\n"
                    "Exit code 0: it would load; 78: it would not.",
+    .no_url = true,
     .options = options,
     .run = check,
 };

@@ -25,6 +25,12 @@ static const struct cli_option common_options[] = {
     {0},
 };
 
+/* Those of the common options that mean something to this verb. */
+static bool takes(const struct cli_verb *v, const struct cli_option *common)
+{
+    return !(v->no_json && common == &common_options[0]) && !(v->no_url && common == &common_options[1]);
+}
+
 /* ---- messages ---- */
 
 static void say(const char *prefix, const char *format, va_list args)
@@ -46,6 +52,11 @@ int cli_fail(int code, const char *format, ...)
     return code;
 }
 
+static void print_usage(FILE *out, const struct cli_verb *v)
+{
+    fprintf(out, "usage: weir %s%s%s\n", v->name, *v->arguments ? " " : "", v->arguments);
+}
+
 int cli_usage(const struct cli *cli, const char *format, ...)
 {
     char prefix[64];
@@ -55,31 +66,34 @@ int cli_usage(const struct cli *cli, const char *format, ...)
     va_start(args, format);
     say(prefix, format, args);
     va_end(args);
-    fprintf(stderr, "usage: weir %s %s\n'weir %s --help' says more\n", cli->verb->name, cli->verb->arguments,
-            cli->verb->name);
+    print_usage(stderr, cli->verb);
+    fprintf(stderr, "'weir %s --help' says more\n", cli->verb->name);
     return EXIT_USAGE;
 }
 
 /* ---- help ---- */
 
-static void print_options(const struct cli_option *options)
+static void print_options(const struct cli_verb *v, const struct cli_option *options)
 {
     for (const struct cli_option *o = options; o && o->name; o++) {
         char left[64];
+        if (!takes(v, o))
+            continue;
         snprintf(left, sizeof left, "%c%c%s %s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
                  o->letter ? "," : " ", o->name, o->value ? " " : "", o->value ? o->value : "");
-        printf("  %-26s %s%s\n", left, o->meaning, o->many ? " (may be repeated)" : "");
+        printf("  %-32s %s%s\n", left, o->meaning, o->many ? " (may be repeated)" : "");
     }
 }
 
 static int print_verb_help(const struct cli_verb *v)
 {
-    printf("usage: weir %s %s\n\n%s\n", v->name, v->arguments, v->summary);
+    print_usage(stdout, v);
+    printf("\n%s\n", v->summary);
     if (v->description)
         printf("\n%s\n", v->description);
     printf("\noptions:\n");
-    print_options(v->options);
-    print_options(common_options);
+    print_options(v, v->options);
+    print_options(v, common_options);
     return EXIT_DONE;
 }
 
@@ -109,7 +123,9 @@ static const struct cli_option *find_option(const struct cli_verb *v, const char
 {
     char letter = text[1] != '-' ? text[1] : 0;
     const struct cli_option *o = find_in(v->options, text, size, letter);
-    return o ? o : find_in(common_options, text, size, letter);
+    if (!o)
+        o = find_in(common_options, text, size, letter);
+    return o && takes(v, o) ? o : NULL;
 }
 
 static const char *near_option(const struct cli_verb *v, const char *text, size_t size)
@@ -119,7 +135,8 @@ static const char *near_option(const struct cli_verb *v, const char *text, size_
     for (const struct cli_option *o = v->options; o && o->name && count < CLI_OPTIONS_MAX; o++)
         names[count++] = o->name;
     for (const struct cli_option *o = common_options; o->name && count < CLI_OPTIONS_MAX; o++)
-        names[count++] = o->name;
+        if (takes(v, o))
+            names[count++] = o->name;
     return diag_near((struct str){text, size}, names, count);
 }
 
@@ -215,25 +232,39 @@ size_t cli_values(const struct cli *cli, const char *option, const char **out, s
     return count;
 }
 
-int cli_main(int argc, char **argv)
+/* NULL: reported. */
+static const struct cli_verb *find_verb(const char *name)
 {
     const char *names[sizeof cli_verbs / sizeof cli_verbs[0]];
     size_t count = 0;
+
+    for (const struct cli_verb *const *v = cli_verbs; *v; v++) {
+        if (strcmp((*v)->name, name) == 0)
+            return *v;
+        names[count++] = (*v)->name;
+    }
+    const char *near = diag_near(str_from(name), names, count);
+    if (near)
+        cli_fail(EXIT_USAGE, "unknown verb '%s'; did you mean '%s'?", name, near);
+    else
+        cli_fail(EXIT_USAGE, "unknown verb '%s'; 'weir --help' lists them", name);
+    return NULL;
+}
+
+int cli_main(int argc, char **argv)
+{
+    const struct cli_verb *verb;
 
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))
+    bool help = !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help");
+    if (help && argc == 2)
         return print_help(stdout);
     if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
         return printf("weir %s\n", WEIR_VERSION) > 0 ? EXIT_DONE : EXIT_IO;
-    for (const struct cli_verb *const *v = cli_verbs; *v; v++) {
-        if (strcmp((*v)->name, argv[1]) == 0)
-            return run_verb(*v, argc - 2, argv + 2);
-        names[count++] = (*v)->name;
-    }
-    const char *near = diag_near(str_from(argv[1]), names, count);
-    return cli_fail(EXIT_USAGE, "unknown verb '%s'%s%s%s; 'weir --help' lists them", argv[1],
-                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    if (!(verb = find_verb(argv[help ? 2 : 1])))
+        return EXIT_USAGE;
+    return help ? print_verb_help(verb) : run_verb(verb, argc - 2, argv + 2);
 }

@@ -38,6 +38,7 @@ struct cli_verb {
     const char *arguments; /* "PATTERN|@FILE [FILE…]" */
     const char *summary;
     const char *description;          /* for --help; lines as they stand; may be NULL */
+    bool no_json, no_url;             /* prints no results; asks no router: without these options */
     const struct cli_option *options; /* ended by name NULL; may be NULL */
     int (*run)(struct cli *cli);
 };
@@ -89,6 +90,8 @@ void client_escape(struct buf *out, struct str segment); /* percent-encodes a pa
 /* ---- cli/input.c: files of events ---- */
 /* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. False: message printed. */
 bool input_read(const char *path, struct buf *out);
+/* The second half of it, for what was read otherwise: out is unpacked in place. */
+bool input_unpack(const char *name, struct buf *out);
 /* Times: RFC 3339, a date, or relative to now: -1h, -30m, -7d, now. False: not a time. */
 bool input_time(const char *text, int64_t now_ms, int64_t *out_ms);
 

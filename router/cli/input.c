@@ -12,6 +12,8 @@
 #include "targets/archive.h"
 
 #define INPUT_BYTES_MAX ((size_t)2 << 30) /* a file, unpacked: against bombs */
+#define GZIP_STEP       ((size_t)1 << 16)
+#define ZSTD_STEP       ((size_t)1 << 17) /* a block of zstd: what it always can put out at once */
 
 static bool read_plain(FILE *f, struct buf *out)
 {
@@ -33,12 +35,14 @@ static bool unpack_gzip(struct str packed, struct buf *out)
         if (code == Z_STREAM_END && inflateReset(&z) != Z_OK) /* members one behind the other are one file */
             break;
         do {
-            if (!buf_reserve(out, 65536))
+            if (!buf_reserve(out, GZIP_STEP)) {
+                code = Z_MEM_ERROR;
                 break;
+            }
             z.next_out = (Bytef *)out->data + out->size;
-            z.avail_out = 65536;
+            z.avail_out = GZIP_STEP;
             code = inflate(&z, Z_NO_FLUSH);
-            out->size += 65536 - z.avail_out;
+            out->size += GZIP_STEP - z.avail_out;
         } while (code == Z_OK && z.avail_out == 0);
     }
     inflateEnd(&z);
@@ -49,20 +53,30 @@ static bool unpack_zstd(struct str packed, struct buf *out)
 {
     ZSTD_DStream *z = ZSTD_createDStream();
     ZSTD_inBuffer in = {packed.ptr, packed.size, 0};
-    size_t left = 1;
+    size_t left = 1, given = ZSTD_STEP;
 
-    while (z && in.pos < in.size && buf_reserve(out, 1 << 17)) {
-        ZSTD_outBuffer o = {out->data + out->size, 1 << 17, 0};
+    /* What it has taken in it may still hold back when the room was used up. */
+    while (z && (in.pos < in.size || given == ZSTD_STEP) && buf_reserve(out, ZSTD_STEP)) {
+        ZSTD_outBuffer o = {out->data + out->size, ZSTD_STEP, 0};
         left = ZSTD_decompressStream(z, &o, &in);
         if (ZSTD_isError(left))
             break;
-        out->size += o.pos;
+        out->size += given = o.pos;
+        if (left == 0 && in.pos == in.size)
+            break;
     }
     ZSTD_freeDStream(z);
     return left == 0 && !out->failed;
 }
 
-static bool unpack(const char *path, struct buf *out)
+/* Some programs put a byte order mark before UTF-8; it is no part of the text. */
+static void drop_mark(struct buf *text)
+{
+    if (str_starts(buf_view(text), STR("\xef\xbb\xbf")))
+        memmove(text->data, text->data + 3, text->size -= 3);
+}
+
+bool input_unpack(const char *name, struct buf *out)
 {
     struct buf plain = {.max = INPUT_BYTES_MAX};
     struct str packed = buf_view(out);
@@ -70,13 +84,16 @@ static bool unpack(const char *path, struct buf *out)
                        : str_starts(packed, STR("\x28\xb5\x2f\xfd")) ? "zstd"
                                                                      : NULL;
 
-    if (!kind)
+    if (!kind) {
+        drop_mark(out);
         return true;
+    }
     bool ok = kind[0] == 'g' ? unpack_gzip(packed, &plain) : unpack_zstd(packed, &plain);
     if (!ok)
-        cli_fail(EXIT_DATA, "%s: %s data is damaged, cut short or too large", path, kind);
+        cli_fail(EXIT_DATA, "%s: %s data is damaged, cut short or too large", name, kind);
     buf_fini(out);
     *out = plain;
+    drop_mark(out);
     return ok;
 }
 
@@ -85,6 +102,8 @@ bool input_read(const char *path, struct buf *out)
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *f = is_stdin ? stdin : fopen(path, "rb");
 
+    if (is_stdin)
+        path = "stdin";
     buf_init(out, INPUT_BYTES_MAX);
     bool ok = f && read_plain(f, out);
     if (!ok)
@@ -93,7 +112,7 @@ bool input_read(const char *path, struct buf *out)
         fclose(f);
     if (ok && out->failed)
         ok = cli_fail(EXIT_IO, "'%s' is larger than %zu bytes", path, INPUT_BYTES_MAX) == EXIT_DONE;
-    return ok && unpack(path, out);
+    return ok && input_unpack(path, out);
 }
 
 static bool relative_time(const char *text, int64_t now_ms, int64_t *out_ms)

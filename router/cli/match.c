@@ -166,7 +166,7 @@ static void match_text(struct grep *g, const char *file, struct str text)
 }
 
 /* A pipe is matched line by line as it comes, as long as its first line is an event of its own. */
-static bool match_stream(struct grep *g)
+static int match_stream(struct grep *g)
 {
     char *line = NULL;
     size_t capacity = 0;
@@ -190,19 +190,22 @@ static bool match_stream(struct grep *g)
     }
     while (!lines && size > 0 && (size = getline(&line, &capacity, stdin)) > 0)
         buf_add(&rest, line, (size_t)size);
-    if (!lines)
+    int code = ferror(stdin) ? cli_fail(EXIT_IO, "cannot read stdin: %s", strerror(errno)) : EXIT_DONE;
+    if (!lines && code == EXIT_DONE && !input_unpack("stdin", &rest))
+        code = EXIT_IO;
+    else if (!lines && code == EXIT_DONE)
         match_text(g, "stdin", buf_view(&rest));
     buf_fini(&rest);
     free(line);
-    return !ferror(stdin);
+    return code;
 }
 
 static int match_files(struct grep *g)
 {
     int code = EXIT_DONE;
 
-    if (g->cli->argument_count < 2 && !match_stream(g))
-        return cli_fail(EXIT_IO, "cannot read stdin: %s", strerror(errno));
+    if (g->cli->argument_count < 2)
+        return match_stream(g);
     for (size_t i = 1; i < g->cli->argument_count; i++) {
         struct buf text;
         if (input_read(g->cli->arguments[i], &text))
@@ -257,6 +260,7 @@ const struct cli_verb verb_match = {
                    "NDJSON, a JSON array, CloudTrail log files, S3 notifications; .gz and .zst are read as they are.\n"
                    "Exit code 0: some event matched; 1: none; 65: some line was no event (the others were matched); "
                    "78: bad pattern.",
+    .no_url = true,
     .options = options,
     .run = match,
 };

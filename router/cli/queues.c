@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "matcher/arena.h"
+#include "matcher/json.h"
 #include "router/cli/show.h"
 #include "router/cli/verbs.h"
 
@@ -146,6 +148,15 @@ static int receive(struct cli *cli)
 
 /* ---- send, purge ---- */
 
+static void print_member(const char *said, struct str value)
+{
+    struct arena arena = ARENA_INIT;
+    struct str text = json_type_of(value) == JSON_STRING ? json_decode_in(&arena, value) : value;
+
+    printf("%s %.*s\n", said, STR_ARG(text));
+    arena_fini(&arena);
+}
+
 static int call_and_print(struct cli *cli, const char *what, struct str body, const char *member, const char *said)
 {
     struct buf path = BUF_INIT;
@@ -158,7 +169,7 @@ static int call_and_print(struct cli *cli, const char *what, struct str body, co
     if (code == EXIT_DONE && cli->json)
         printf("%.*s\n", STR_ARG(answer));
     else if (code == EXIT_DONE)
-        printf("%s %.*s\n", said, STR_ARG(json_member(answer, member)));
+        print_member(said, json_member(answer, member));
     reply_fini(&reply);
     buf_fini(&path);
     return code;

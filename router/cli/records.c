@@ -19,6 +19,21 @@ static void add(struct records *r, struct str text, int line)
     r->list[r->count++] = (struct record_span){text, line};
 }
 
+/* Not strchr: it would take a NUL for white space. */
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct str trim(struct str text)
+{
+    while (text.size && is_blank(*text.ptr))
+        text = (struct str){text.ptr + 1, text.size - 1};
+    while (text.size && is_blank(text.ptr[text.size - 1]))
+        text.size--;
+    return text;
+}
+
 static int lines_between(const char *from, const char *to)
 {
     int lines = 0;
@@ -52,11 +67,7 @@ static void add_lines(struct records *r, struct str text)
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (!stop)
             stop = end;
-        struct str one = {at, (size_t)(stop - at)};
-        while (one.size && strchr(" \t\r", one.ptr[one.size - 1]))
-            one.size--;
-        while (one.size && strchr(" \t", *one.ptr))
-            one = (struct str){one.ptr + 1, one.size - 1};
+        struct str one = trim((struct str){at, (size_t)(stop - at)});
         if (one.size)
             add(r, one, line);
         at = stop + 1;
@@ -70,15 +81,6 @@ static const struct source *guess(struct str text)
         if (*s != events && (*s)->recognise && (*s)->recognise(text))
             return *s;
     return events;
-}
-
-static struct str trim(struct str text)
-{
-    while (text.size && strchr(" \t\r\n", *text.ptr))
-        text = (struct str){text.ptr + 1, text.size - 1};
-    while (text.size && strchr(" \t\r\n", text.ptr[text.size - 1]))
-        text.size--;
-    return text;
 }
 
 void records_split(struct str text, const char *format, struct records *out)

@@ -67,6 +67,8 @@ const struct cli_verb verb_run = {
                    "what is under way finish and exits 0; a second signal ends it at once. What it answered with "
                    "success is on disk\n"
                    "either way. Without a configuration it starts empty.",
+    .no_json = true,
+    .no_url = true,
     .options = options,
     .run = run,
 };

@@ -63,7 +63,7 @@ static int refused(struct sender *s, const char *file, const struct records *r, 
 
     if (line > 0 && first + (size_t)line <= r->count) {
         const char *reason = strstr(reply->message, ": ");
-        cli_fail(code, "%s:%d: error: %s", file, r->list[first + (size_t)line - 1].line,
+        cli_fail(code, "%s:%d: error: %s", strcmp(file, "-") ? file : "stdin", r->list[first + (size_t)line - 1].line,
                  reason ? reason + 2 : reply->message);
     } else {
         code = client_failed(s->cli, reply);

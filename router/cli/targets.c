@@ -81,6 +81,18 @@ static void option_json(void *context, const struct option *o, const char *path)
     buf_fini(&line);
 }
 
+static int unknown_type(struct cli *cli)
+{
+    const char *names[32];
+    size_t count = 0;
+
+    for (const struct adapter *const *a = target_adapters; *a && count < sizeof names / sizeof *names; a++)
+        names[count++] = (*a)->type;
+    const char *near = diag_near(str_from(cli->arguments[0]), names, count);
+    return cli_usage(cli, "unknown type '%s'%s%s%s", cli->arguments[0], near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
+}
+
 static int targets(struct cli *cli)
 {
     static const char *const titles[] = {"  OPTION", "TYPE", "DEFAULT", "MEANING"};
@@ -103,12 +115,13 @@ static int targets(struct cli *cli)
         }
         found = true;
     }
-    return found ? EXIT_DONE : cli_usage(cli, "no target type is called '%s'", cli->arguments[0]);
+    return found ? EXIT_DONE : unknown_type(cli);
 }
 
 const struct cli_verb verb_targets = {
     .name = "targets",
     .arguments = "[TYPE]",
     .summary = "the kinds of target, and every option of each",
+    .no_url = true,
     .run = targets,
 };

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line without a router: help, check, match, targets, exit codes; and the library as others link it."""
+import ctypes
+import gzip
 import json
 import os
 import subprocess
@@ -17,7 +19,10 @@ def test_help():
     for verb in VERBS:
         assert f"  {verb} " in out
         code, text, err = weir(verb, "--help")
-        assert code == 0 and text.startswith(f"usage: weir {verb}") and "--json" in text and not err
+        assert code == 0 and text.startswith(f"usage: weir {verb}") and " \n" not in text and not err
+        assert ("--json" in text) == (verb != "run")
+        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets"])
+        assert weir("help", verb) == (0, text, "")
     assert weir("--version")[1].startswith("weir 0.")
 
 
@@ -28,6 +33,10 @@ def test_usage_errors():
     code, _, err = weir("match", "--cuont", "{}")
     assert code == 64 and "did you mean '--count'" in err
     assert weir("match")[0] == 64
+    code, _, err = weir("check", "--url", "http://127.0.0.1:9")
+    assert code == 64 and "unknown option '--url'" in err
+    code, _, err = weir("targets", "htp")
+    assert code == 64 and "did you mean 'http'" in err
     code, _, err = weir("status", "--url", "http://127.0.0.1:9")
     assert code == 69 and "weir run" in err
 
@@ -48,6 +57,36 @@ def test_match(tmp_path):
     assert code == 78 and '"a" must be an object or an array' in err and "pattern:1:" in err, err
     code, _, err = weir("match", pattern, tmp_path / "missing")
     assert code == 74 and "missing" in err
+
+
+def zstd_frame(data):
+    lib = ctypes.CDLL("libzstd.so.1")
+    lib.ZSTD_compress.restype = ctypes.c_size_t
+    out = ctypes.create_string_buffer(len(data) + 4096)
+    size = lib.ZSTD_compress(out, ctypes.c_size_t(len(out)), data, ctypes.c_size_t(len(data)), 3)
+    return out.raw[:size]
+
+
+def test_match_unpacks(tmp_path):
+    line = json.dumps(event(1)).encode() + b"\n"
+    frames = [line * 900, line * 1200]  # sizes that end in the middle of a block's room
+
+    def count(data):
+        file = tmp_path / "packed"
+        file.write_bytes(data)
+        by_name = weir("match", "--count", '{"detail":{"n":[1]}}', file)
+        with open(file, "rb") as stdin:
+            by_pipe = subprocess.run([WEIR, "match", "--count", '{"detail":{"n":[1]}}'], stdin=stdin,
+                                     capture_output=True, text=True, timeout=60)
+        assert by_name[1] == by_pipe.stdout, (by_name, by_pipe)
+        return by_name[1]
+
+    assert count(b"".join(frames)) == "2100\n"
+    assert count(b"\xef\xbb\xbf" + frames[0]) == "900\n"
+    assert count(b"".join(gzip.compress(f) for f in frames)) == "2100\n"
+    for size in [100_000, 60_000, 131_072, 131_073]:
+        frames = [(line * 2000)[:size] + b"\n", (line * 2000)[:131_072] + b"\n"]
+        assert count(b"".join(zstd_frame(f) for f in frames)) == count(b"".join(frames)), size
 
 
 def test_match_reads_cloudtrail_and_s3():
