@@ -19,7 +19,7 @@ Q := $(if $(V),,@)
 JOBS = $(if $(findstring j,$(filter-out --%,$(MAKEFLAGS))),,-j$(shell nproc))
 SUBMAKE = $(MAKE) --no-print-directory $(JOBS)
 
-VERSION := $(shell sed -n 's/^\#define WEIR_VERSION "\(.*\)"/\1/p' matcher/weir.h)
+VERSION := $(shell sed -n 's/^\#define WEIR_VERSION *"\(.*\)"/\1/p' matcher/weir.h)
 SONAME := libweir.so.0
 
 # One tree a variant: SANITIZER=address,undefined or thread, or COVER=1, change BUILD with the flags.
@@ -63,7 +63,7 @@ FUZZERS := $(wildcard fuzz/fuzz_*.c)
 .PHONY: all demo check check-unit check-e2e layers headers fuzz fuzz-replay bench install uninstall deps format format-check lint \
         asan tsan cover clean help
 
-all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so $(BUILD)/weir.pc ## the program and the library
+all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so ## the program and the library
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -98,10 +98,19 @@ $(BUILD)/libweir.so: $(call obj,$(MATCHER))
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -o $@ $^ $(shell pkg-config --libs libpcre2-8 2>/dev/null) -lm
 	$(Q)ln -sf libweir.so $(BUILD)/$(SONAME)
 
-$(BUILD)/weir.pc: Makefile matcher/weir.h
-	@mkdir -p $(@D)
-	@printf 'prefix=%s\nlibdir=%s\nincludedir=%s\n\nName: weir\nDescription: EventBridge event patterns, compiled\nVersion: %s\nLibs: -L$${libdir} -lweir\nLibs.private: -lpcre2-8 -lm\nCflags: -I$${includedir}\n' \
-	  '$(PREFIX)' '$(LIBDIR)' '$(INCLUDEDIR)' '$(VERSION)' >$@
+define PKG_CONFIG_FILE
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: weir
+Description: EventBridge event patterns, compiled
+Version: $(VERSION)
+Libs: -L$${libdir} -lweir
+Libs.private: -lpcre2-8 -lm
+Cflags: -I$${includedir}
+endef
+export PKG_CONFIG_FILE
 
 # ---- tests: a layer's tests are linked with that layer and those below it, nothing else ----
 LINK_TEST = @mkdir -p $(@D); echo "  link $@"; $(CC) $(CFLAGS) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
@@ -188,7 +197,7 @@ install: all ## honours DESTDIR and PREFIX
 	install -m 755 $(BUILD)/libweir.so $(DESTDIR)$(LIBDIR)/libweir.so.$(VERSION)
 	ln -sf libweir.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libweir.so
-	install -m 644 $(BUILD)/weir.pc $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
+	@echo '  pc   $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc'; printf '%s\n' "$$PKG_CONFIG_FILE" >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
 	install -m 644 matcher/weir.h $(DESTDIR)$(INCLUDEDIR)/weir.h
 	cp -R rules/examples/. $(DESTDIR)$(DATADIR)/examples/
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do section=$${page##*.}; \

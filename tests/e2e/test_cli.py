@@ -154,6 +154,8 @@ def test_install_and_link(tmp_path):
     subprocess.run(["make", "-s", "-C", ROOT, "install", f"BUILD={build}", f"DESTDIR={tmp_path}", "PREFIX=/opt/weir"], check=True,
                    env={k: v for k, v in os.environ.items() if not k.startswith("MAKE") and k != "MFLAGS"})
     top = tmp_path / "opt" / "weir"
+    described = (top / "lib" / "pkgconfig" / "weir.pc").read_text()
+    assert "prefix=/opt/weir\nlibdir=/opt/weir/lib\n" in described and "Version: 0." in described
     assert (top / "share" / "weir" / "examples" / "demo" / "weir.yaml").exists() and (top / "share" / "man" / "man1" / "weir.1").exists()
     assert (top / "bin" / "weir").exists() and (top / "lib" / "libweir.so.0").exists()
     (tmp_path / "try.c").write_text("""
