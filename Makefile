@@ -130,8 +130,8 @@ $(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/tests.
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
 check: deps ## build and run every test; ends in "N passed, N failed"
-	@$(SUBMAKE) all
-	@$(SUBMAKE) check-built
+	+@$(SUBMAKE) all
+	+@$(SUBMAKE) check-built
 
 check-built: layers headers $(UNIT_BINS) fuzz-replay all
 	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/run.sh
@@ -165,7 +165,7 @@ $(BUILD)/fuzz/%_replay: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/standalone_main.
 
 fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	@tests/deps.sh fuzz
-	@$(SUBMAKE) $(FUZZ_BINS)
+	+@$(SUBMAKE) $(FUZZ_BINS)
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz.sh $(notdir $(FUZZ_BINS))
 
 fuzz-replay: $(REPLAY_BINS)
@@ -174,17 +174,17 @@ bench: $(BENCHES) all ## measure; prints ratios against baselines of the same ru
 	@for b in $(BENCHES); do echo "== $$(basename $$b)"; $$b || exit 1; done
 
 asan: ## the tests under address and undefined behaviour sanitizers
-	@ASAN_OPTIONS=detect_leaks=1 WEIR_DIFF_PAIRS=20000 WEIR_TEST_SLOW=4 $(SUBMAKE) BUILD=$(BUILD)/asan SANITIZER=address,undefined check-built
+	+@ASAN_OPTIONS=detect_leaks=1 WEIR_DIFF_PAIRS=20000 WEIR_TEST_SLOW=4 $(SUBMAKE) BUILD=$(BUILD)/asan SANITIZER=address,undefined check-built
 
 tsan: ## the tests under the thread sanitizer
-	@WEIR_DIFF_PAIRS=10000 WEIR_TEST_SLOW=6 $(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZER=thread check-built
+	+@WEIR_DIFF_PAIRS=10000 WEIR_TEST_SLOW=6 $(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZER=thread check-built
 
 cover: ## line coverage of the tests, per folder
-	@$(SUBMAKE) BUILD=$(BUILD)/cover COVER=1 check-built
+	+@$(SUBMAKE) BUILD=$(BUILD)/cover COVER=1 check-built
 	@tests/cover.sh $(BUILD)/cover
 
 demo: deps ## the main job on sample events: what went where
-	@$(SUBMAKE) all
+	+@$(SUBMAKE) all
 	@BUILD=$(BUILD) tests/demo.sh
 
 deps: ## install what is missing (Debian 12, apt-get)

@@ -33,7 +33,7 @@ for test in "$build"/tests/*/*_test; do
     log=$logs/unit
     timeout 240 "$test" >"$log" 2>&1
     code=$?
-    count "${test#"$build"/tests/}" "$log" $code "$(grep -cE '^\[ +OK \]' "$log")" "$(grep -cE '^\[  (FAILED|ERROR) +\] [^-]' "$log" | awk '{ print int(($1 + 1) / 2) }')"
+    count "${test#"$build"/tests/}" "$log" $code "$(grep -cE '^\[ +OK \]' "$log")" "$(sed -n 's/^\[  FAILED  \] \([A-Za-z0-9_]*\)$/\1/p' "$log" | sort -u | wc -l)"
 done
 
 for replay in "$build"/fuzz/*_replay; do

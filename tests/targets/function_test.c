@@ -88,7 +88,9 @@ static void input_and_environment(void **state)
 {
     setenv("WEIR_RULE", "of an outer router", 1);
     setenv("OUTER", "inherited", 1);
-    open_script("cat >$0/in; env | grep -e WEIR -e LAMBDA -e OUTER | sort >$0/env");
+    open_script("cat >$0/in; env | grep -E "
+                "'^(WEIR_(ATTEMPT|BUS|EVENT_ID|IDEMPOTENCY_KEY|RULE|TARGET_ID)|AWS_LAMBDA_[A-Z_]*|OUTER)=' | "
+                "sort >$0/env");
     struct delivery *d = rig_next(&r);
     d->attempts = 2;
     ends("{\"a\":1}", VERDICT_SETTLED, "", "");
