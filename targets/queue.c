@@ -17,8 +17,9 @@
 #define DAYS          (24 * HOURS)
 #define FIELD(member) offsetof(struct queue_options, member)
 
-/* The default of maximum_message_size: whatever was accepted as an event fits. */
-_Static_assert(QUEUE_MESSAGE_BYTES_MAX >= LIMIT_EVENT_BYTES, "any event fits into a queue");
+/* The default of maximum_message_size takes whatever was accepted as an event. A dead letter that does not fit would
+   stay owed for ever, and it may have grown by a replay's name. */
+_Static_assert(QUEUE_MESSAGE_BYTES_MAX >= LIMIT_EVENT_BYTES + (64 << 10), "any event is a dead letter that fits");
 
 static const struct option redrive_options[] = {
     {.key = "target",
@@ -63,7 +64,7 @@ static const struct option options[] = {
      .offset = FIELD(maximum_message_size),
      .value = "16MiB",
      .min = 1 << 10,
-     .max = QUEUE_MESSAGE_BYTES_MAX,
+     .max = LIMIT_EVENT_BYTES,
      .meaning = "the largest message body taken from a rule; any event fits into the default, SQS itself takes 1 MiB"},
     {.key = "redrive_policy",
      .type = OPTION_OBJECT,

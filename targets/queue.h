@@ -14,8 +14,8 @@
 #include "targets/adapter.h"
 #include "targets/store.h"
 
-#define QUEUE_DEAD_LETTERS      "dead-letters" /* the queue that is always there */
-#define QUEUE_MESSAGE_BYTES_MAX (16 << 20)
+#define QUEUE_DEAD_LETTERS      "dead-letters"            /* the queue that is always there */
+#define QUEUE_MESSAGE_BYTES_MAX ((16 << 20) + (64 << 10)) /* any event, with the name of its replay */
 
 struct queue_options {
     int64_t visibility_timeout;   /* ms; default 30s */
