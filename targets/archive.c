@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COMPONENT_MAX 240           /* of a path; file systems take 255 bytes, and "bus=" stands before a bus */
@@ -185,6 +186,16 @@ static void put(struct target *t, const struct delivery *d, struct store *store,
 
 /* ---- flush ---- */
 
+/* What was written by a flush that failed is cut off by the next one that gets here: so the file stays open, unless it
+   is not in its folder any more. */
+static void close_removed_file(struct archive *a)
+{
+    struct stat st;
+
+    if (a->fd >= 0 && (fstat(a->fd, &st) < 0 || st.st_nlink == 0))
+        close_file(a);
+}
+
 /* The hour has changed: a batch that was written to the old file and then rolled back must not stay in it. */
 static bool settle_old_file(struct archive *a, struct store *store, struct weir_diag *diag)
 {
@@ -246,7 +257,8 @@ static bool write_lines(struct archive *a, struct store *store, struct weir_time
         .time_min_ms = a->time_min_ms,
         .time_max_ms = a->time_max_ms,
     };
-    return archive_file_grown(store, a->row, &f, diag) && archive_row_position(store, a->row, a->position, diag);
+    return archive_file_grown(store, a->row, &f, now.age_ms, diag) &&
+           archive_row_position(store, a->row, a->position, diag);
 }
 
 static bool flush(struct target *t, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -258,7 +270,7 @@ static bool flush(struct target *t, struct store *store, struct weir_time now, s
         ok = write_lines(a, store, now, diag);
         if (!ok) {
             a->epoch = 0; /* the caller rolls back: read everything anew */
-            close_file(a);
+            close_removed_file(a);
         }
     }
     forget(a);
@@ -320,8 +332,11 @@ bool archive_expire(struct target *t, struct store *s, struct weir_time now, int
     if (a->expired_epoch != store_epoch(s) && !archive_trash_empty(s, row, remove_file, a, diag))
         return false;
     a->expired_epoch = store_epoch(s);
-    /* An hour ended more than `retention` ago when it began before this. */
-    return !o->retention || archive_trash_before(s, row, now.wall_ms - o->retention - HOUR_MS, count_out, diag);
+    if (!o->retention)
+        return true;
+    /* An hour ended more than `retention` ago when it began before this; a wall clock that leapt says so too early. */
+    struct weir_time before = {now.wall_ms - o->retention - HOUR_MS, now.age_ms - o->retention};
+    return archive_trash_before(s, row, before, count_out, diag);
 }
 
 const struct adapter archive_adapter = {

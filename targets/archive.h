@@ -44,7 +44,8 @@ extern const struct store_schema archive_schema;
 bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
                    void *context, struct weir_diag *diag);
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag);
-/* Unlinks whole files whose hour ended more than retention ago (by the wall clock, arrival time):
+/* Unlinks whole files whose hour ended more than retention ago, by the wall clock and by the age clock (a wall clock
+   that leaps takes no archive with it):
    their rows go in this transaction, the files themselves in a later call's, once that is committed. */
 bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out,
                     struct weir_diag *diag);

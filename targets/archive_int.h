@@ -40,10 +40,12 @@ bool archive_row_position(struct store *s, int64_t archive, int64_t position, st
 bool archive_file_bytes(struct store *s, struct str path, int64_t *bytes_out, struct weir_diag *diag);
 /* Records what was appended: f->bytes is the new length, f->events what was added, the times those of what was added.
  */
-bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, struct weir_diag *diag);
+bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, int64_t age_ms,
+                        struct weir_diag *diag);
 
-/* Files whose hour began before `hour` leave the table for the trash. */
-bool archive_trash_before(struct store *s, int64_t archive, int64_t hour, int64_t *count_out, struct weir_diag *diag);
+/* Files whose hour began before that wall time, and that last grew before that age, leave the table for the trash. */
+bool archive_trash_before(struct store *s, int64_t archive, struct weir_time before, int64_t *count_out,
+                          struct weir_diag *diag);
 /* Hands out every path in the archive's trash, then empties it. */
 bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *context, const char *path), void *context,
                          struct weir_diag *diag);

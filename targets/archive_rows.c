@@ -25,6 +25,7 @@ static const char *const migrations[] = {
     "CREATE INDEX archive_file_hour ON archive_file (archive, hour);"
     "CREATE TABLE archive_trash (archive INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (archive, path)) WITHOUT "
     "ROWID;",
+    "ALTER TABLE archive_file ADD COLUMN age INTEGER NOT NULL DEFAULT 0", /* of the clock, when it last grew */
     NULL,
 };
 
@@ -100,14 +101,15 @@ static bool untrash(struct store *s, int64_t archive, struct str path, struct we
     return store_run(s, q, diag);
 }
 
-bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, struct weir_diag *diag)
+bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, int64_t age_ms,
+                        struct weir_diag *diag)
 {
     sqlite3_stmt *q =
         store_prepare(s,
-                      "INSERT INTO archive_file (archive, hour, path, bytes, events, time_min, time_max)"
-                      " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET bytes = excluded.bytes,"
+                      "INSERT INTO archive_file (archive, hour, path, bytes, events, time_min, time_max, age)"
+                      " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET bytes = excluded.bytes,"
                       " events = events + excluded.events, time_min = min(time_min, excluded.time_min),"
-                      " time_max = max(time_max, excluded.time_max)",
+                      " time_max = max(time_max, excluded.time_max), age = excluded.age",
                       diag);
     if (!q)
         return false;
@@ -118,6 +120,7 @@ bool archive_file_grown(struct store *s, int64_t archive, const struct archive_f
     sqlite3_bind_int64(q, 5, f->events);
     sqlite3_bind_int64(q, 6, f->time_min_ms);
     sqlite3_bind_int64(q, 7, f->time_max_ms);
+    sqlite3_bind_int64(q, 8, age_ms);
     return store_run(s, q, diag) && untrash(s, archive, f->path, diag);
 }
 
@@ -177,27 +180,30 @@ bool archive_count(struct store *s, struct str archive, struct archive_totals *o
 
 /* ---- the trash ---- */
 
-static bool run_for(struct store *s, sqlite3_stmt *q, int64_t archive, int64_t hour, struct weir_diag *diag)
+static bool run_for(struct store *s, sqlite3_stmt *q, int64_t archive, struct weir_time before, struct weir_diag *diag)
 {
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, archive);
-    if (sqlite3_bind_parameter_count(q) > 1)
-        sqlite3_bind_int64(q, 2, hour);
+    if (sqlite3_bind_parameter_count(q) > 1) {
+        sqlite3_bind_int64(q, 2, before.wall_ms);
+        sqlite3_bind_int64(q, 3, before.age_ms);
+    }
     return store_run(s, q, diag);
 }
 
-bool archive_trash_before(struct store *s, int64_t archive, int64_t hour, int64_t *count_out, struct weir_diag *diag)
+bool archive_trash_before(struct store *s, int64_t archive, struct weir_time before, int64_t *count_out,
+                          struct weir_diag *diag)
 {
     *count_out = 0;
     if (!run_for(s,
                  store_prepare(s,
                                "INSERT OR IGNORE INTO archive_trash (archive, path)"
-                               " SELECT archive, path FROM archive_file WHERE archive = ? AND hour < ?",
+                               " SELECT archive, path FROM archive_file WHERE archive = ? AND hour < ? AND age < ?",
                                diag),
-                 archive, hour, diag) ||
-        !run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ? AND hour < ?", diag), archive, hour,
-                 diag))
+                 archive, before, diag) ||
+        !run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ? AND hour < ? AND age < ?", diag),
+                 archive, before, diag))
         return false;
     *count_out = store_changes(s);
     return true;
@@ -218,5 +224,6 @@ bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *co
         if (row)
             each(context, store_column(q, 0).ptr);
     } while (row);
-    return run_for(s, store_prepare(s, "DELETE FROM archive_trash WHERE archive = ?", diag), archive, 0, diag);
+    return run_for(s, store_prepare(s, "DELETE FROM archive_trash WHERE archive = ?", diag), archive,
+                   (struct weir_time){0}, diag);
 }

@@ -85,7 +85,7 @@ static int teardown(void **state)
 
 static struct weir_time at(int64_t ms_after_noon)
 {
-    return (struct weir_time){.wall_ms = NOON + ms_after_noon};
+    return (struct weir_time){.wall_ms = NOON + ms_after_noon, .age_ms = 100 * HOUR + ms_after_noon};
 }
 
 static void put_text(struct world *w, uint64_t position, const char *event, struct weir_time now)
@@ -494,18 +494,28 @@ static void trash_is_emptied_at_start(void **state)
     assert_string_equal(inside(w, NOON_FILE ".uncommitted"), "none");
 }
 
-/* A file-size limit stands for a full disk: the batch fails whole and comes again whole. */
-static void full_disk_fails_the_batch(void **state)
+static void wall_clock_that_leaps_expires_nothing(void **state)
 {
     struct world *w = *state;
+    struct weir_time leapt = at(HOUR);
+
+    options.retention = 2 * HOUR;
+    batch(w, 1, 1, at(0));
+    leapt.wall_ms += 10000 * (int64_t)HOUR;
+    assert_int_equal(expire(w, leapt), 0);
+    assert_int_equal(expire(w, at(3 * HOUR + 1)), 1);
+}
+
+/* A file-size limit stands for a full disk: put `n` has no room. */
+static void fail_for_room(struct world *w, uint64_t n)
+{
     struct rlimit old, tight;
 
-    batch(w, 1, 2, at(0));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &old);
     tight = (struct rlimit){.rlim_cur = 20, .rlim_max = old.rlim_max};
     sandbox_begin(&w->f);
-    put(w, 3, at(0));
+    put(w, n, at(0));
     setrlimit(RLIMIT_FSIZE, &tight);
     bool ok = flush(w, at(0));
     setrlimit(RLIMIT_FSIZE, &old);
@@ -513,8 +523,27 @@ static void full_disk_fails_the_batch(void **state)
     assert_int_equal(w->f.diag.code, WEIR_E_IO);
     assert_string_equal(w->f.diag.message, "cannot write '" NOON_FILE "': File too large");
     store_rollback(w->f.store);
+}
+
+static void full_disk_fails_the_batch(void **state)
+{
+    struct world *w = *state;
+
+    batch(w, 1, 2, at(0));
+    fail_for_room(w, 3);
     batch(w, 3, 4, at(0));
     assert_string_equal(inside(w, NOON_FILE), "1 2 3 4");
+}
+
+static void full_disk_at_the_end_of_an_hour_leaves_no_tail(void **state)
+{
+    struct world *w = *state;
+
+    batch(w, 1, 2, at(0));
+    fail_for_room(w, 3);
+    batch(w, 3, 4, at(HOUR));
+    assert_string_equal(inside(w, NOON_FILE), "1 2");
+    assert_string_equal(inside(w, ONE_FILE), "3 4");
 }
 
 static void missing_data_folder_is_an_error(void **state)
@@ -550,7 +579,9 @@ int main(void)
         TEST(rolled_back_retention_loses_nothing),
         TEST(file_back_from_the_trash_stays),
         TEST(trash_is_emptied_at_start),
+        TEST(wall_clock_that_leaps_expires_nothing),
         TEST(full_disk_fails_the_batch),
+        TEST(full_disk_at_the_end_of_an_hour_leaves_no_tail),
         TEST(missing_data_folder_is_an_error),
     };
 
