@@ -176,7 +176,9 @@ static enum journal_result write_group(struct journal *j, struct journal_batch *
     uint64_t end = j->current.size;
     if (!write_all(j->fd, j->group.data, j->group.size, end)) {
         enum journal_result result = refuse("write");
-        return ftruncate(j->fd, (off_t)end) == 0 ? result : fail(j, "cut an unfinished write");
+        /* Synced, too: whole records of it that came back after a power cut would stand before those accepted next. */
+        bool cut = ftruncate(j->fd, (off_t)end) == 0 && fdatasync(j->fd) == 0;
+        return cut ? result : fail(j, "cut an unfinished write");
     }
     if (!sync_segment(j))
         return fail(j, "sync");

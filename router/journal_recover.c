@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -122,6 +121,23 @@ static uint32_t salt_of_records(const uint8_t *bytes, size_t size, uint64_t firs
     return record_search(bytes, size, SEGMENT_HEADER_BYTES, 0, first, &r) < size ? r.salt : 0;
 }
 
+/* All of it, owned. By reading, not by mapping: of a bad sector we want an error, not a SIGBUS. NULL: errno. */
+static uint8_t *read_whole(int fd, size_t size)
+{
+    uint8_t *bytes = xalloc(size);
+
+    for (size_t have = 0; have < size;) {
+        ssize_t n = pread(fd, bytes + have, size - have, (off_t)have);
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno;
+            free(bytes);
+            return NULL;
+        }
+        have += (size_t)n;
+    }
+    return bytes;
+}
+
 /* Reads the last segment. *keep: it has a usable header or records; otherwise it was being born in the crash. */
 static bool recover_segment(int dir, const char *path, struct segment *s, struct tail *tail, bool *keep,
                             struct journal_report *report, struct weir_diag *diag)
@@ -135,11 +151,12 @@ static bool recover_segment(int dir, const char *path, struct segment *s, struct
     if (s->size < SEGMENT_HEADER_BYTES)
         return true;
     int fd = openat(dir, name, O_RDWR | O_CLOEXEC);
-    const uint8_t *bytes = fd < 0 ? MAP_FAILED : mmap(NULL, s->size, PROT_READ, MAP_SHARED, fd, 0);
-    if (bytes == MAP_FAILED) {
+    uint8_t *bytes = fd < 0 ? NULL : read_whole(fd, s->size);
+    if (!bytes) {
+        journal_io_error(diag, "read", path, name);
         if (fd >= 0)
             close(fd);
-        return journal_io_error(diag, "read", path, name);
+        return false;
     }
     bool ok = segment_header_decode(bytes, &header) && header.first == s->first;
     s->salt = ok ? header.salt : salt_of_records(bytes, s->size, s->first);
@@ -148,7 +165,7 @@ static bool recover_segment(int dir, const char *path, struct segment *s, struct
     *keep = ok || s->salt;
     if (*keep)
         *tail = scan(bytes, s, path, name, report);
-    munmap((void *)bytes, s->size);
+    free(bytes);
     report->torn_bytes += s->size - tail->end;
     bool done = !*keep || tail->end == s->size || ftruncate(fd, (off_t)tail->end) == 0;
     done =
