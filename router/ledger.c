@@ -77,7 +77,7 @@ struct ledger *ledger_open(const char *path, struct clock *clock, struct weir_di
         return NULL;
     }
     if (!clock_start(clock, stored))
-        log_warn("the wall clock leapt by more than a week since the last run: ages go on as if no time had passed");
+        log_warn("since the last run the wall clock went back or leapt by more than a week: ages take no notice");
 
     struct ledger *l = xalloc(sizeof *l);
     l->store = store;
@@ -91,14 +91,10 @@ struct ledger *ledger_open(const char *path, struct clock *clock, struct weir_di
 static void run_job(struct ledger *l, struct ledger_job *job, struct weir_time now)
 {
     job->diag = (struct weir_diag){0};
-    job->ok = store_savepoint(l->store, &job->diag);
-    if (job->ok && job->run(job, l->store, now, &job->diag)) {
-        job->ok = store_release(l->store, &job->diag);
-    } else {
-        if (job->ok)
-            store_rollback_savepoint(l->store);
-        job->ok = false;
-    }
+    bool begun = store_savepoint(l->store, &job->diag);
+    job->ok = begun && job->run(job, l->store, now, &job->diag) && store_release(l->store, &job->diag);
+    if (begun && !job->ok)
+        store_rollback_savepoint(l->store);
     atomic_fetch_add(job->ok ? &l->jobs : &l->failures, 1);
 }
 
