@@ -13,7 +13,7 @@
  * nothing behind it is committed before it.
  *
  * A delivery that fails gets (or keeps) a row with its next time and leaves memory; rows that are due are loaded back,
- * at most DISPATCH_WINDOW deliveries a target are in memory at once.
+ * at most DISPATCH_WINDOW deliveries a target, or about DISPATCH_WINDOW_BYTES of events, are in memory at once.
  */
 
 #include "matcher/buf.h"
@@ -21,10 +21,11 @@
 #include "router/ledger.h"
 #include "rules/ruleset.h"
 
-#define DISPATCH_EVENTS 1000
-#define DISPATCH_BYTES  (4u << 20)
-#define DISPATCH_JOBS   4
-#define DISPATCH_WINDOW 1000
+#define DISPATCH_EVENTS       1000
+#define DISPATCH_BYTES        (4u << 20)
+#define DISPATCH_JOBS         4
+#define DISPATCH_WINDOW       1000
+#define DISPATCH_WINDOW_BYTES (16u << 20)
 
 struct dispatch;
 

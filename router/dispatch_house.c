@@ -96,6 +96,7 @@ static void house_cb(evutil_socket_t fd, short what, void *context)
     struct house *h = context;
     struct dispatch *d = h->dispatch;
 
+    outlet_tick(d); /* its timers stand still while the machine sleeps, ages do not */
     if (h->running || d->stopping)
         return;
     for (size_t i = 0; i < h->archive_count; i++)

@@ -63,6 +63,7 @@ struct outlet {
     struct flight_queue sent;  /* with the target */
     uint32_t in_flight;        /* sent, or completed and not judged yet */
     uint32_t memory;           /* flights in memory: ready, in flight, or ended and not committed yet */
+    size_t bytes;              /* of their events */
 
     /* rows that wait (those in hand are among `memory`) */
     int64_t rows;

@@ -7,9 +7,9 @@
  *            full     ▼                                           │
  *   match ──────► ready (in order) ──► sent ──► completed ──► judged ──► delivered, dead-lettered, dropped
  *
- * ready, sent and completed are memory: at most DISPATCH_WINDOW a target. What does not fit is written to rows untried
- * and fetched back in order; while such rows wait, new deliveries line up behind them. A failed delivery waits in its
- * row, so a dead target holds disk, not memory. Rows are fetched when half the window is free.
+ * ready, sent and completed are memory: at most a window of deliveries and of bytes a target. What does not fit is
+ * written to rows untried and fetched back in order; while such rows wait, new deliveries line up behind them. A failed
+ * delivery waits in its row, so a dead target holds disk, not memory. Rows are fetched when half the window is free.
  *
  * Verdicts come from inside a target's callbacks, so they are queued and judged from the loop.
  */
@@ -190,6 +190,7 @@ static void enter(struct outlet *o, struct flight *f)
 {
     f->counted = true;
     o->memory++;
+    o->bytes += f->event->event.size;
     TAILQ_INSERT_TAIL(&o->ready, f, link);
 }
 
@@ -198,7 +199,7 @@ void outlet_offer(struct outlet *o, struct flight *f)
     struct turn *t = o->dispatch->turn;
 
     flights_add(&t->created, f);
-    if (o->spilled > 0 || o->memory >= DISPATCH_WINDOW) {
+    if (o->spilled > 0 || o->memory >= DISPATCH_WINDOW || o->bytes >= DISPATCH_WINDOW_BYTES) {
         f->spilled = true;
         o->spilled++;
         return;
@@ -213,8 +214,10 @@ void outlet_forget(struct flight *f)
 {
     struct outlet *o = f->outlet;
 
-    if (f->counted)
+    if (f->counted) {
         o->memory--;
+        o->bytes -= f->event->event.size;
+    }
     flight_free(f);
     outlet_load_due(o);
 }
@@ -296,7 +299,8 @@ void outlet_load_due(struct outlet *o)
 {
     struct dispatch *d = o->dispatch;
 
-    if (o->loading || !o->rows || d->stopping || o->memory > DISPATCH_WINDOW / 2)
+    if (o->loading || !o->rows || d->stopping || o->memory > DISPATCH_WINDOW / 2 ||
+        o->bytes > DISPATCH_WINDOW_BYTES / 2)
         return;
     if (o->next_due > d->now.age_ms) {
         dispatch_due(d, o->next_due);

@@ -157,7 +157,7 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
                struct weir_diag *diag)
 {
     int64_t ids[256]; /* the index must not change under the query that walks it: so in rounds */
-    size_t count;
+    size_t count, bytes = 0;
 
     do {
         unsigned round = limit < 256 ? limit : 256;
@@ -172,20 +172,21 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
         store_bind(q, 1, target);
         sqlite3_bind_int64(q, 2, age);
         sqlite3_bind_int64(q, 3, round);
-        int step;
-        for (count = 0; (step = sqlite3_step(q)) == SQLITE_ROW; count++) {
+        int step = SQLITE_DONE;
+        for (count = 0; bytes < OWED_TAKE_BYTES && (step = sqlite3_step(q)) == SQLITE_ROW; count++) {
             struct owed_row row = read_row(q);
             ids[count] = row.id;
+            bytes += row.event.size;
             each(context, &row);
         }
         sqlite3_reset(q);
-        if (step != SQLITE_DONE)
+        if (step != SQLITE_DONE && step != SQLITE_ROW)
             return store_error(s, "read what is owed", diag);
         for (size_t i = 0; i < count; i++)
             if (!take_in_hand(s, ids[i], diag))
                 return false;
         limit -= (unsigned)count;
-    } while (count && limit);
+    } while (count && limit && bytes < OWED_TAKE_BYTES);
     return next_due(s, target, next_out, diag);
 }
 

@@ -37,7 +37,9 @@ bool owed_retry(struct store *s, int64_t id, struct str target, uint32_t attempt
                 struct str error_code, struct str error_message, struct weir_diag *diag);
 bool owed_delete(struct store *s, int64_t id, struct weir_diag *diag);
 
-/* Takes at most `limit` rows of the target that are due at `age` in hand, soonest first, each shown to `each` (slices
+#define OWED_TAKE_BYTES (4u << 20)
+/* Takes at most `limit` rows of the target that are due at `age` in hand, soonest first, and none after their events
+   have come to OWED_TAKE_BYTES; each is shown to `each` (slices
    valid during the call). *next_out: when the next waiting row is due; OWED_IN_HAND: none waits. */
 bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
                void (*each)(void *context, const struct owed_row *row), void *context, int64_t *next_out,

@@ -223,6 +223,33 @@ static void a_silent_target_costs_disk_not_memory(void **state)
     fixture_wait(series_get(metric(METRIC_DELIVERIES_OWED, "fake/far")) == 0);
 }
 
+/* The window is one of bytes too: a thousand large events would be gigabytes. */
+static void large_events_leave_memory_early(void **state)
+{
+    const unsigned count = 40;
+    char *detail = malloc((1 << 20) + 64);
+
+    strcpy(detail, "{\"pad\":\"");
+    memset(detail + 8, 'x', 1 << 20);
+    strcpy(detail + 8 + (1 << 20), "\"}");
+    fake_set(FAKE_SILENT, 0);
+    fixture_start(FAKE(""));
+    for (unsigned i = 0; i < count; i++)
+        fixture_send("default", detail);
+    fixture_dispatched();
+    fixture_wait_number(OWED, count);
+    assert_int_equal(fixture_number("SELECT count(*) FROM deliveries WHERE next_age = 9223372036854775807"), 16);
+    fixture_stop();
+
+    fake_set(FAKE_SETTLE, 0);
+    fake.last_position = 0;
+    fixture_start(FAKE(""));
+    fixture_wait(fake.settled == count);
+    assert_true(fake.in_order);
+    fixture_wait_number(OWED, 0);
+    free(detail);
+}
+
 static void what_overflowed_is_fetched_back_in_order(void **state)
 {
     fixture_start("targets: {far: {type: fake, concurrency: 1}}\nrules: {r: {" PATTERN ", targets: [far]}}\n");
@@ -320,6 +347,7 @@ int main(void)
         TEST(what_will_never_work_is_a_dead_letter_at_once),
         TEST(a_drop_is_counted),
         TEST(a_silent_target_costs_disk_not_memory),
+        TEST(large_events_leave_memory_early),
         TEST(what_overflowed_is_fetched_back_in_order),
         TEST(a_dead_target_does_not_delay_its_neighbour),
         TEST(what_is_owed_survives_a_crash),

@@ -48,6 +48,8 @@ static int tear_down(void **state)
     return system(command);
 }
 
+static struct str event_text = STR("{\"a\":1}");
+
 static void insert(int64_t id, const char *target, int64_t next_age)
 {
     struct owed_row row = {.id = id,
@@ -65,7 +67,7 @@ static void insert(int64_t id, const char *target, int64_t next_age)
                            .error_code = STR(""),
                            .error_message = STR(""),
                            .event_id = STR("e"),
-                           .event = STR("{\"a\":1}")};
+                           .event = event_text};
     assert_true(owed_insert(store, &row, &diag));
 }
 
@@ -84,7 +86,7 @@ static void note(void *context, const struct owed_row *row)
     t->attempts = row->attempts;
     snprintf(t->code, sizeof t->code, "%.*s", STR_ARG(row->error_code));
     assert_int_equal(row->position, row->id * 10);
-    assert_true(str_is(row->event, "{\"a\":1}") && str_is(row->rule, "r") && str_is(row->rule_arn, "arn:rule"));
+    assert_true(str_eq(row->event, event_text) && str_is(row->rule, "r") && str_is(row->rule_arn, "arn:rule"));
     assert_int_equal(row->accepted.wall_ms, 1000);
 }
 
@@ -129,6 +131,23 @@ static void more_rows_than_a_round(void **state)
     for (int64_t i = 0; i < 600; i++)
         assert_int_equal(t.ids[i], i + 1);
     assert_int_equal(take("http/a", 7, 600).count, 100);
+}
+
+static void large_rows_come_few_at_a_time(void **state)
+{
+    struct str small = event_text;
+    char *large = calloc(1, OWED_TAKE_BYTES / 2);
+
+    event_text = (struct str){memset(large, 'x', OWED_TAKE_BYTES / 2), OWED_TAKE_BYTES / 2};
+    for (int64_t i = 1; i <= 5; i++)
+        insert(i, "http/a", 7);
+    assert_int_equal(take("http/a", 7, 600).count, 2);
+    assert_int_equal(next, 7);
+    assert_int_equal(take("http/a", 7, 600).count, 2);
+    assert_int_equal(take("http/a", 7, 600).count, 1);
+    assert_int_equal(next, OWED_IN_HAND);
+    event_text = small;
+    free(large);
 }
 
 static void a_retry_waits_again_and_remembers_why(void **state)
@@ -197,9 +216,9 @@ static void the_cursor_is_moved_by_its_next_job_only(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(rows_are_taken_soonest_first_and_once),    TEST(more_rows_than_a_round),
-        TEST(a_retry_waits_again_and_remembers_why),    TEST(after_a_crash_what_was_in_hand_waits),
-        TEST(the_cursor_is_moved_by_its_next_job_only),
+        TEST(rows_are_taken_soonest_first_and_once), TEST(more_rows_than_a_round),
+        TEST(large_rows_come_few_at_a_time),         TEST(a_retry_waits_again_and_remembers_why),
+        TEST(after_a_crash_what_was_in_hand_waits),  TEST(the_cursor_is_moved_by_its_next_job_only),
     };
     return cmocka_run_group_tests_name("owed", tests, NULL, NULL);
 }
