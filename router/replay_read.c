@@ -11,14 +11,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "matcher/json.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
+
+#define READ_STEP (1u << 20)
 
 void index_add_file(struct replay_index *x, const struct dispatch *d, struct str path, int64_t bytes)
 {
@@ -47,25 +47,53 @@ static bool file_error(struct replay_index *x, const struct replay_file *f, cons
     return false;
 }
 
-/* Maps the committed part of a file. An empty one gives NULL and true. */
-static bool map_file(struct replay_index *x, const struct replay_file *f, const char **out)
-{
-    struct stat st;
-    int fd = open(f->path, O_RDONLY | O_CLOEXEC);
+/* The committed part of a file, some of it in memory. It is read, not mapped: a bad sector, or somebody who cuts the
+   file, is an error of this replay and no SIGBUS. */
+struct text {
+    const struct replay_file *file;
+    int fd;
+    struct buf bytes; /* of the file, from `start` on */
+    uint64_t start;
+    size_t at; /* of the next line in bytes */
+};
 
-    *out = NULL;
-    if (fd < 0)
-        return file_error(x, f, strerror(errno));
-    bool ok = fstat(fd, &st) == 0 && st.st_size >= f->bytes;
-    if (!ok)
-        file_error(x, f, "it is shorter than it was");
-    if (ok && f->bytes) {
-        void *at = mmap(NULL, (size_t)f->bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-        ok = at != MAP_FAILED || file_error(x, f, strerror(errno));
-        *out = ok ? at : NULL;
+static bool read_more(struct replay_index *x, struct text *t)
+{
+    size_t left = (size_t)((uint64_t)t->file->bytes - t->start) - t->bytes.size;
+
+    if (t->at)
+        memmove(t->bytes.data, t->bytes.data + t->at, t->bytes.size - t->at);
+    t->bytes.size -= t->at;
+    t->start += t->at;
+    t->at = 0;
+    if (!buf_reserve(&t->bytes, READ_STEP))
+        xfail("out of memory");
+    ssize_t n = pread(t->fd, t->bytes.data + t->bytes.size, left < READ_STEP ? left : READ_STEP,
+                      (off_t)(t->start + t->bytes.size));
+    if (n <= 0)
+        return file_error(x, t->file, n ? strerror(errno) : "it is shorter than it was");
+    t->bytes.size += (size_t)n;
+    return true;
+}
+
+/* 1: the next line, which is good until the next call; 0: no more; -1: x->error. */
+static int next_line(struct replay_index *x, struct text *t, uint64_t *offset, struct str *line)
+{
+    for (;;) {
+        size_t size = t->bytes.size - t->at;
+        const char *text = t->bytes.data + t->at, *end = size ? memchr(text, '\n', size) : NULL;
+        if (!end && t->start + t->bytes.size < (uint64_t)t->file->bytes) {
+            if (!read_more(x, t))
+                return -1;
+            continue;
+        }
+        if (!size)
+            return 0;
+        *offset = t->start + t->at;
+        *line = (struct str){text, end ? (size_t)(end - text) : size};
+        t->at += line->size + (end != NULL);
+        return 1;
     }
-    close(fd);
-    return ok;
 }
 
 static bool event_time(struct str line, int64_t *out_ms)
@@ -80,27 +108,28 @@ static bool walk_file(struct replay_index *x, uint32_t number, int64_t from_ms, 
                       void *context)
 {
     const struct replay_file *f = &x->files[number];
-    const char *text;
+    struct text text = {.file = f, .fd = open(f->path, O_RDONLY | O_CLOEXEC), .bytes = BUF_INIT};
+    uint64_t offset;
+    struct str line;
+    int64_t time_ms;
+    int got;
 
-    if (!map_file(x, f, &text))
-        return false;
-    for (size_t at = 0, size = (size_t)f->bytes; text && at < size;) {
-        const char *end = memchr(text + at, '\n', size - at);
-        struct str line = {text + at, end ? (size_t)(end - text) - at : size - at};
-        int64_t time_ms;
+    if (text.fd < 0)
+        return file_error(x, f, strerror(errno));
+    while ((got = next_line(x, &text, &offset, &line)) > 0) {
         if (atomic_load_explicit(x->ending, memory_order_relaxed)) {
-            munmap((void *)text, size);
-            return file_error(x, f, "the router is stopping");
+            file_error(x, f, "the router is stopping");
+            got = -1;
+            break;
         }
         if (!event_time(line, &time_ms))
             x->unreadable++;
         else if (time_ms >= from_ms && time_ms < to_ms)
-            each(context, number, at, line, time_ms);
-        at += line.size + 1;
+            each(context, number, offset, line, time_ms);
     }
-    if (text)
-        munmap((void *)text, (size_t)f->bytes);
-    return true;
+    close(text.fd);
+    buf_fini(&text.bytes);
+    return got == 0;
 }
 
 static void add_entry(void *context, uint32_t file, uint64_t offset, struct str line, int64_t time_ms)
