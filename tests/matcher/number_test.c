@@ -116,6 +116,39 @@ static void test_shortest_forms_of_random_doubles(void **state)
     }
 }
 
+/* The shortest form of value, with zeros behind it to 17 digits. */
+static void print_shortest(double value, char text[64])
+{
+    int digits = 1;
+    while (snprintf(text, 64, "%.*e", digits - 1, value) && strtod(text, NULL) != value)
+        digits++;
+    char *e = strchr(text, 'e'), exponent[16];
+    strcpy(exponent, e);
+    snprintf(e, 40, "%s%.*s%s", digits == 1 ? "." : "", 17 - digits, "0000000000000000", exponent);
+}
+
+/* Decimals of 17 digits, in twenties side by side, and of 16, where the powers are such that integers decide. */
+static void test_long_literals_side_by_side(void **state)
+{
+    uint64_t seed = 19730217;
+    for (int i = 0; i < 3000; i++) {
+        char text[64], shortest[64];
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint64_t digits = 10000000000000000u + (seed ^ seed >> 29) % 89999999999999000u;
+        int power = (int)(seed >> 33) % 70 - 20; /* of the first digit */
+        for (uint64_t last = 0; last < 20; last++) {
+            uint64_t all = digits / 100 * 100 + last * (i % 2 ? 1 : 10);
+            snprintf(text, sizeof(text), "%llu.%016llue%+03d", (unsigned long long)all / 10000000000000000u,
+                     (unsigned long long)all % 10000000000000000u, power);
+            double value = strtod(text, NULL), back;
+            print_shortest(value, shortest);
+            bool comparable = number_parse(str_from(text), &back);
+            if (comparable != (strcmp(text, shortest) == 0) || (comparable && back != value))
+                fail_msg("%s: %d, shortest is %s", text, comparable, shortest);
+        }
+    }
+}
+
 static void test_locale_has_no_say(void **state)
 {
     if (!setlocale(LC_NUMERIC, "de_DE.UTF-8") && !setlocale(LC_NUMERIC, "fr_FR.UTF-8"))
@@ -127,8 +160,11 @@ static void test_locale_has_no_say(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_comparable),         cmocka_unit_test(test_not_comparable),
-        cmocka_unit_test(test_very_long_literals), cmocka_unit_test(test_shortest_forms_of_random_doubles),
+        cmocka_unit_test(test_comparable),
+        cmocka_unit_test(test_not_comparable),
+        cmocka_unit_test(test_very_long_literals),
+        cmocka_unit_test(test_shortest_forms_of_random_doubles),
+        cmocka_unit_test(test_long_literals_side_by_side),
         cmocka_unit_test(test_locale_has_no_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
