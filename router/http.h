@@ -25,6 +25,7 @@
 #define HTTP_CONNECTIONS_MAX  10000
 
 struct router;
+struct ruleset;
 struct event_base;
 struct http_server;
 struct http_request; /* one request; lives until it is answered */
@@ -45,6 +46,8 @@ void http_stop(struct http_server *s); /* waits for requests under way (bounded)
 
 /* ---- for handlers ---- */
 struct router *http_router(struct http_request *r);
+/* The rule set that was the present one when the request came; it stays until the answer. */
+const struct ruleset *http_set(const struct http_request *r);
 struct event_base *http_base(struct http_request *r); /* the loop of the request's thread, for timers */
 struct mailbox *http_mailbox(struct http_request *r); /* of the request's own thread */
 const char *http_method(const struct http_request *r);

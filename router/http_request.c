@@ -21,6 +21,7 @@
 struct http_request {
     struct http_thread *thread;
     struct evhttp_request *ev;
+    struct ruleset *set;            /* a reference */
     const struct http_route *route; /* NULL: none */
     struct str path;                /* decoded; owned */
     size_t rest;                    /* where in path the part of a "*" starts */
@@ -31,6 +32,11 @@ struct http_request {
 struct router *http_router(struct http_request *r)
 {
     return r->thread->server->router;
+}
+
+const struct ruleset *http_set(const struct http_request *r)
+{
+    return r->set;
 }
 
 struct event_base *http_base(struct http_request *r)
@@ -137,6 +143,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, st
     evbuffer_free(out);
     evhttp_clear_headers(&r->query);
     free((char *)r->path.ptr);
+    ruleset_unref(r->set);
     free(r);
 }
 
@@ -262,8 +269,7 @@ static void take_target(struct http_request *r, const char *target)
 
 static bool guard(struct http_request *r)
 {
-    const struct ruleset *set = http_router(r)->set;
-    struct http_guard g = {set->listen_host, set->allowed_hosts, set->allowed_host_count};
+    struct http_guard g = {r->set->listen_host, r->set->allowed_hosts, r->set->allowed_host_count};
     struct http_refusal refusal;
     enum evhttp_cmd_type type = evhttp_request_get_command(r->ev);
     struct http_head head = {
@@ -289,6 +295,7 @@ void http_request_cb(struct evhttp_request *ev, void *thread)
 
     r->thread = thread;
     r->ev = ev;
+    r->set = router_set(http_router(r));
     TAILQ_INIT(&r->query);
     r->thread->under_way++;
     bufferevent_disable(evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)), EV_READ);

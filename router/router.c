@@ -37,6 +37,14 @@ struct running {
 
 /* ---- configuration ---- */
 
+struct ruleset *router_set(struct router *router)
+{
+    pthread_mutex_lock(&router->set_lock);
+    struct ruleset *set = ruleset_ref(router->set);
+    pthread_mutex_unlock(&router->set_lock);
+    return set;
+}
+
 static struct ruleset *load(const char *file)
 {
     struct diags diags;
@@ -315,6 +323,7 @@ int router_run(const struct router_options *options)
     struct running r = {.options = options, .lock = -1, .signals = -1};
 
     r.router.started_wall_ms = clock_wall_ms();
+    pthread_mutex_init(&r.router.set_lock, NULL);
     evthread_use_pthreads();
     take_signals(&r);
     int code = run(&r);

@@ -10,6 +10,8 @@
  * it took, let dispatch drain, close. A second signal ends at once: nothing answered is lost.
  */
 
+#include <pthread.h>
+
 #include "router/clock.h"
 #include "router/dispatch.h"
 #include "router/journal.h"
@@ -19,7 +21,8 @@
 struct http_server; /* router/http.h */
 
 struct router {
-    struct ruleset *set;
+    struct ruleset *set; /* the present one: take it by router_set() */
+    pthread_mutex_t set_lock;
     struct clock clock;
     struct ledger *ledger;
     struct journal *journal;
@@ -29,6 +32,9 @@ struct router {
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;
 };
+
+/* The present rule set, with a reference for the caller. Any thread. */
+struct ruleset *router_set(struct router *router);
 
 struct router_options {
     const char *config; /* NULL: none, start empty */

@@ -19,7 +19,7 @@
 struct ingest {
     struct http_request *request;
     const struct source *source;
-    struct ruleset *set; /* a reference: bus lives in it */
+    const struct ruleset *set; /* the request's: bus lives in it */
     const struct bus *bus;
     struct buf body; /* unpacked, where it came packed */
     struct buf out;
@@ -32,7 +32,6 @@ struct ingest {
 
 static void release(struct ingest *in)
 {
-    ruleset_unref(in->set);
     buf_fini(&in->body);
     buf_fini(&in->out);
     free(in->events.list);
@@ -246,7 +245,7 @@ void ingest_events(struct http_request *r)
     struct str body;
 
     in->request = r;
-    in->set = ruleset_ref(router->set);
+    in->set = http_set(r);
     in->source = source_find(str_from(http_route_name(r)));
     if (!router->ready || router->draining)
         answer_unavailable(in, "draining", router->draining ? "the router is stopping" : "the router is starting");

@@ -61,7 +61,7 @@ static bool list_step(struct ledger_job *job, struct store *s, struct weir_time 
 
     buf_clear(&c->answer);
     buf_text(&c->answer, "{\"archives\":");
-    bool ok = v1_write_archives(&c->answer, http_router(c->request)->set, s, diag);
+    bool ok = v1_write_archives(&c->answer, http_set(c->request), s, diag);
     buf_char(&c->answer, '}');
     return ok;
 }

@@ -78,7 +78,7 @@ static struct queue_call *make_call(struct http_request *r, struct str name, que
     struct queue_call *c = xalloc(sizeof *c);
 
     c->request = r;
-    c->set = http_router(r)->set;
+    c->set = http_set(r);
     c->name = xtext(name);
     c->queue = name.size ? ruleset_target(c->set, "queue", str_from(c->name)) : NULL;
     c->job.run = run;

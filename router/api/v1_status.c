@@ -43,17 +43,17 @@ static int64_t sum_of(enum metric family, int place1, struct str value1, int pla
     return s.total;
 }
 
-static void write_head(struct buf *out, const struct router *router, const char *listen)
+static void write_head(struct buf *out, const struct router *router, const struct ruleset *set, const char *listen)
 {
     char started[21];
 
     time_format_rfc3339(router->started_wall_ms, started);
     json_write_member(out, "version", str_from(weir_version()));
     json_write_member(out, "listen", str_from(listen));
-    json_write_member(out, "config", router->set->file);
+    json_write_member(out, "config", set->file);
     json_write_member(out, "started", str_from(started));
     write_count(out, "uptime_s", (clock_wall_ms() - router->started_wall_ms) / 1000);
-    write_count(out, "generation", (int64_t)router->set->generation);
+    write_count(out, "generation", (int64_t)set->generation);
 }
 
 static void write_journal(struct buf *out, const struct router *router)
@@ -137,7 +137,7 @@ static void write_targets(struct buf *out, const struct ruleset *set)
 static bool status_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
     struct status_call *c = (struct status_call *)job;
-    const struct ruleset *set = http_router(c->request)->set;
+    const struct ruleset *set = http_set(c->request);
 
     buf_clear(&c->queues);
     buf_clear(&c->archives);
@@ -147,15 +147,16 @@ static bool status_step(struct ledger_job *job, struct store *s, struct weir_tim
 static void reply(struct status_call *c)
 {
     const struct router *router = http_router(c->request);
+    const struct ruleset *set = http_set(c->request);
     struct buf out = BUF_INIT, listen = BUF_INIT;
 
-    buf_printf(&listen, "http://%.*s:%u", STR_ARG(router->set->listen_host), http_port(router->http));
+    buf_printf(&listen, "http://%.*s:%u", STR_ARG(set->listen_host), http_port(router->http));
     buf_char(&out, '{');
-    write_head(&out, router, buf_cstr(&listen));
+    write_head(&out, router, set, buf_cstr(&listen));
     write_journal(&out, router);
-    write_buses(&out, router->set);
-    write_rules(&out, router->set);
-    write_targets(&out, router->set);
+    write_buses(&out, set);
+    write_rules(&out, set);
+    write_targets(&out, set);
     json_write_key(&out, "queues");
     buf_str(&out, buf_view(&c->queues));
     json_write_key(&out, "archives");
