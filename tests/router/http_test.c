@@ -149,7 +149,6 @@ const struct http_route http_routes[] = {
 static struct bus buses[] = {{.name = STR("default")}, {.name = STR("audit")}};
 static struct ruleset set = {
     .references = 1,
-    .references = 1,
     .listen_host = STR("127.0.0.1"),
     .account = STR("000000000000"),
     .region = STR("us-east-1"),
