@@ -9,7 +9,9 @@
 
 #include "matcher/json.h"
 #include "rules/input.h"
+#include "rules/tables.h"
 #include "targets/archive.h"
+#include "targets/queue.h"
 
 #define WHAT_SIZE        400
 #define ID_MAX           64
@@ -21,23 +23,66 @@ static const struct option retry_options[] = {
      .offset = offsetof(struct retry_policy, maximum_retry_attempts),
      .value = "185",
      .min = 0,
-     .max = 185},
+     .max = 185,
+     .meaning = "how often a failed delivery is tried again"},
     {.key = "maximum_event_age",
      .type = OPTION_DURATION,
      .offset = offsetof(struct retry_policy, maximum_event_age),
      .value = "24h",
      .min = 60000,
-     .max = 86400000},
+     .max = 86400000,
+     .meaning = "a delivery older than this is not tried again"},
     {0},
 };
 
-static const struct option target_options[] = {
-    {.key = "target", .type = OPTION_TARGET, .offset = offsetof(struct rule_target, target), .required = true},
-    {.key = "id", .type = OPTION_TEXT, .offset = offsetof(struct rule_target, id)},
+static const struct option transformer_options[] = {
+    {.key = "input_paths_map",
+     .type = OPTION_TEXTS,
+     .own = true,
+     .meaning = "names for what paths such as $.detail.user find; at most 100"},
+    {.key = "input_template",
+     .type = OPTION_TEXT,
+     .required = true,
+     .meaning = "the text or JSON to make, with <name> where a value goes"},
+    {0},
+};
+
+const struct option rule_target_options[] = {
+    {.key = "target",
+     .type = OPTION_TARGET,
+     .offset = offsetof(struct rule_target, target),
+     .required = true,
+     .scalar = true,
+     .meaning = "the target: its name, kind/name, or ARN"},
+    {.key = "id",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct rule_target, id),
+     .form = "^[A-Za-z0-9._-]{1,64}$",
+     .meaning = "unique in the rule; without it, the reference as written"},
+    {.key = "input",
+     .type = OPTION_VALUE,
+     .own = true,
+     .meaning = "a constant that the target gets instead of the event: a value, or its JSON as text"},
+    {.key = "input_path",
+     .type = OPTION_TEXT,
+     .own = true,
+     .form = "^\\$",
+     .meaning = "the target gets only what this path finds, such as $.detail"},
+    {.key = "input_transformer",
+     .type = OPTION_OBJECT,
+     .own = true,
+     .members = transformer_options,
+     .meaning = "the target gets what a template makes of the event"},
     {.key = "retry_policy",
      .type = OPTION_OBJECT,
      .offset = offsetof(struct rule_target, retry_policy),
-     .members = retry_options},
+     .members = retry_options,
+     .meaning = "how long a failing delivery is tried"},
+    {.key = "dead_letter",
+     .type = OPTION_QUEUE,
+     .own = true,
+     .value = QUEUE_DEAD_LETTERS,
+     .meaning = "the queue for events that could not be delivered, or drop to lose them"},
     {0},
 };
 
@@ -98,14 +143,11 @@ static bool read_paths(struct load *l, const struct node *map, struct input_pair
 
 static const struct input *read_transformer(struct load *l, const struct node *n, const char *what)
 {
-    static const struct option template_options[] = {{.key = "input_template", .type = OPTION_TEXT, .required = true},
-                                                     {0}};
-    static const char *const own[] = {"input_paths_map", NULL};
     char whole[WHAT_SIZE + 32];
     struct str template = {NULL, 0};
     struct input_pair *pairs = NULL;
     snprintf(whole, sizeof(whole), "'input_transformer' of %s", what);
-    bool ok = options_fill(&l->options, template_options, n, n->pos, whole, own, &template);
+    bool ok = options_fill(&l->options, transformer_options, n, n->pos, whole, NULL, &template);
     const struct node *map = node_get(n, "input_paths_map"), *text = node_get(n, "input_template");
     if (map && !node_is_empty(map))
         ok &= read_paths(l, map, &pairs);
@@ -151,7 +193,6 @@ static void read_dead_letter(struct load *l, const struct node *n, struct rule_t
 
 static bool read_target(struct load *l, const struct node *n, const char *rule, struct rule_target *t)
 {
-    static const char *const own[] = {"dead_letter", "input", "input_path", "input_transformer", NULL};
     char what[WHAT_SIZE];
     const struct node *reference = n->type == NODE_MAP ? node_get(n, "target") : n;
     snprintf(what, sizeof(what), "a target of %s", rule);
@@ -164,7 +205,7 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
             diag_error(l->diags, n->pos, "%s must be a name or a mapping, not %s", what, node_type_name(n));
         return true;
     } else {
-        options_fill(&l->options, target_options, n, n->pos, what, own, t);
+        options_fill(&l->options, rule_target_options, n, n->pos, what, NULL, t);
         read_dead_letter(l, node_get(n, "dead_letter"), t);
         read_input(l, n, what, t);
         if (t->id.ptr)

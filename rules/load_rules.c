@@ -9,6 +9,7 @@
 
 #include "matcher/json.h"
 #include "rules/pattern_source_yaml.h"
+#include "rules/tables.h"
 #include "targets/archive.h"
 
 #define WHAT_SIZE           300
@@ -26,19 +27,30 @@ struct test_text {
 
 static const char *const formats[] = {"auto", "events", "cloudtrail", "s3", "cloudevents", NULL};
 
-static const struct option test_options[] = {
+const struct option rule_test_options[] = {
     {.key = "name",
      .type = OPTION_TEXT,
      .offset = offsetof(struct test_text, name),
      .required = true,
      .min = 1,
-     .max = 256},
+     .max = 256,
+     .meaning = "what the test shows; it stands in the report"},
     {.key = "format",
      .type = OPTION_ENUM,
      .offset = offsetof(struct test_text, format),
      .value = "auto",
-     .names = formats},
-    {.key = "match", .type = OPTION_BOOL, .offset = offsetof(struct test_text, match), .value = "true"},
+     .names = formats,
+     .meaning = "what kind of record the event is"},
+    {.key = "event",
+     .type = OPTION_EVENT,
+     .own = true,
+     .required = true,
+     .meaning = "the event, as its source would give it"},
+    {.key = "match",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct test_text, match),
+     .value = "true",
+     .meaning = "whether the rule matches it"},
     {0},
 };
 
@@ -67,11 +79,10 @@ static bool read_event(struct load *l, const struct node *n, struct str *out)
 
 static void read_test(struct load *l, const struct node *n, const char *rule, struct rule_test *test)
 {
-    static const char *const own[] = {"event", NULL};
     char what[WHAT_SIZE + 16];
     struct test_text text = {0};
     snprintf(what, sizeof(what), "a test of %s", rule);
-    bool ok = options_fill(&l->options, test_options, n, n->pos, what, own, &text);
+    bool ok = options_fill(&l->options, rule_test_options, n, n->pos, what, NULL, &text);
     const struct node *event = node_get(n, "event");
     if (ok)
         *test = (struct rule_test){text.name, str_from(formats[text.format]), {NULL, 0}, text.match, n->pos};
@@ -109,19 +120,45 @@ struct rule_text {
 enum { STATE_ENABLED, STATE_DISABLED };
 static const char *const states[] = {"enabled", "disabled", NULL};
 
-static const struct option rule_options[] = {
-    {.key = "name", .type = OPTION_TEXT, .offset = offsetof(struct rule_text, name)},
-    {.key = "bus", .type = OPTION_BUS, .offset = offsetof(struct rule_text, bus), .value = "default"},
+const struct option rule_options[] = {
+    {.key = "name",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct rule_text, name),
+     .form = "^[A-Za-z0-9._-]{1,64}$",
+     .meaning = "the rule's name, unique on its bus; without it, the key it stands under"},
+    {.key = "bus",
+     .type = OPTION_BUS,
+     .offset = offsetof(struct rule_text, bus),
+     .value = "default",
+     .meaning = "the event bus whose events the rule sees"},
     {.key = "state",
      .type = OPTION_ENUM,
      .offset = offsetof(struct rule_text, state),
      .value = "enabled",
-     .names = states},
+     .names = states,
+     .meaning = "a disabled rule is checked and matches nothing"},
     {.key = "description",
      .type = OPTION_TEXT,
      .offset = offsetof(struct rule_text, description),
      .min = 0,
-     .max = DESCRIPTION_MAX},
+     .max = DESCRIPTION_MAX,
+     .meaning = "what the rule is for"},
+    {.key = "pattern",
+     .type = OPTION_PATTERN,
+     .own = true,
+     .required = true,
+     .meaning = "which events match, see weir-pattern(7)"},
+    {.key = "targets",
+     .type = OPTION_LIST,
+     .own = true,
+     .members = rule_target_options,
+     .max = LOAD_RULE_TARGETS_MAX,
+     .meaning = "where a matching event goes: references, or mappings that say how"},
+    {.key = "tests",
+     .type = OPTION_LIST,
+     .own = true,
+     .members = rule_test_options,
+     .meaning = "events that must match, or must not; weir test runs them"},
     {0},
 };
 
@@ -159,7 +196,7 @@ static void read_pattern(struct load *l, const struct node *n, const char *what,
 
 static bool read_rule(struct load *l, const struct node_pair *pair)
 {
-    static const char *const own[] = {"pattern", "schedule", "targets", "tests", NULL};
+    static const char *const own[] = {"schedule", NULL};
     struct rule *rule = &l->rules[l->set->rule_count];
     const struct node *n = pair->value, *name = node_get(n, "name");
     struct rule_text text = {0};

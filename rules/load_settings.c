@@ -8,6 +8,8 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "rules/tables.h"
+
 #define VERSION        "1"
 #define ACCOUNT_DIGITS 12
 #define LISTEN_DEFAULT "127.0.0.1:4566" /* where local AWS tools look */
@@ -18,56 +20,116 @@ struct settings {
 };
 
 static const struct option host_options[] = {
-    {.key = "host", .type = OPTION_TEXT, .offset = 0, .min = 1, .max = 255, .required = true, .scalar = true},
+    {.key = "host",
+     .type = OPTION_TEXT,
+     .offset = 0,
+     .min = 1,
+     .max = 255,
+     .required = true,
+     .scalar = true,
+     .meaning = "a host name as it stands in a request's Host header, without a port"},
     {0},
 };
 
-static const struct option settings_options[] = {
-    {.key = "data", .type = OPTION_PATH, .offset = offsetof(struct settings, data), .value = "./weir-data"},
-    {.key = "account", .type = OPTION_TEXT, .offset = offsetof(struct settings, account), .value = "000000000000"},
+const struct option root_options[] = {
+    {.key = "version",
+     .type = OPTION_INT,
+     .own = true,
+     .required = true,
+     .min = 1,
+     .max = 1,
+     .meaning = "the version of the configuration's language: " VERSION},
+    {.key = "listen",
+     .type = OPTION_TEXT,
+     .own = true,
+     .value = LISTEN_DEFAULT,
+     .form = "^([A-Za-z0-9.-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$",
+     .meaning = "the address the router listens on, HOST:PORT or [IPV6]:PORT; port 0 is any free one"},
+    {.key = "data",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct settings, data),
+     .value = "./weir-data",
+     .meaning = "the data folder: journal, ledger and archives; made when it is missing"},
+    {.key = "account",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct settings, account),
+     .value = "000000000000",
+     .form = "^[0-9]{12}$",
+     .meaning = "the account that ARNs and events without one carry: 12 digits in quotes"},
     {.key = "region",
      .type = OPTION_TEXT,
      .offset = offsetof(struct settings, region),
      .value = "us-east-1",
      .min = 1,
-     .max = 64},
+     .max = 64,
+     .form = "^[a-z0-9-]+$",
+     .meaning = "the region that ARNs and events without one carry"},
     {.key = "allowed_hosts",
      .type = OPTION_LIST,
      .offset = offsetof(struct settings, allowed_hosts),
      .members = host_options,
-     .item_size = sizeof(struct str)},
+     .item_size = sizeof(struct str),
+     .meaning = "host names that requests may come under, besides addresses and localhost"},
+    {.key = "buses",
+     .type = OPTION_SECTION,
+     .own = true,
+     .members = bus_options,
+     .meaning = "event buses by name; default is always there"},
+    {.key = "targets",
+     .type = OPTION_SECTION,
+     .own = true,
+     .meaning = "targets of the other kinds by name, each with its type"},
+    {.key = "rules",
+     .type = OPTION_SECTION,
+     .own = true,
+     .members = rule_options,
+     .meaning = "rules by name, or with a name of their own"},
+    {.key = "include",
+     .type = OPTION_FILES,
+     .own = true,
+     .meaning = "further files, relative to this one; * and ? stand for file names, in the order of their bytes"},
     {0},
 };
 
 /* ---- keys ---- */
 
-/* The keys that the walk over settings leaves to others; ended by NULL. */
-static const char *const *own_keys(struct load *l)
+static bool is_in_table(const char *key)
 {
-    static const char *const fixed[] = {"version", "listen", "buses", "targets", "rules", "include", OPTIONS_IGNORED};
-    size_t count = sizeof(fixed) / sizeof(fixed[0]), sections = 0;
-    for (const struct adapter *const *a = target_adapters; *a; a++)
-        sections += (*a)->section != NULL;
-    const char **keys = arena_array(&l->temp, count + sections + 1, sizeof(*keys));
+    const struct option *o = root_options;
+    while (o->key && strcmp(o->key, key) != 0)
+        o++;
+    return o->key;
+}
+
+/* What options_fill() is to know besides a table, ended by NULL: for the first file the rows that are not in
+   root_options, for an included one, which has no table, the rows that it may have; and x-…. */
+static const char *const *known_keys(struct load *l, bool included)
+{
+    struct option row;
+    size_t rows = 0, count = 0;
+    while (tables_root_row(rows, &row))
+        rows++;
+    const char **keys = arena_array(&l->temp, rows + 2, sizeof(*keys));
     if (!keys)
         return NULL;
-    memcpy(keys, fixed, sizeof(fixed));
-    for (const struct adapter *const *a = target_adapters; *a; a++)
-        if ((*a)->section)
-            keys[count++] = (*a)->section;
+    for (size_t i = 0; tables_root_row(i, &row); i++)
+        if (included ? tables_may_be_included(&row) : !is_in_table(row.key))
+            keys[count++] = row.key;
+    keys[count] = OPTIONS_IGNORED;
     return keys;
 }
 
 static bool is_setting(struct str key)
 {
-    bool setting = str_is(key, "listen");
-    for (const struct option *o = settings_options; o->key; o++)
-        setting |= str_is(key, o->key);
-    return setting;
+    struct option row;
+    for (size_t i = 0; tables_root_row(i, &row); i++)
+        if (str_is(key, row.key))
+            return !tables_may_be_included(&row);
+    return false;
 }
 
 /* An included file may not say what is said once; the other keys are checked as those of the first file are. */
-static bool check_included(struct load *l, const struct load_file *f, const char *const *own)
+static bool check_included(struct load *l, const struct load_file *f, const char *const *shared)
 {
     static const struct option none[] = {{0}};
     struct node rest = *f->root;
@@ -83,7 +145,7 @@ static bool check_included(struct load *l, const struct load_file *f, const char
             pairs[rest.count++] = f->root->pairs[i];
     }
     rest.pairs = pairs;
-    options_fill(&l->options, none, &rest, rest.pos, "an included file", own, NULL);
+    options_fill(&l->options, none, &rest, rest.pos, "an included file", shared, NULL);
     return true;
 }
 
@@ -189,16 +251,16 @@ bool load_settings(struct load *l)
     struct settings s = {0};
     const struct load_file *first = l->files;
     const struct node *root = first ? first->root : NULL;
-    const char *const *own = own_keys(l);
-    if (!own)
+    const char *const *known = known_keys(l, false), *const *shared = known_keys(l, true);
+    if (!known || !shared)
         return load_out_of_memory(l);
     for (const struct load_file *f = first; f; f = f->next) {
         check_version(l, f);
-        if (f != first && !check_included(l, f, own))
+        if (f != first && !check_included(l, f, shared))
             return load_out_of_memory(l);
     }
     struct diag_pos pos = {.file = first ? first->name : NULL, .line = 1, .column = 1};
-    options_fill(&l->options, settings_options, root, pos, "the configuration", own, &s);
+    options_fill(&l->options, root_options, root, pos, "the configuration", known, &s);
     set->data = s.data;
     set->account = s.account;
     set->region = s.region;

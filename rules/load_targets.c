@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "rules/tables.h"
 #include "targets/queue.h"
 
 #define WHAT_SIZE    300
@@ -88,6 +89,8 @@ size_t load_section_count(struct load *l, const char *key)
 
 /* ---- buses ---- */
 
+const struct option bus_options[] = {{0}};
+
 static bool bus_add(struct load *l, struct str name, struct diag_pos pos)
 {
     struct bus *bus = &l->buses[l->set->bus_count];
@@ -104,11 +107,10 @@ static bool bus_add(struct load *l, struct str name, struct diag_pos pos)
 
 static bool bus_read(struct load *l, const struct node_pair *pair)
 {
-    static const struct option none[] = {{0}};
     char what[WHAT_SIZE];
     struct str name = pair->key->text;
     snprintf(what, sizeof(what), "bus '%.*s'", STR_ARG(name));
-    options_fill(&l->options, none, pair->value, pair->key->pos, what, NULL, NULL);
+    options_fill(&l->options, bus_options, pair->value, pair->key->pos, what, NULL, NULL);
     if (!load_check_name(l, "bus", name, BUS_NAME_MAX, pair->key->pos))
         return true;
     return str_is(name, "default") || bus_add(l, name, pair->key->pos);
@@ -134,16 +136,6 @@ bool load_buses(struct load *l)
 bool load_is_archive(const struct target_def *def)
 {
     return strcmp(def->adapter->type, "archive") == 0;
-}
-
-/* AWS's bounds where AWS has the thing. */
-static size_t name_max(const struct adapter *adapter)
-{
-    if (strcmp(adapter->type, "queue") == 0)
-        return 80;
-    if (strcmp(adapter->type, "topic") == 0)
-        return 256;
-    return strcmp(adapter->type, "archive") == 0 ? 48 : 64;
 }
 
 static struct target_def *target_add(struct load *l, const struct adapter *adapter, struct str name,
@@ -172,7 +164,8 @@ static struct target_def *target_add(struct load *l, const struct adapter *adapt
 static bool declare(struct load *l, const struct adapter *adapter, const struct node_pair *pair)
 {
     struct str name = pair->key->text;
-    if (!load_check_name(l, adapter->type, name, name_max(adapter), pair->key->pos))
+    if (!load_check_name(l, adapter->type, name, adapter->name_max ? adapter->name_max : ADAPTER_NAME_MAX,
+                         pair->key->pos))
         return true;
     struct target_def *builtin = l->targets[0];
     if (adapter == builtin->adapter && str_eq(name, builtin->name) && !builtin->pos.file) {

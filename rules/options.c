@@ -501,6 +501,8 @@ bool options_fill(const struct options_reader *r, const struct option *table, co
         return diag_error(r->diags, map->pos, "%s must be a mapping, not %s", what, node_type_name(map));
     }
     for (const struct option *o = table; o->key; o++) {
+        if (o->own)
+            continue;
         const struct node *value = map ? node_get(map, o->key) : NULL;
         struct field f = {r, o, value, what, (char *)out + o->offset};
         if (value)

@@ -24,10 +24,10 @@ struct options_reader {
 #define OPTIONS_IGNORED "x-…" /* among own keys: whatever begins with x- */
 
 /*
- * Fills `out` (zeroed before) from map; what: "queue 'parked'", for messages. own: keys that the caller reads itself
- * (ended by NULL), or NULL; pos: where a missing key is reported. An empty map gives the defaults; a map that is NULL
- * too, and then nothing is required. False: one or more errors in diags; the
- * walk goes on behind each.
+ * Fills `out` (zeroed before) from map; what: "queue 'parked'", for messages. Rows marked `own` are known keys that
+ * the caller reads itself; own: such keys that are in no table (ended by NULL), or NULL; pos: where a missing key is
+ * reported. An empty map gives the defaults; a map that is NULL too, and then nothing is required. False: one or more
+ * errors in diags; the walk goes on behind each.
  */
 bool options_fill(const struct options_reader *r, const struct option *table, const struct node *map,
                   struct diag_pos pos, const char *what, const char *const *own, void *out);

@@ -59,8 +59,15 @@ enum option_type {
     OPTION_BUS,      /* struct str: the name of a declared bus */
     OPTION_PATTERN,  /* const struct pattern *: an event pattern, YAML or JSON text */
     OPTION_OBJECT,   /* members, in place at offset */
-    OPTION_LIST      /* struct option_list of items described by members, item_size bytes each; where one member is
+    OPTION_LIST,     /* struct option_list of items described by members, item_size bytes each; where one member is
                         marked `scalar`, an item that is a bare scalar stands for that member */
+
+    /* Shapes that only rows marked `own` may have: */
+    OPTION_VALUE,  /* any value */
+    OPTION_EVENT,  /* a mapping, or text that holds a JSON object */
+    OPTION_TEXTS,  /* a mapping of names to texts */
+    OPTION_FILES,  /* a list of file names, which may have * and ? */
+    OPTION_SECTION /* a mapping of names to mappings described by members; no members: by their `type` */
 };
 
 struct option_list {
@@ -79,8 +86,10 @@ struct option {
     enum option_type type;
     size_t offset;     /* of the field in the struct that the table fills */
     const char *value; /* default as one would write it; NULL: none (the field stays zero) */
-    int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds */
+    int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds. LIST: of count, where own */
     bool required;
+    const char *form;             /* TEXT: a regular expression for editors; the table's owner checks what it says */
+    bool own;                     /* whoever owns the table reads this key, and reports it where it is missing */
     bool scalar;                  /* see OPTION_LIST */
     const char *const *names;     /* ENUM: ended by NULL */
     const struct option *members; /* OBJECT, LIST */
@@ -165,11 +174,14 @@ struct expansion { /* one target behind a topic */
     bool raw;        /* the input goes as it is, without the topic's envelope */
 };
 
+#define ADAPTER_NAME_MAX 64
+
 struct adapter {
     const char *type;       /* "queue" */
     const char *section;    /* top-level key of weir.yaml: "queues"; NULL: under targets:, by `type:` */
     const char *summary;    /* one sentence for `weir targets` */
     const char *arn_format; /* "arn:aws:sqs:{region}:{account}:{name}" */
+    uint32_t name_max;      /* characters of a name; 0: ADAPTER_NAME_MAX */
     const struct option *options;
     size_t options_size;
 

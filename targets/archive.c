@@ -344,6 +344,7 @@ const struct adapter archive_adapter = {
     .section = "archives",
     .summary = "keeps events on disk, one NDJSON file an hour, to be read by anything and replayed",
     .arn_format = "arn:aws:events:{region}:{account}:archive/{name}",
+    .name_max = 48,
     .options = options,
     .options_size = sizeof(struct archive_options),
     .check = check,

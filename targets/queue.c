@@ -127,6 +127,7 @@ const struct adapter queue_adapter = {
     .section = "queues",
     .summary = "keeps messages on disk until a consumer that speaks SQS receives and deletes them",
     .arn_format = "arn:aws:sqs:{region}:{account}:{name}",
+    .name_max = 80,
     .options = options,
     .options_size = sizeof(struct queue_options),
     .check = check,

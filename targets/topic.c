@@ -155,6 +155,7 @@ const struct adapter topic_adapter = {
     .section = "topics",
     .summary = "pushes every message to each of its subscriptions",
     .arn_format = "arn:aws:sns:{region}:{account}:{name}",
+    .name_max = 256,
     .options = options,
     .options_size = sizeof(struct topic_options),
     .check = check,

@@ -5,30 +5,7 @@
 
 #include "matcher/json.h"
 #include "router/cli/verbs.h"
-#include "targets/adapter.h"
-
-static const char *type_name(enum option_type type)
-{
-    static const char *const names[] = {
-        [OPTION_TEXT] = "text",         [OPTION_INT] = "integer",     [OPTION_BOOL] = "true|false",
-        [OPTION_DURATION] = "duration", [OPTION_SIZE] = "size",       [OPTION_ENUM] = "one of",
-        [OPTION_URL] = "URL",           [OPTION_PATH] = "path",       [OPTION_COMMAND] = "command",
-        [OPTION_HEADERS] = "map",       [OPTION_QUEUE] = "queue",     [OPTION_TARGET] = "target",
-        [OPTION_BUS] = "bus",           [OPTION_PATTERN] = "pattern", [OPTION_OBJECT] = "map",
-        [OPTION_LIST] = "list",
-    };
-    return names[type];
-}
-
-static void write_type(struct buf *out, const struct option *o)
-{
-    if (o->type != OPTION_ENUM) {
-        buf_text(out, type_name(o->type));
-        return;
-    }
-    for (size_t i = 0; o->names[i]; i++)
-        buf_printf(out, "%s%s", i ? "|" : "", o->names[i]);
-}
+#include "rules/tables.h"
 
 typedef void option_fn(void *context, const struct option *o, const char *path);
 
@@ -52,7 +29,7 @@ static void option_row(void *context, const struct option *o, const char *path)
     struct table *t = context;
     struct buf type = BUF_INIT;
 
-    write_type(&type, o);
+    tables_write_type(&type, o);
     table_cell(t, "  %s", path);
     table_cell(t, "%s", buf_cstr(&type));
     table_cell(t, "%s", o->value ? o->value : o->required ? "required" : "-");
@@ -65,7 +42,7 @@ static void option_json(void *context, const struct option *o, const char *path)
     const struct adapter *a = context;
     struct buf line = BUF_INIT, type = BUF_INIT;
 
-    write_type(&type, o);
+    tables_write_type(&type, o);
     buf_char(&line, '{');
     json_write_member(&line, "target", str_from(a->type));
     json_write_member(&line, "option", str_from(path));
