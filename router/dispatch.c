@@ -183,7 +183,6 @@ static struct dispatch *make(const struct dispatch_options *options)
     struct dispatch *d = xalloc(sizeof *d);
 
     d->options = *options;
-    d->set = ruleset_ref(options->set);
     d->host.base = event_base_new();
     if (!d->host.base)
         xfail("cannot make an event loop");
@@ -197,6 +196,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     d->due_at = OWED_IN_HAND;
     d->now = dispatch_now(d);
     TAILQ_INIT(&d->completed);
+    TAILQ_INIT(&d->retired);
     TAILQ_INIT(&d->replays);
     STAILQ_INIT(&d->jobs);
     if (getrandom(&d->random, sizeof d->random, 0) != sizeof d->random || !d->random)
@@ -210,7 +210,7 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
     struct dispatch *d = make(options);
     struct opening opening = {.job = {.run = open_run}, .dispatch = d};
 
-    if (!routes_open(d, diag) || !ledger_run_now(options->ledger, &opening.job, diag)) {
+    if (!generation_open(d, options->set, diag) || !ledger_run_now(options->ledger, &opening.job, diag)) {
         dispatch_close(d);
         return NULL;
     }
@@ -295,6 +295,20 @@ static void free_events(struct dispatch *d)
         event_free(all[i]);
 }
 
+static void close_flights(struct dispatch *d)
+{
+    struct flight *f;
+
+    while ((f = TAILQ_FIRST(&d->completed))) {
+        TAILQ_REMOVE(&d->completed, f, link);
+        flight_free(f);
+    }
+    retired_close(d);
+    for (size_t i = 0; i < d->outlet_count; i++)
+        outlet_close(d->outlets[i]);
+    free(d->outlets);
+}
+
 void dispatch_close(struct dispatch *d)
 {
     struct turn *t;
@@ -307,13 +321,14 @@ void dispatch_close(struct dispatch *d)
         turn_free(t);
     }
     turn_free(d->turn);
-    routes_close(d);
+    close_flights(d);
     replays_close(d);
+    reload_drop(d);
     house_stop(d);
     free_events(d);
     mailbox_destroy(d->mailbox);
     event_base_free(d->host.base);
-    ruleset_unref(d->set);
+    generation_unref(d->generation);
     buf_fini(&d->work);
     free(d);
 }

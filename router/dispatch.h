@@ -48,6 +48,22 @@ void dispatch_close(struct dispatch *d);
 
 struct mailbox *dispatch_mailbox(struct dispatch *d);
 
+/* ---- reload (dispatch_reload.c) ---- */
+
+/*
+ * Puts another rule set in the place of the present one. Between the two nothing is lost and nothing is done twice;
+ * where a target of the new set cannot be opened, the present one stays and diag says why. One at a time.
+ */
+struct dispatch_reload {
+    struct ruleset *set;                        /* dispatch takes a reference of its own */
+    void (*done)(struct dispatch_reload *call); /* dispatch thread */
+    bool ok;                                    /* out */
+    struct weir_diag diag;                      /* out, where not ok */
+    struct mail mail;                           /* private */
+    struct dispatch *dispatch;                  /* private */
+};
+void dispatch_reload(struct dispatch *d, struct dispatch_reload *call); /* any thread */
+
 /* ---- replays (replay.c) ---- */
 
 struct replay_request {

@@ -210,6 +210,7 @@ static void turn_done(struct ledger_job *job, bool ok, const struct weir_diag *d
     turn_schedule(d);
     turn_again(d);
     dispatch_stopped(d);
+    reload_try(d);
 }
 
 /* ---- submitting ---- */
@@ -268,7 +269,7 @@ void turn_schedule(struct dispatch *d)
 
     if (d->jobs_paused || d->job_count >= DISPATCH_JOBS || !has_work(d))
         return;
-    if (t->puts.count || (turn_full(t) && !t->open) || d->drained)
+    if (t->puts.count || (turn_full(t) && !t->open) || d->drained || d->reload)
         submit(d);
     else if (!event_pending(d->hold_timer, EV_TIMEOUT, NULL))
         dispatch_timer(d->hold_timer, HOLD_MS);

@@ -60,8 +60,9 @@ static struct flight *make(struct shared_event *event, int64_t id)
     return f;
 }
 
-static void take_route(struct flight *f, struct route *route)
+static void take_route(struct flight *f, struct generation *g, struct route *route)
 {
+    f->generation = generation_ref(g);
     f->route = route;
     f->outlet = route->outlet;
     f->d.bus = route->rule->bus;
@@ -73,11 +74,27 @@ static void take_route(struct flight *f, struct route *route)
     f->target_arn = route->outlet->def->arn;
 }
 
-struct flight *flight_make(struct route *route, struct shared_event *event, int64_t id)
+struct flight *flight_make(struct generation *g, struct route *route, struct shared_event *event, int64_t id)
 {
     struct flight *f = make(event, id);
-    take_route(f, route);
+    take_route(f, g, route);
     return f;
+}
+
+static void drop_route(struct flight *f)
+{
+    generation_unref(f->generation);
+    f->generation = NULL;
+    f->route = NULL;
+}
+
+void flight_route(struct flight *f, struct generation *g, struct route *route)
+{
+    struct generation *old = f->generation;
+
+    f->generation = NULL;
+    take_route(f, g, route);
+    generation_unref(old);
 }
 
 static void copy_names(struct flight *f, const struct owed_row *row)
@@ -92,6 +109,17 @@ static void copy_names(struct flight *f, const struct owed_row *row)
     f->target_arn = put_text(&at, row->target_arn);
 }
 
+void flight_strand(struct flight *f)
+{
+    struct owed_row row = flight_row(f, 0);
+
+    if (!f->route)
+        return;
+    copy_names(f, &row);
+    drop_route(f);
+    f->d.target = NULL;
+}
+
 static void copy_error(struct verdict *v, const struct owed_row *row)
 {
     *v = (struct verdict){.kind = VERDICT_RETRY, .retry_after_ms = -1};
@@ -103,12 +131,12 @@ struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const st
 {
     struct shared_event *e = event_share(row->origin, row->position, row->event_id, row->event, row->accepted);
     struct flight *f = make(e, row->id);
-    struct route *route = route_find(d, row->bus, row->rule, row->target_id, row->subscription);
+    struct route *route = route_find(d->generation, row->bus, row->rule, row->target_id, row->subscription);
 
     event_release(e); /* the flight's own reference stays */
     /* An archive takes events in the journal's order only: an old one cannot be put there any more. */
     if (route && route->outlet->target && route->outlet->def->adapter != &archive_adapter) {
-        take_route(f, route);
+        take_route(f, d->generation, route);
     } else {
         copy_names(f, row);
         f->outlet = from;
@@ -199,6 +227,7 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
 void flight_free(struct flight *f)
 {
     event_release(f->event);
+    generation_unref(f->generation);
     buf_fini(&f->key);
     buf_fini(&f->input);
     free(f->names);

@@ -72,15 +72,8 @@ static bool house_run(struct ledger_job *job, struct store *store, struct weir_t
     return true;
 }
 
-static void house_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+static void show_round(const struct house *h)
 {
-    struct house *h = (struct house *)job;
-
-    h->running = false;
-    if (!ok) {
-        log_warn("housekeeping failed, trying again", LOG_TEXT("reason", diag->message));
-        return;
-    }
     if (h->expired_messages || h->expired_files)
         log_info("past their retention and gone", LOG_INT("messages", h->expired_messages),
                  LOG_INT("archive_files", h->expired_files));
@@ -91,19 +84,49 @@ static void house_done(struct ledger_job *job, bool ok, const struct weir_diag *
     }
 }
 
+static void house_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct house *h = (struct house *)job;
+
+    h->running = false;
+    if (!ok)
+        log_warn("housekeeping failed, trying again", LOG_TEXT("reason", diag->message));
+    else
+        show_round(h);
+    reload_try(h->dispatch);
+}
+
 static void house_cb(evutil_socket_t fd, short what, void *context)
 {
     struct house *h = context;
     struct dispatch *d = h->dispatch;
 
     outlet_tick(d); /* its timers stand still while the machine sleeps, ages do not */
-    if (h->running || d->stopping)
+    if (h->running || d->stopping || d->reload)
         return;
     for (size_t i = 0; i < h->archive_count; i++)
         h->archives[i].busy = replay_reads(d, h->archives[i].outlet->def->name);
     h->running = true;
     h->rounds++;
     ledger_submit(d->options.ledger, &h->job);
+}
+
+void house_apply(struct dispatch *d)
+{
+    struct house *h = d->house;
+    const struct generation *g = d->generation;
+
+    free(h->archives);
+    h->archives = xarray(g->set->target_count, sizeof *h->archives);
+    h->archive_count = 0;
+    for (uint32_t i = 0; i < g->set->target_count; i++)
+        if (g->set->targets[i]->adapter == &archive_adapter)
+            h->archives[h->archive_count++].outlet = g->outlets[i];
+}
+
+bool house_busy(const struct dispatch *d)
+{
+    return d->house->running;
 }
 
 void house_start(struct dispatch *d)
@@ -114,10 +137,7 @@ void house_start(struct dispatch *d)
     h->job.run = house_run;
     h->job.done = house_done;
     h->job.reply = d->mailbox;
-    h->archives = xarray(d->outlet_count, sizeof *h->archives);
-    for (size_t i = 0; i < d->outlet_count; i++)
-        if (d->outlets[i]->def && d->outlets[i]->def->adapter == &archive_adapter)
-            h->archives[h->archive_count++].outlet = d->outlets[i];
+    house_apply(d);
     d->house_timer = event_new(d->host.base, -1, EV_PERSIST, house_cb, h);
     struct timeval period = {HOUSE_MS / 1000, HOUSE_MS % 1000 * 1000};
     if (!d->house_timer || event_add(d->house_timer, &period) != 0)

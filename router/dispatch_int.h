@@ -6,7 +6,8 @@
  * What dispatch's files share.
  *
  *   dispatch_turn.c     journal record ─► match ─► routes ─► flights, gathered in the present turn
- *   dispatch_route.c    the rule set as dispatch needs it: outlets (targets) and routes (topics flattened)
+ *   dispatch_route.c    a rule set as dispatch needs it: routes (topics flattened) to outlets
+ *   dispatch_reload.c   another rule set in the place of the present one
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
@@ -50,11 +51,13 @@ struct flight_list {
     size_t count, capacity;
 };
 
-/* A target of the rule set, or what is left of one that went. */
+/* A target of the rule set, or what is left of one that went. It keeps its place, its backlog and its gauges over
+   reloads; def and target are the present ones. */
 struct outlet {
     struct dispatch *dispatch;
     const struct target_def *def; /* NULL: gone */
     struct target *target;        /* NULL: gone, or one that only expands */
+    struct ruleset *set;          /* the one that target->def lives in, a reference; NULL where target is */
     struct str key;               /* "http/oncall"; NUL-terminated, owned */
     struct series *owed, *seconds;
 
@@ -75,6 +78,14 @@ struct outlet {
     uint64_t put_stamp; /* the ledger thread's, see turn_run() */
 };
 
+/* A target that was replaced or removed while deliveries were with it: closed when the last one came back. */
+struct retired {
+    TAILQ_ENTRY(retired) link;
+    struct target *target;
+    struct ruleset *set; /* that its definition lives in, a reference */
+    uint32_t in_flight;
+};
+
 /* One way from a rule to an outlet. Immutable but for the lazily made series, which are the dispatch thread's. */
 struct route {
     const struct rule *rule;
@@ -89,12 +100,32 @@ struct route_span {
     uint32_t first, count;
 };
 
+struct scratch { /* a bus's */
+    const struct bus *bus;
+    struct weir_scratch *scratch;
+    struct series *matched, *unmatched, *failed;
+};
+
+/* A rule set as dispatch runs it. One that was replaced stays until the last flight that was made from it is gone. */
+struct generation {
+    atomic_uint references; /* dispatch's own, one a flight, one a dry run */
+    struct ruleset *set;    /* a reference */
+    struct arena names;     /* joined subscription names */
+    struct outlet **outlets; /* by def->index */
+    struct route *routes;
+    size_t route_count;
+    struct route_span *spans; /* by rule index */
+    struct series **rule_matches;
+    struct scratch *scratches; /* by bus index */
+};
+
 /* A delivery in memory. */
 struct flight {
     struct delivery d; /* first: a target gives back &d */
     TAILQ_ENTRY(flight) link;
     struct outlet *outlet;
-    struct route *route; /* NULL: what its row names is gone from the rule set */
+    struct route *route;           /* NULL: what its row names is gone from the rule set */
+    struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
     int64_t id;
     bool has_row; /* a row was written for it, or is in a job submitted */
@@ -143,30 +174,21 @@ struct turn {
 };
 STAILQ_HEAD(turn_queue, turn);
 
-struct scratch { /* a bus's */
-    const struct bus *bus;
-    struct weir_scratch *scratch;
-    struct series *matched, *unmatched, *failed;
-};
-
 struct dispatch {
     struct host host; /* first */
     struct dispatch_options options;
-    struct ruleset *set;
-    struct weir_time now; /* read once a callback */
+    struct generation *generation; /* the present one */
+    const struct ruleset *set;     /* its rule set */
+    struct weir_time now;          /* read once a callback */
     struct mailbox *mailbox;
     struct workers *workers;
     pthread_t thread;
     bool started;
 
-    /* routes */
-    struct outlet **outlets; /* those of definitions, by def->index; then those that are gone */
+    struct outlet **outlets; /* all there ever were */
     size_t outlet_count;
-    struct arena names; /* joined subscription names */
-    struct route *routes;
-    struct route_span *spans; /* by rule index */
-    struct series **rule_matches;
-    struct scratch *scratches; /* by bus index */
+    TAILQ_HEAD(, retired) retired;
+    struct reload *reload; /* under way: nothing is read, sent or fetched until it is over */
 
     /* reading */
     struct journal *journal;
@@ -225,19 +247,28 @@ void dispatch_stopped(struct dispatch *d);          /* while stopping: ends the 
 void dispatch_due(struct dispatch *d, int64_t age); /* outlet_tick() at that age */
 
 /* ---- dispatch_route.c ---- */
-bool routes_open(struct dispatch *d, struct weir_diag *diag); /* outlets, targets, routes, scratches */
-void routes_close(struct dispatch *d);
-/* By "type/name"; one that is not in the rule set (any more) is made: a gone one. Start-up only. */
-struct outlet *outlet_find(struct dispatch *d, struct str key);
-struct route *route_find(const struct dispatch *d, struct str bus, struct str rule, struct str target_id,
+struct generation *generation_create(struct dispatch *d, struct ruleset *set); /* takes a reference of its own */
+struct generation *generation_ref(struct generation *g);
+void generation_unref(struct generation *g);
+struct route *route_find(const struct generation *g, struct str bus, struct str rule, struct str target_id,
                          struct str subscription); /* any thread; NULL: gone */
 struct series *route_series(struct flight *f, enum result result);
 
+/* ---- dispatch_reload.c ---- */
+/* The first rule set: opens every target; they have not recovered yet. */
+bool generation_open(struct dispatch *d, struct ruleset *set, struct weir_diag *diag);
+void reload_try(struct dispatch *d);  /* goes on if nothing is under way any more */
+void reload_drop(struct dispatch *d); /* at the end: one that did not get its turn */
+void retired_settled(struct dispatch *d, struct target *target); /* a delivery came back from it */
+void retired_close(struct dispatch *d);                        /* all, whatever is with them */
+
 /* ---- dispatch_flight.c ---- */
+void flight_route(struct flight *f, struct generation *g, struct route *route); /* gives it another one */
+void flight_strand(struct flight *f); /* its route is gone: keeps the names of it */
 struct shared_event *event_share(struct str origin, uint64_t position, struct str id, struct str event,
                                  struct weir_time accepted);
 void event_release(struct shared_event *e);
-struct flight *flight_make(struct route *route, struct shared_event *event, int64_t id);
+struct flight *flight_make(struct generation *g, struct route *route, struct shared_event *event, int64_t id);
 /* Any thread: makes it from a row; its route may be gone. */
 struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row);
 struct owed_row flight_row(const struct flight *f, int64_t next_age);
@@ -265,6 +296,12 @@ void turn_again(struct dispatch *d); /* calls turn_read() from the loop */
 bool turn_full(const struct turn *t);
 
 /* ---- dispatch_outlet.c ---- */
+/* By "type/name"; one that is not in the rule set is made: a gone one. */
+struct outlet *outlet_find(struct dispatch *d, struct str key);
+struct outlet *outlet_of(struct dispatch *d, const struct target_def *def);
+void outlet_close(struct outlet *o);
+void outlet_reroute(struct outlet *o); /* what is ready to be sent, by the present generation */
+void outlet_pump(struct outlet *o);    /* starts what there is room for */
 void outlet_offer(struct outlet *o, struct flight *f); /* a new flight: into the window, or straight to a row */
 void outlet_complete(struct host *host, struct delivery *delivery, const struct verdict *v); /* host->complete */
 void outlet_settle(struct dispatch *d); /* judges what was completed */
@@ -295,5 +332,7 @@ struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, stru
 /* ---- dispatch_house.c ---- */
 void house_start(struct dispatch *d);
 void house_stop(struct dispatch *d);
+void house_apply(struct dispatch *d);       /* the rule set has changed */
+bool house_busy(const struct dispatch *d); /* a round is with the ledger */
 
 #endif

@@ -68,7 +68,7 @@ struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, stru
     e->references++;
     f->event = e;
     f->id = d->next_id++;
-    f->outlet = d->outlets[d->set->dead_letters->index];
+    f->outlet = d->generation->outlets[d->set->dead_letters->index];
     f->names = xtext(bus);
     f->d = (struct delivery){.origin = e->origin,
                              .position = e->position,

@@ -18,11 +18,67 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/xalloc.h"
+#include "targets/archive.h"
 
 #define LOAD_ROWS      500 /* a ledger job: bounds how long it holds the ledger thread */
 #define LOAD_AGAIN_MS  1000
 #define BACKOFF_MS     1000
 #define BACKOFF_MAX_MS 480000
+
+/* ---- life ---- */
+
+static struct outlet *make(struct dispatch *d, struct str key)
+{
+    struct outlet *o = xalloc(sizeof *o);
+
+    o->dispatch = d;
+    o->key = xstr(key);
+    o->next_due = OWED_IN_HAND;
+    o->owed = metric(METRIC_DELIVERIES_OWED, o->key.ptr);
+    series_set(o->owed, 0);
+    TAILQ_INIT(&o->ready);
+    TAILQ_INIT(&o->sent);
+    d->outlets = xrealloc(d->outlets, (d->outlet_count + 1) * sizeof(struct outlet *));
+    d->outlets[d->outlet_count++] = o;
+    return o;
+}
+
+struct outlet *outlet_find(struct dispatch *d, struct str key)
+{
+    for (size_t i = 0; i < d->outlet_count; i++)
+        if (str_eq(d->outlets[i]->key, key))
+            return d->outlets[i];
+    return make(d, key);
+}
+
+struct outlet *outlet_of(struct dispatch *d, const struct target_def *def)
+{
+    buf_clear(&d->work);
+    buf_printf(&d->work, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
+    xbuf(&d->work);
+    return outlet_find(d, buf_view(&d->work));
+}
+
+static void free_queue(struct flight_queue *q)
+{
+    struct flight *f;
+
+    while ((f = TAILQ_FIRST(q))) {
+        TAILQ_REMOVE(q, f, link);
+        flight_free(f);
+    }
+}
+
+void outlet_close(struct outlet *o)
+{
+    if (o->target && o->target->ops->close)
+        o->target->ops->close(o->target);
+    ruleset_unref(o->set);
+    free_queue(&o->ready);
+    free_queue(&o->sent); /* the target has let go of them */
+    free((char *)o->key.ptr);
+    free(o);
+}
 
 /* ---- ends ---- */
 
@@ -132,7 +188,7 @@ static void start(struct dispatch *d, struct flight *f)
     struct weir_diag diag;
 
     TAILQ_REMOVE(&o->ready, f, link);
-    if (!f->route) {
+    if (!f->route || !o->target) {
         outlet_give_up(f, "NO_RESOURCE", "the rule or its target is not configured any more", NULL);
         return;
     }
@@ -158,12 +214,12 @@ static bool has_room(const struct outlet *o)
     return !o->target || !o->target->concurrency || o->in_flight < o->target->concurrency;
 }
 
-static void pump(struct outlet *o)
+void outlet_pump(struct outlet *o)
 {
     struct dispatch *d = o->dispatch;
     struct flight *f;
 
-    while (!d->stopping && has_room(o) && (f = TAILQ_FIRST(&o->ready)))
+    while (!d->stopping && !d->reload && has_room(o) && (f = TAILQ_FIRST(&o->ready)))
         start(d, f);
 }
 
@@ -175,11 +231,14 @@ void outlet_settle(struct dispatch *d)
     for (int budget = DISPATCH_EVENTS; budget && (f = TAILQ_FIRST(&d->completed)); budget--) {
         struct outlet *o = f->outlet;
         TAILQ_REMOVE(&d->completed, f, link);
-        o->in_flight--;
         d->in_flight--;
+        if (f->d.target == o->target)
+            o->in_flight--;
+        else
+            retired_settled(d, f->d.target);
         series_observe_ms(o->seconds, d->now.age_ms - f->started_age);
         judge(d, f, d->now);
-        pump(o);
+        outlet_pump(o);
     }
     if (!TAILQ_EMPTY(&d->completed))
         dispatch_timer(d->settle_event, 0);
@@ -207,17 +266,23 @@ void outlet_offer(struct outlet *o, struct flight *f)
     f->open = true;
     t->open++;
     enter(o, f);
-    pump(o);
+    outlet_pump(o);
+}
+
+static void leave(struct flight *f)
+{
+    if (!f->counted)
+        return;
+    f->counted = false;
+    f->outlet->memory--;
+    f->outlet->bytes -= f->event->event.size;
 }
 
 void outlet_forget(struct flight *f)
 {
     struct outlet *o = f->outlet;
 
-    if (f->counted) {
-        o->memory--;
-        o->bytes -= f->event->event.size;
-    }
+    leave(f);
     flight_free(f);
     outlet_load_due(o);
 }
@@ -253,10 +318,14 @@ static bool load_run(struct ledger_job *job, struct store *store, struct weir_ti
 }
 
 /* A row came back. Its route may by now lead to another target than the one it was written for. */
-static void load_arrived(struct dispatch *d, struct flight *f)
+static void load_arrived(struct dispatch *d, struct flight *f, struct outlet *from)
 {
     struct weir_diag diag;
 
+    if (f->outlet != from) {
+        series_add(from->owed, -1);
+        series_add(f->outlet->owed, 1);
+    }
     if (!f->d.target || f->d.target->ops->send)
         enter(f->outlet, f);
     else if (flight_render(d, f, d->now, &diag))
@@ -285,21 +354,43 @@ static void load_done(struct ledger_job *job, bool ok, const struct weir_diag *d
         struct flight *f = load->flights.list[i];
         o->rows--;
         o->spilled -= f->attempts == 0 && o->spilled > 0;
-        load_arrived(d, f);
+        load_arrived(d, f, o);
     }
     for (size_t i = 0; i < load->flights.count; i++)
-        pump(load->flights.list[i]->outlet);
+        outlet_pump(load->flights.list[i]->outlet);
     flights_fini(&load->flights);
     free(load);
     outlet_load_due(o);
     turn_schedule(d);
+    reload_try(d);
+}
+
+/* All of it has rows by now: a reload waits until every turn is committed. */
+void outlet_reroute(struct outlet *o)
+{
+    struct dispatch *d = o->dispatch;
+    struct flight_queue ready = TAILQ_HEAD_INITIALIZER(ready);
+    struct flight *f;
+
+    TAILQ_CONCAT(&ready, &o->ready, link);
+    while ((f = TAILQ_FIRST(&ready))) {
+        TAILQ_REMOVE(&ready, f, link);
+        leave(f);
+        struct route *route =
+            f->route ? route_find(d->generation, f->d.bus, f->d.rule, f->d.target_id, f->d.subscription) : NULL;
+        if (route && route->outlet->target && route->outlet->def->adapter != &archive_adapter)
+            flight_route(f, d->generation, route);
+        else
+            flight_strand(f);
+        load_arrived(d, f, o);
+    }
 }
 
 void outlet_load_due(struct outlet *o)
 {
     struct dispatch *d = o->dispatch;
 
-    if (o->loading || !o->rows || d->stopping || o->memory > DISPATCH_WINDOW / 2 ||
+    if (o->loading || !o->rows || d->stopping || d->reload || o->memory > DISPATCH_WINDOW / 2 ||
         o->bytes > DISPATCH_WINDOW_BYTES / 2)
         return;
     if (o->next_due > d->now.age_ms) {

@@ -74,7 +74,7 @@ static void offer_route(struct offer *o, struct route *route)
 
     if (!route->outlet->target || (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
         return; /* what came out of an archive is never archived again */
-    struct flight *f = flight_make(route, shared(o), d->next_id++);
+    struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
     series_add(f->outlet->owed, 1);
     o->matched.deliveries++;
     if (route->outlet->target->ops->put)
@@ -96,16 +96,17 @@ static void offer_rule(struct offer *o, uint32_t index)
 {
     struct dispatch *d = o->dispatch;
     const struct rule *rule = &d->set->rules[index];
-    struct route_span span = d->spans[index];
+    struct generation *g = d->generation;
+    struct route_span span = g->spans[index];
 
     if (!chosen(o, rule))
         return;
     o->matched.any = true;
-    if (!d->rule_matches[index])
-        d->rule_matches[index] = metric_str(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name});
-    series_add(d->rule_matches[index], 1);
+    if (!g->rule_matches[index])
+        g->rule_matches[index] = metric_str(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name});
+    series_add(g->rule_matches[index], 1);
     for (uint32_t i = span.first; i < span.first + span.count; i++)
-        offer_route(o, &d->routes[i]);
+        offer_route(o, &g->routes[i]);
 }
 
 /* No rule can be asked about it: that is no reason to lose it. */
@@ -134,7 +135,7 @@ struct matched turn_offer(struct dispatch *d, const struct incoming *in)
                  LOG_INT("position", in->position));
         return o.matched;
     }
-    struct scratch *s = &d->scratches[bus->index];
+    struct scratch *s = &d->generation->scratches[bus->index];
     long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
                             in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
     if (count < 0)
@@ -184,7 +185,7 @@ void turn_read(struct dispatch *d)
 {
     bool more = true;
 
-    if (d->stopping || d->reader_broken)
+    if (d->stopping || d->reader_broken || d->reload)
         return;
     d->now = dispatch_now(d);
     while (more && !turn_full(d->turn))

@@ -41,6 +41,7 @@ void replay_destroy(struct replay *r)
     buf_fini(&r->batch.bytes);
     free((char *)r->name.ptr);
     free((char *)r->archive.ptr);
+    free((char *)r->rule_names.ptr);
     free(r->rules);
     free(r);
 }
@@ -219,7 +220,7 @@ bool replays_feed(struct dispatch *d)
     return more;
 }
 
-/* ---- after a restart ---- */
+/* ---- after a restart or a reload ---- */
 
 /* The bus of an archive; NULL: there is no such archive. */
 const struct bus *replay_bus(const struct dispatch *d, struct str archive)
@@ -231,7 +232,7 @@ const struct bus *replay_bus(const struct dispatch *d, struct str archive)
     return ruleset_bus(d->set, options->bus.size ? options->bus : STR("default"));
 }
 
-/* From the table: names that are gone simply receive nothing. */
+/* By name: those that are gone simply receive nothing. */
 static uint64_t *chosen_again(const struct dispatch *d, const struct bus *bus, struct str json)
 {
     uint64_t *set = NULL;
@@ -262,7 +263,8 @@ static void load_row(void *context, const struct replay_row *row)
     r->bus = replay_bus(d, row->archive);
     r->from_ms = row->from_ms;
     r->to_ms = row->to_ms;
-    r->rules = r->bus ? chosen_again(d, r->bus, row->rules) : NULL;
+    r->rule_names = xstr(row->rules);
+    r->rules = r->bus ? chosen_again(d, r->bus, r->rule_names) : NULL;
     r->state = row->state;
     r->position = row->position;
     r->total = row->total;
@@ -287,6 +289,21 @@ bool replays_load(struct dispatch *d, struct store *store, struct weir_time now,
         if (!replay_each_file(store, r->name, load_file, r, diag))
             return false;
     return true;
+}
+
+void replays_apply(struct dispatch *d)
+{
+    struct replay *r;
+
+    TAILQ_FOREACH (r, &d->replays, link) {
+        if (!replay_active(r))
+            continue;
+        r->bus = replay_bus(d, r->archive);
+        free(r->rules);
+        r->rules = r->bus ? chosen_again(d, r->bus, r->rule_names) : NULL;
+        if (!r->bus && r->inserted)
+            replay_end(r, REPLAY_FAILED, "its archive or bus is not configured any more");
+    }
 }
 
 void replays_resume(struct dispatch *d)

@@ -13,6 +13,7 @@ extern const struct store_schema replay_schema;
 /* ---- dispatch thread ---- */
 bool replays_feed(struct dispatch *d);   /* fills the present turn; true: there is more to feed now */
 void replays_resume(struct dispatch *d); /* goes on with those that replays_load() found */
+void replays_apply(struct dispatch *d);  /* the rule set has changed */
 void replays_close(struct dispatch *d);
 void replay_committed(struct dispatch *d, struct replay_progress *p);
 bool replay_reads(const struct dispatch *d, struct str archive); /* is a replay of it active? */

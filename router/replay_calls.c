@@ -102,7 +102,6 @@ struct starting { /* the ledger job that makes a replay */
     struct ledger_job job;
     struct replay *replay;
     struct replay_call *call;
-    struct buf rules; /* JSON */
     struct replay_row row;
     struct buf paths;
     struct starting_file {
@@ -188,22 +187,26 @@ static void starting_done(struct ledger_job *job, bool ok, const struct weir_dia
         log_info("a replay starts", LOG_STR("replay", r->name), LOG_STR("archive", r->archive));
         replay_go_on(r);
     }
-    buf_fini(&s->rules);
     buf_fini(&s->paths);
     free(s->files);
     free(s);
 }
 
-static void write_rules(struct buf *out, const struct replay_request *q)
+static struct str rule_names(const struct replay_request *q)
 {
-    buf_char(out, '[');
+    struct buf out = BUF_INIT;
+
+    buf_char(&out, '[');
     for (uint32_t i = 0; i < q->rule_count; i++) {
         if (i)
-            buf_char(out, ',');
-        json_write_string(out, q->rules[i]);
+            buf_char(&out, ',');
+        json_write_string(&out, q->rules[i]);
     }
-    buf_char(out, ']');
-    xbuf(out);
+    buf_char(&out, ']');
+    xbuf(&out);
+    struct str names = xstr(buf_view(&out));
+    buf_fini(&out);
+    return names;
 }
 
 static struct str name_or_new(struct dispatch *d, struct str name, char space[40])
@@ -230,10 +233,10 @@ static void begin(struct dispatch *d, struct replay_call *call, const struct bus
     r->from_ms = q->from_ms;
     r->to_ms = q->to_ms;
     r->rules = rules;
-    write_rules(&s->rules, q);
+    r->rule_names = rule_names(q);
     s->row = (struct replay_row){.name = r->name,
                                  .archive = r->archive,
-                                 .rules = buf_view(&s->rules),
+                                 .rules = r->rule_names,
                                  .from_ms = r->from_ms,
                                  .to_ms = r->to_ms,
                                  .state = REPLAY_STARTING,

@@ -15,6 +15,7 @@ struct dry_run {
     struct ledger_job job; /* first; then … */
     struct work work;      /* … this */
     struct dispatch *dispatch;
+    struct generation *generation; /* the present one when it was asked for, a reference */
     struct replay_call *call;
     const struct bus *bus;
     uint64_t *rules; /* bit set; NULL: all */
@@ -28,6 +29,7 @@ static void fini(struct dry_run *y)
 {
     index_fini(&y->index);
     weir_scratch_destroy(y->scratch);
+    generation_unref(y->generation);
     free(y->rules);
     free(y->counts);
     free(y);
@@ -35,7 +37,7 @@ static void fini(struct dry_run *y)
 
 static bool is_chosen(const struct dry_run *y, uint32_t i)
 {
-    const struct rule *rule = &y->dispatch->set->rules[i];
+    const struct rule *rule = &y->generation->set->rules[i];
     return !rule->is_archive && str_eq(rule->bus, y->bus->name) && (!y->rules || (y->rules[i / 64] >> (i % 64) & 1));
 }
 
@@ -76,17 +78,17 @@ static void write_count(struct buf *out, struct str rule, struct str target, uin
 /* Rules that were named are shown even where nothing matched them. */
 static void write_counts(struct buf *out, const struct dry_run *y)
 {
-    const struct dispatch *d = y->dispatch;
+    const struct generation *g = y->generation;
 
-    for (uint32_t i = 0; i < d->set->rule_count; i++) {
+    for (uint32_t i = 0; i < g->set->rule_count; i++) {
         if (!is_chosen(y, i) || (!y->counts[i] && !y->rules))
             continue;
-        struct str rule = d->set->rules[i].name;
-        struct route_span span = d->spans[i];
+        struct str rule = g->set->rules[i].name;
+        struct route_span span = g->spans[i];
         write_count(out, rule, STR(""), y->counts[i]);
         for (uint32_t k = span.first; k < span.first + span.count; k++)
-            if (d->routes[k].outlet->def->adapter != &archive_adapter)
-                write_count(out, rule, d->routes[k].outlet->key, y->counts[i]);
+            if (g->routes[k].outlet->target && g->routes[k].outlet->target->ops != &archive_adapter)
+                write_count(out, rule, g->routes[k].outlet->key, y->counts[i]);
     }
 }
 
@@ -155,6 +157,7 @@ void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct b
     struct dry_run *y = xalloc(sizeof *y);
 
     y->dispatch = d;
+    y->generation = generation_ref(d->generation);
     y->call = call;
     y->bus = bus;
     y->rules = rules;

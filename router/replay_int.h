@@ -93,7 +93,8 @@ struct replay { /* an active one, or one whose end is being committed */
     struct str name, archive;
     const struct bus *bus;
     int64_t from_ms, to_ms;
-    uint64_t *rules; /* bit set by rule index; NULL: all */
+    struct str rule_names; /* JSON array of those chosen; [] : all */
+    uint64_t *rules;       /* bit set by rule index; NULL: all */
     enum replay_state state;
     bool inserted;        /* the ledger knows it */
     unsigned uncommitted; /* turns that hold progress of it */

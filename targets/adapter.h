@@ -216,6 +216,10 @@ struct target { /* first member of every adapter's own struct */
     uint32_t concurrency; /* deliveries in flight at once; 0: no bound (put) */
 };
 
+/* Do two definitions of one adapter say the same? Targets they refer to are compared by name, patterns are not looked
+   at: no running target depends on one. */
+bool target_def_equal(const struct target_def *a, const struct target_def *b);
+
 extern const struct adapter *const target_adapters[]; /* targets/table.c, ended by NULL */
 const struct adapter *target_adapter_find(struct str type);
 
