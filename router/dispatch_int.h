@@ -108,9 +108,9 @@ struct scratch { /* a bus's */
 
 /* A rule set as dispatch runs it. One that was replaced stays until the last flight that was made from it is gone. */
 struct generation {
-    atomic_uint references; /* dispatch's own, one a flight, one a dry run */
-    struct ruleset *set;    /* a reference */
-    struct arena names;     /* joined subscription names */
+    atomic_uint references;  /* dispatch's own, one a flight, one a dry run */
+    struct ruleset *set;     /* a reference */
+    struct arena names;      /* joined subscription names */
     struct outlet **outlets; /* by def->index */
     struct route *routes;
     size_t route_count;
@@ -187,7 +187,8 @@ struct dispatch {
 
     struct outlet **outlets; /* all there ever were */
     size_t outlet_count;
-    TAILQ_HEAD(, retired) retired;
+    TAILQ_HEAD(, retired)
+    retired;
     struct reload *reload; /* under way: nothing is read, sent or fetched until it is over */
 
     /* reading */
@@ -257,10 +258,10 @@ struct series *route_series(struct flight *f, enum result result);
 /* ---- dispatch_reload.c ---- */
 /* The first rule set: opens every target; they have not recovered yet. */
 bool generation_open(struct dispatch *d, struct ruleset *set, struct weir_diag *diag);
-void reload_try(struct dispatch *d);  /* goes on if nothing is under way any more */
-void reload_drop(struct dispatch *d); /* at the end: one that did not get its turn */
+void reload_try(struct dispatch *d);                             /* goes on if nothing is under way any more */
+void reload_drop(struct dispatch *d);                            /* at the end: one that did not get its turn */
 void retired_settled(struct dispatch *d, struct target *target); /* a delivery came back from it */
-void retired_close(struct dispatch *d);                        /* all, whatever is with them */
+void retired_close(struct dispatch *d);                          /* all, whatever is with them */
 
 /* ---- dispatch_flight.c ---- */
 void flight_route(struct flight *f, struct generation *g, struct route *route); /* gives it another one */
@@ -300,8 +301,8 @@ bool turn_full(const struct turn *t);
 struct outlet *outlet_find(struct dispatch *d, struct str key);
 struct outlet *outlet_of(struct dispatch *d, const struct target_def *def);
 void outlet_close(struct outlet *o);
-void outlet_reroute(struct outlet *o); /* what is ready to be sent, by the present generation */
-void outlet_pump(struct outlet *o);    /* starts what there is room for */
+void outlet_reroute(struct outlet *o);                 /* what is ready to be sent, by the present generation */
+void outlet_pump(struct outlet *o);                    /* starts what there is room for */
 void outlet_offer(struct outlet *o, struct flight *f); /* a new flight: into the window, or straight to a row */
 void outlet_complete(struct host *host, struct delivery *delivery, const struct verdict *v); /* host->complete */
 void outlet_settle(struct dispatch *d); /* judges what was completed */
@@ -332,7 +333,7 @@ struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, stru
 /* ---- dispatch_house.c ---- */
 void house_start(struct dispatch *d);
 void house_stop(struct dispatch *d);
-void house_apply(struct dispatch *d);       /* the rule set has changed */
+void house_apply(struct dispatch *d);      /* the rule set has changed */
 bool house_busy(const struct dispatch *d); /* a round is with the ledger */
 
 #endif

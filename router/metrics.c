@@ -64,6 +64,16 @@ static const struct family {
                                 {"replay"},
                                 "Events a replay has put through the rules."},
     [METRIC_HTTP_REQUESTS] = {"weir_http_requests_total", COUNTER, {"route", "code"}, "HTTP requests answered."},
+    [METRIC_CONFIG_GENERATION] = {"weir_config_generation",
+                                  GAUGE,
+                                  {0},
+                                  "Which configuration since the start is in force."},
+    [METRIC_RELOADS] = {"weir_config_reloads_total", COUNTER, {"result"}, "Reloads of the configuration: ok, failed."},
+    [METRIC_RELOAD_SUCCESSFUL] = {"weir_config_last_reload_successful", GAUGE, {0}, "0 after a reload that failed."},
+    [METRIC_RELOAD_TIME] = {"weir_config_last_reload_success_timestamp_seconds",
+                            GAUGE,
+                            {0},
+                            "When the configuration in force was loaded."},
     [METRIC_HTTP_CONNECTIONS] = {"weir_http_connections", GAUGE, {0}, "Open HTTP connections."},
 };
 

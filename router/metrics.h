@@ -32,11 +32,15 @@ enum metric {
     METRIC_JOURNAL_LAG,          /* gauge: events synced and not yet dispatched */
     METRIC_LEDGER_COMMITS,
     METRIC_LEDGER_FAILURES,
-    METRIC_ARCHIVE_EVENTS,   /* archive */
-    METRIC_ARCHIVE_BYTES,    /* archive */
-    METRIC_REPLAYED_EVENTS,  /* replay */
-    METRIC_HTTP_REQUESTS,    /* route, code */
-    METRIC_HTTP_CONNECTIONS, /* gauge */
+    METRIC_ARCHIVE_EVENTS,    /* archive */
+    METRIC_ARCHIVE_BYTES,     /* archive */
+    METRIC_REPLAYED_EVENTS,   /* replay */
+    METRIC_HTTP_REQUESTS,     /* route, code */
+    METRIC_HTTP_CONNECTIONS,  /* gauge */
+    METRIC_CONFIG_GENERATION, /* gauge */
+    METRIC_RELOADS,           /* result: ok, failed */
+    METRIC_RELOAD_SUCCESSFUL, /* gauge: 1, or 0 after one that failed */
+    METRIC_RELOAD_TIME,       /* gauge: seconds since 1970 */
     METRIC_COUNT
 };
 

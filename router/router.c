@@ -23,9 +23,11 @@
 #include "router/http.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/reload.h"
 #include "router/xalloc.h"
 
-#define DIAGS_MAX 1000
+#define TICK_MS  1000
+#define WATCH_MS 500
 
 struct running {
     struct router router; /* first */
@@ -33,32 +35,10 @@ struct running {
     char *data;
     int lock;    /* of the data folder; -1 */
     int signals; /* signalfd; -1 */
+    struct reloader *reloader;
 };
 
 /* ---- configuration ---- */
-
-struct ruleset *router_set(struct router *router)
-{
-    pthread_mutex_lock(&router->set_lock);
-    struct ruleset *set = ruleset_ref(router->set);
-    pthread_mutex_unlock(&router->set_lock);
-    return set;
-}
-
-static struct ruleset *load(const char *file)
-{
-    struct diags diags;
-    struct buf report = BUF_INIT;
-
-    if (!diags_init(&diags, DIAGS_MAX))
-        xfail("out of memory");
-    struct ruleset *set = ruleset_load(file, 1, &diags);
-    ruleset_report(&diags, &report);
-    fputs(buf_cstr(&report), stderr);
-    buf_fini(&report);
-    diags_fini(&diags);
-    return set;
-}
 
 /* HOST:PORT, or [ADDRESS]:PORT, into the rule set, which nobody shares yet. */
 static bool override_listen(struct ruleset *set, const char *text)
@@ -189,6 +169,7 @@ static int start_threads(struct running *r)
     struct weir_diag diag = {0};
 
     metrics_on_collect(collect_cb, router);
+    r->reloader = reloader_create(router, r->options);
     ledger_start(router->ledger);
     dispatch_start(router->dispatch, router->journal);
     router->http = http_start(router, router->set->listen_host.ptr, router->set->listen_port, &diag);
@@ -254,20 +235,36 @@ static void give_signals_back(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Waits for the signal to end. */
-static int wait_for_end(struct running *r)
+/* The signal that ends it; 0: none yet. */
+static unsigned take_signal(struct running *r)
 {
-    struct pollfd fd = {.fd = r->signals, .events = POLLIN};
     struct signalfd_siginfo info;
 
+    if (read(r->signals, &info, sizeof info) != sizeof info)
+        return 0;
+    if (info.ssi_signo != SIGHUP)
+        return info.ssi_signo;
+    reloader_request(r->reloader);
+    return 0;
+}
+
+static int wait_for_end(struct running *r)
+{
+    struct pollfd fds[] = {{.fd = r->signals, .events = POLLIN}, {.fd = reloader_fd(r->reloader), .events = POLLIN}};
+    unsigned signal = 0;
+
     while (!journal_failed(r->router.journal)) {
-        if (poll(&fd, 1, 1000) <= 0 || read(r->signals, &info, sizeof info) != sizeof info)
-            continue;
-        if (info.ssi_signo != SIGHUP) {
-            log_info("stopping", LOG_TEXT("signal", info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM"));
+        int ready = poll(fds, 2, r->options->watch ? WATCH_MS : TICK_MS);
+        if (ready > 0 && fds[1].revents)
+            reloader_done(r->reloader);
+        if (ready > 0 && fds[0].revents)
+            signal = take_signal(r);
+        if (ready == 0 && r->options->watch)
+            reloader_watch(r->reloader);
+        if (signal) {
+            log_info("stopping", LOG_TEXT("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"));
             return EXIT_DONE;
         }
-        log_warn("SIGHUP: this version takes a changed configuration by a restart only");
     }
     return cli_fail(EXIT_IO,
                     "the journal could not be synced; nothing that was answered is lost, but no more can be taken");
@@ -298,7 +295,7 @@ static int run(struct running *r)
     struct router *router = &r->router;
     const struct router_options *options = r->options;
 
-    router->set = load(options->config);
+    router->set = reload_first(options->config);
     if (!router->set)
         return EXIT_CONFIG;
     if (options->listen && !override_listen(router->set, options->listen))
@@ -327,6 +324,7 @@ int router_run(const struct router_options *options)
     evthread_use_pthreads();
     take_signals(&r);
     int code = run(&r);
+    reloader_destroy(r.reloader);
     ruleset_unref(r.router.set);
     free(r.data);
     if (r.lock >= 0)

@@ -21,8 +21,10 @@
 struct http_server; /* router/http.h */
 
 struct router {
-    struct ruleset *set; /* the present one: take it by router_set() */
-    pthread_mutex_t set_lock;
+    struct ruleset *set;      /* the present one: take it by router_set() */
+    pthread_mutex_t set_lock; /* of set and of how it came: reload.h */
+    int64_t loaded_ms, reload_failed_ms;
+    char *reload_error;
     struct clock clock;
     struct ledger *ledger;
     struct journal *journal;
@@ -41,6 +43,7 @@ struct router_options {
     const char *listen; /* NULL: as configured; "HOST:PORT" */
     const char *data;   /* NULL: as configured */
     int64_t drain_ms;
+    bool watch; /* reload when files of the configuration change */
 };
 
 /* Runs until a signal. The exit code: 0, 69 (port or data folder taken), 70, 74, 78. */

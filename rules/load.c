@@ -49,7 +49,7 @@ static bool load_matchers(struct load *l)
 static bool run_steps(struct load *l)
 {
     return load_settings(l) && load_buses(l) && load_targets(l) && load_rules(l) && diags_ok(l->diags) &&
-           load_matchers(l);
+           load_matchers(l) && load_watch(l);
 }
 
 static struct ruleset *set_create(const char *file, uint64_t generation)
@@ -66,7 +66,7 @@ static struct ruleset *set_create(const char *file, uint64_t generation)
 /* text.ptr NULL: file is to be read. file NULL: nothing is. */
 static struct ruleset *load_set(const char *file, struct str text, uint64_t generation, struct diags *diags)
 {
-    struct load l = {.set = set_create(file, generation), .diags = diags, .files_end = &l.files};
+    struct load l = {.set = set_create(file, generation), .diags = diags, .files_end = &l.files, .globs_end = &l.globs};
     if (!l.set) {
         diags->out_of_memory = true;
         return NULL;

@@ -48,6 +48,8 @@ static bool read_file(struct load *l, struct load_file *f, struct diag_pos pos, 
     }
     f->device = st.st_dev;
     f->inode = st.st_ino;
+    f->size = st.st_size;
+    f->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     bool ok = S_ISREG(st.st_mode) || diag_error(l->diags, pos, "'%s' is not a regular file", f->name);
     if (ok && st.st_size > (off_t)YAML_FILE_BYTES_MAX)
         ok = diag_error(l->diags, pos, "'%s' is larger than %u bytes", f->name, YAML_FILE_BYTES_MAX);
@@ -157,13 +159,26 @@ static int name_cmp(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool watch_add(struct load *l, struct str path)
+{
+    struct load_glob *g = arena_new(&l->temp, struct load_glob);
+    struct str copy = arena_str(&l->set->keep, path);
+    if (!g || !copy.ptr)
+        return load_out_of_memory(l);
+    g->path = copy.ptr;
+    *l->globs_end = g;
+    l->globs_end = &g->next;
+    return true;
+}
+
 static bool include_glob(struct load *l, const struct load_file *f, const struct node *pattern)
 {
     struct buf path = BUF_INIT;
     glob_t found = {0};
     bool ok = true;
     join_glob(&path, f->name, pattern->text);
-    int status = path.failed ? GLOB_NOSPACE : glob(buf_cstr(&path), GLOB_NOSORT, NULL, &found);
+    int status =
+        path.failed || !watch_add(l, buf_view(&path)) ? GLOB_NOSPACE : glob(buf_cstr(&path), GLOB_NOSORT, NULL, &found);
     if (status == GLOB_NOSPACE)
         ok = load_out_of_memory(l);
     else if (status == GLOB_NOMATCH && !has_glob(pattern->text))
@@ -211,6 +226,12 @@ bool load_files(struct load *l, const char *file)
     struct str text;
     if (!first)
         return false;
+    struct buf name = BUF_INIT;
+    join_glob(&name, first->name, str_from(basename(first->name)));
+    bool watched = !name.failed && watch_add(l, buf_view(&name));
+    buf_fini(&name);
+    if (!watched)
+        return load_out_of_memory(l);
     bool readable = read_file(l, first, (struct diag_pos){.file = first->name}, &text);
     file_append(l, first);
     if (!readable)

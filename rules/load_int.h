@@ -24,7 +24,14 @@ struct load_file {
     const char *name;        /* interned */
     const struct node *root; /* an empty mapping where the file was faulty or empty */
     uint64_t device, inode;
+    int64_t size, changed_ns; /* as it was read */
     struct diag_pos included; /* file NULL: the first file */
+};
+
+/* What a change of the configuration would be seen by: the file, and each glob of an include. */
+struct load_glob {
+    struct load_glob *next;
+    const char *path; /* in the set's arena */
 };
 
 struct load {
@@ -35,6 +42,7 @@ struct load {
     struct options_reader options;
     struct load_file *files, **files_end; /* in order: the first file first */
     size_t file_count;
+    struct load_glob *globs, **globs_end;
 
     /* What the set shows as const, while it is made. */
     struct bus *buses;
@@ -52,6 +60,8 @@ bool load_targets(struct load *l);
 bool load_rules(struct load *l);
 bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list); /* load_rule_targets.c */
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
+
+bool load_watch(struct load *l); /* watch.c: fills the set's watched and fingerprint */
 
 /* The value of a top-level key of a file, if it is a mapping; other values are reported once, here. */
 const struct node *load_section(struct load *l, const struct load_file *f, const char *key);

@@ -87,6 +87,10 @@ struct ruleset {
     const struct target_def *const *targets; /* by index */
     uint32_t target_count;
     const struct target_def *dead_letters; /* the built-in queue */
+
+    const char *const *watched; /* the file's name and the globs of its includes, as they stand in the file system */
+    uint32_t watched_count;
+    uint64_t fingerprint; /* of the files as they were read; 0: one changed while it was */
 };
 
 /*
@@ -98,6 +102,9 @@ struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags
 struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags);
 struct ruleset *ruleset_ref(struct ruleset *set);
 void ruleset_unref(struct ruleset *set);
+
+/* The fingerprint of the files as they are now: differs when one was changed, replaced, added or removed. */
+uint64_t ruleset_fingerprint(const struct ruleset *set);
 
 const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn); /* NULL: none */
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);

@@ -6,7 +6,8 @@
  * What the command line needs of a running router. All JSON; errors are {"message": "…"} with 400, 404, 409, 503.
  *
  * GET  /_weir/v1/status
- *      {"version","listen","config","started","uptime_s","rules","targets":n,"generation",
+ *      {"version","listen","config","started","uptime_s","generation","loaded",
+ *       "reload_failed":{"at","error"}? (since then the configuration could not be reloaded),
  *       "journal":{"synced","cursor","lag","segments","bytes"},
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],

@@ -4,6 +4,7 @@
 
 #include "router/api/v1_int.h"
 #include "router/metrics.h"
+#include "router/reload.h"
 #include "router/xalloc.h"
 
 struct status_call {
@@ -54,6 +55,24 @@ static void write_head(struct buf *out, const struct router *router, const struc
     json_write_member(out, "started", str_from(started));
     write_count(out, "uptime_s", (clock_wall_ms() - router->started_wall_ms) / 1000);
     write_count(out, "generation", (int64_t)set->generation);
+}
+
+static void write_reload(struct buf *out, struct router *router)
+{
+    struct reload_report report = router_reload_report(router);
+    char time[21];
+
+    time_format_rfc3339(report.loaded_ms, time);
+    json_write_member(out, "loaded", str_from(time));
+    if (report.error) {
+        time_format_rfc3339(report.failed_ms, time);
+        json_write_key(out, "reload_failed");
+        buf_char(out, '{');
+        json_write_member(out, "at", str_from(time));
+        json_write_member(out, "error", str_from(report.error));
+        buf_char(out, '}');
+    }
+    free(report.error);
 }
 
 static void write_journal(struct buf *out, const struct router *router)
@@ -146,13 +165,14 @@ static bool status_step(struct ledger_job *job, struct store *s, struct weir_tim
 
 static void reply(struct status_call *c)
 {
-    const struct router *router = http_router(c->request);
+    struct router *router = http_router(c->request);
     const struct ruleset *set = http_set(c->request);
     struct buf out = BUF_INIT, listen = BUF_INIT;
 
     buf_printf(&listen, "http://%.*s:%u", STR_ARG(set->listen_host), http_port(router->http));
     buf_char(&out, '{');
     write_head(&out, router, set, buf_cstr(&listen));
+    write_reload(&out, router);
     write_journal(&out, router);
     write_buses(&out, set);
     write_rules(&out, set);

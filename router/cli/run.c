@@ -41,6 +41,7 @@ static int run(struct cli *cli)
         .listen = cli_value(cli, "--listen", NULL),
         .data = cli_value(cli, "--data", NULL),
         .drain_ms = seconds * 1000,
+        .watch = cli_has(cli, "--watch"),
     };
     return router_run(&options);
 }
@@ -52,6 +53,7 @@ static const struct cli_option options[] = {
      .meaning = "weir.yaml(5); default ./weir.yaml, else /etc/weir/weir.yaml, else none"},
     {.name = "--listen", .value = "HOST:PORT", .meaning = "instead of the configured address; port 0: any free one"},
     {.name = "--data", .letter = 'd', .value = "DIR", .meaning = "instead of the configured data folder"},
+    {.name = "--watch", .meaning = "reload when the configuration's files change; SIGHUP does it at any time"},
     {.name = "--drain", .value = "SECONDS", .meaning = "at the end, wait so long for deliveries under way (10)"},
     {.name = "--log-level", .value = "LEVEL", .meaning = "debug, info, warn or error (info)"},
     {.name = "--log-format", .value = "FORMAT", .meaning = "logfmt, json, or auto: logfmt on a terminal (auto)"},
@@ -62,11 +64,13 @@ const struct cli_verb verb_run = {
     .name = "run",
     .arguments = "[-c FILE]",
     .summary = "the daemon: takes events in, matches, delivers",
-    .description = "Prints where it listens and what it loaded, then logs to stderr. SIGTERM or SIGINT stop it: it "
-                   "takes nothing new, lets\n"
-                   "what is under way finish and exits 0; a second signal ends it at once. What it answered with "
-                   "success is on disk\n"
-                   "either way. Without a configuration it starts empty.",
+    .description =
+        "Prints where it listens and what it loaded, then logs to stderr. SIGTERM or SIGINT stop it: it "
+        "takes nothing new, lets\n"
+        "what is under way finish and exits 0; a second signal ends it at once. What it answered with "
+        "success is on disk\n"
+        "either way. SIGHUP reloads the configuration: all of it, or, where it has an error, nothing. Without a\n"
+        "configuration it starts empty.",
     .no_json = true,
     .no_url = true,
     .options = options,

@@ -6,6 +6,18 @@
 #include "router/cli/show.h"
 #include "router/cli/verbs.h"
 
+static void print_reload(struct str status)
+{
+    struct str failed = json_member(status, "reload_failed");
+    char loaded[32], at[32], error[1024];
+
+    show_text(status, "loaded", loaded, sizeof loaded);
+    printf("configuration: generation %lld, in force since %s\n", show_int(status, "generation"), loaded);
+    if (failed.size)
+        printf("the last reload, at %s, failed: %s\n", show_text(failed, "at", at, sizeof at),
+               show_text(failed, "error", error, sizeof error));
+}
+
 static void print_head(struct str status)
 {
     struct str journal = json_member(status, "journal");
@@ -16,6 +28,7 @@ static void print_head(struct str status)
     show_text(status, "config", config, sizeof config);
     printf("weir %s on %s, %s, up %s\n", version, listen, config[0] ? config : "no configuration file",
            show_duration(show_int(status, "uptime_s")));
+    print_reload(status);
     printf("journal: %lld events synced, %lld waiting for dispatch\n", show_int(journal, "synced"),
            show_int(journal, "lag"));
 }

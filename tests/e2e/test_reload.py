@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changing the configuration of a running router: all of it, or nothing, and no event lost or doubled."""
+import json
+import signal
+import threading
+import time
+
+from conftest import event, wait_until
+
+
+def reload(r, generation):
+    r.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: r.status()["generation"] == generation, 20, f"generation {generation}; log: {r.logged()[-2000:]}")
+
+
+QUEUE = """
+queues: {one: {}, two: {}}
+rules:
+  things: {pattern: {source: [test.app]}, targets: [%s]}
+"""
+
+
+def test_hangup_takes_the_new_rules(router):
+    r = router(QUEUE % "one")
+    r.send(event(1))
+    r.configure(QUEUE % "two" + "  more: {pattern: {detail: {n: [2]}}, targets: [one]}\nbuses: {audit: {}}\n")
+    reload(r, 2)
+    r.send(event(2))
+    r.send(event(3), bus="audit")
+    assert [json.loads(m["body"])["detail"]["n"] for m in r.receive("one", 2)] == [1, 2]
+    assert [json.loads(m["body"])["detail"]["n"] for m in r.receive("two", 1)] == [2]
+    assert r.metric('weir_config_reloads_total{result="ok"}') == 1
+    assert r.metric("weir_config_generation") == 2 and r.metric("weir_config_last_reload_successful") == 1
+
+
+def test_bad_file_changes_nothing_and_says_where(router):
+    r = router(QUEUE % "one")
+    good = r.file.read_text()
+    r.configure(QUEUE % "won")
+    r.process.send_signal(signal.SIGHUP)
+    failed = wait_until(lambda: r.status().get("reload_failed"))
+    assert failed["error"].startswith(f"{r.file}:5:") and "did you mean 'one'?" in failed["error"]
+    assert r.status()["generation"] == 1
+    assert "the last reload" in r.cli("status")[1] and f"{r.file}:5:" in r.cli("status")[1]
+    assert r.metric('weir_config_reloads_total{result="failed"}') == 1
+    assert r.metric("weir_config_last_reload_successful") == 0
+    assert f"{r.file}:5:" in r.logged()
+    r.send(event(1))
+    r.receive("one", 1)
+    r.file.write_text(good)
+    reload(r, 2)
+    assert "reload_failed" not in r.status() and r.metric("weir_config_last_reload_successful") == 1
+
+
+def test_target_that_cannot_be_opened_changes_nothing(router, tmp_path):
+    r = router(QUEUE % "one")
+    (tmp_path / "file").write_text("")
+    r.configure(QUEUE % "two" + f"targets: {{out: {{type: file, path: {tmp_path}/file/no/such}}}}\n")
+    r.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: r.status().get("reload_failed") or r.status()["generation"] == 2)
+    r.send(event(1))
+    r.receive("one" if "reload_failed" in r.status() else "two", 1)
+
+
+def test_retries_meet_the_present_definitions(router, receiver):
+    dead, good = receiver(lambda n, body: (503, {})), receiver()
+    text = """
+queues: {dlq: {}}
+targets: {hook: {type: http, url: "%s"}}
+rules:
+  kept: {pattern: {detail: {kind: [kept]}}, targets: [{target: hook, dead_letter: dlq}]}
+"""
+    gone = "  gone: {pattern: {detail: {kind: [gone]}}, targets: [{target: hook, dead_letter: dlq}]}\n"
+    r = router(text % dead.url + gone)
+    r.send(event(1, kind="kept"), event(2, kind="gone"))
+    wait_until(lambda: len(dead.requests) >= 2)
+    r.configure(text % good.url)
+    reload(r, 2)
+    wait_until(lambda: good.requests, 30, "the retry")
+    assert json.loads(good.requests[0][1])["detail"] == {"n": 1, "kind": "kept"}
+    message = r.receive("dead-letters", 1, 30)[0]  # its rule is gone, and with it the dlq that the rule named
+    assert json.loads(message["body"])["detail"]["kind"] == "gone"
+    assert message["attributes"]["ERROR_CODE"] == "NO_RESOURCE"
+    r.settled()
+
+
+def test_delivery_under_way_survives_its_target(router, receiver):
+    slow = receiver(lambda n, body: time.sleep(1) or (200, {}))
+    text = """
+targets: {hook: {type: http, url: "%s", concurrency: %d}}
+rules:
+  things: {pattern: {source: [test.app]}, targets: [hook]}
+"""
+    r = router(text % (slow.url, 2))
+    r.send(*[event(n) for n in range(6)])
+    wait_until(lambda: len(slow.requests) == 2)
+    r.configure(text % (slow.url, 4))
+    reload(r, 2)
+    r.settled()
+    assert sorted(json.loads(body)["detail"]["n"] for _, body in slow.requests) == list(range(6))
+
+
+def test_watch(router):
+    r = router(QUEUE % "one", start=False)
+    (r.folder / "rules.d").mkdir()
+    r.file.write_text(r.file.read_text() + "include: [rules.d/*.yaml]\n")
+    r.start("--watch")
+    (r.folder / "rules.d" / "more.yaml").write_text("rules:\n  more: {pattern: {source: [test.app]}, targets: [two]}\n")
+    wait_until(lambda: r.status()["generation"] == 2, 20, "the new file")
+    r.send(event(1))
+    r.receive("two", 1)
+    (r.folder / "rules.d" / "more.yaml").write_text("rules: {more: {pattern: {source: test.app}, targets: [two]}}\n")
+    failed = wait_until(lambda: r.status().get("reload_failed"), 20, "the bad file")
+    assert "more.yaml:1:" in failed["error"]
+    (r.folder / "rules.d" / "more.yaml").unlink()
+    wait_until(lambda: r.status()["generation"] == 3, 20, "the good set again")
+
+
+def test_reload_of_many_rules_under_load(router):
+    rules = "".join(f"  r{i}: {{pattern: {{detail: {{n: [{i}], kind: [k%d]}}}}, targets: [few]}}\n" for i in range(10000))
+    text = "queues: {all: {maximum_message_size: 2KiB}, few: {}}\narchives: {everything: {}}\nrules:\n" \
+           "  all: {pattern: {source: [test.app]}, targets: [all]}\n"
+    r = router(text + rules.replace("%d", "0"))
+    stop, sent = threading.Event(), []
+
+    def load():
+        while not stop.is_set():
+            batch = list(range(len(sent), len(sent) + 20))
+            r.send(*[event(n, kind="k0") for n in batch])
+            sent.extend(batch)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    for generation in range(2, 6):
+        r.configure(text.replace("2KiB", f"{generation}KiB") + rules.replace("%d", str(generation % 2)))
+        reload(r, generation)
+    stop.set()
+    thread.join()
+    got = [json.loads(m["body"])["detail"]["n"] for m in r.receive("all", len(sent), 60)]
+    assert sorted(got) == sent and not r.take("all")
+    wait_until(lambda: r.status()["archives"][0]["events"] == len(sent), 30, "the archive")
