@@ -59,7 +59,12 @@ static bool option_equal(const struct option *o, const char *a, const char *b)
     case OPTION_HEADERS: return headers_equal((const void *)a, (const void *)b);
     case OPTION_QUEUE:
     case OPTION_TARGET: return names_equal(*(const struct target_def *const *)a, *(const struct target_def *const *)b);
-    case OPTION_PATTERN: return true;
+    case OPTION_PATTERN:
+    case OPTION_VALUE:
+    case OPTION_EVENT:
+    case OPTION_TEXTS:
+    case OPTION_FILES:
+    case OPTION_SECTION: return true; /* no adapter's: what is `own` is read by the loader */
     case OPTION_OBJECT: return options_equal(o->members, a, b);
     case OPTION_LIST: return items_equal(o, (const void *)a, (const void *)b);
     }
