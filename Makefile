@@ -63,7 +63,7 @@ FUZZERS := $(wildcard fuzz/fuzz_*.c)
 .PHONY: all demo check check-unit check-e2e layers headers fuzz fuzz-replay bench install uninstall deps format format-check lint \
         asan tsan cover clean help
 
-all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so ## the program and the library
+all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so rules/examples/weir.schema.json ## the program and the library
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
@@ -85,6 +85,10 @@ $(BUILD)/%.a:
 $(BUILD)/weir: $(BUILD)/obj/router/main.o $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
 	$(if $(V),,@echo "  link $@")
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The modelines of the examples name it.
+rules/examples/weir.schema.json: $(BUILD)/weir
+	$(Q)$(BUILD)/weir schema >$@.new && mv $@.new $@
 
 # The static library is one object whose hidden names are local: only weir_… can be linked against.
 $(BUILD)/libweir.a: $(call obj,$(MATCHER))
@@ -200,6 +204,7 @@ install: all ## honours DESTDIR and PREFIX
 	@echo '  pc   $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc'; printf '%s\n' "$$PKG_CONFIG_FILE" >$(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc
 	install -m 644 matcher/weir.h $(DESTDIR)$(INCLUDEDIR)/weir.h
 	cp -R rules/examples/. $(DESTDIR)$(DATADIR)/examples/
+	install -m 644 rules/examples/weir.schema.json $(DESTDIR)$(DATADIR)/weir.schema.json
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do section=$${page##*.}; \
 	  install -d $(DESTDIR)$(MANDIR)/man$$section && install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/ || exit 1; done
 
@@ -224,4 +229,4 @@ lint: ## clang-tidy, cppcheck, shellcheck, mandoc
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do mandoc -T lint -W warning $$page || exit 1; done
 
 clean:
-	rm -rf $(BUILD)
+	rm -rf $(BUILD) rules/examples/weir.schema.json

@@ -117,9 +117,20 @@ unsigned pattern_wildcard_complexity(struct str wildcard);
 /* <0, 0, >0: UTF-16 code unit order of two UTF-8 texts. */
 int pattern_path_cmp(struct str a, struct str b);
 
-/* The operator table, for messages, help and tests: name as written in patterns, operand in words. */
+/* The operator table, for messages, help, schema and tests: name as written in patterns, operand by kind and in words.
+ */
+enum pattern_operand {
+    OPERAND_TEXT,
+    OPERAND_AFFIX, /* text, or {"equals-ignore-case": text} */
+    OPERAND_ANYTHING_BUT,
+    OPERAND_NUMERIC,
+    OPERAND_FLAG,
+    OPERAND_CIDR,
+    OPERAND_KINDS
+};
 struct pattern_operator {
     const char *name;
+    enum pattern_operand kind;
     const char *operand;
     const char *meaning;
 };

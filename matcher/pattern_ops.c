@@ -181,25 +181,28 @@ static bool parse_cidr(struct parser *p, struct pattern_atom *atom)
 
 /* ---- the table ---- */
 
-/* name, parse function, operand, meaning */
+/* name, parse function, kind of operand, operand in words, meaning */
 #define OPERATORS(ROW)                                                                                                 \
-    ROW("exactly", parse_exactly, "string", "the value is this string")                                                \
-    ROW("prefix", parse_prefix, "string, or {\"equals-ignore-case\": string}", "the value starts with it")             \
-    ROW("suffix", parse_suffix, "string, or {\"equals-ignore-case\": string}", "the value ends with it")               \
-    ROW("equals-ignore-case", parse_equals_ignore_case, "string", "the value is this string but for case")             \
-    ROW("wildcard", parse_wildcard, "string; * is any run of characters, \\* and \\\\ are themselves",                 \
+    ROW("exactly", parse_exactly, OPERAND_TEXT, "string", "the value is this string")                                  \
+    ROW("prefix", parse_prefix, OPERAND_AFFIX, "string, or {\"equals-ignore-case\": string}",                          \
+        "the value starts with it")                                                                                    \
+    ROW("suffix", parse_suffix, OPERAND_AFFIX, "string, or {\"equals-ignore-case\": string}",                          \
+        "the value ends with it")                                                                                      \
+    ROW("equals-ignore-case", parse_equals_ignore_case, OPERAND_TEXT, "string",                                        \
+        "the value is this string but for case")                                                                       \
+    ROW("wildcard", parse_wildcard, OPERAND_TEXT, "string; * is any run of characters, \\* and \\\\ are themselves",   \
         "the whole value has this form")                                                                               \
-    ROW("anything-but", operator_parse_anything_but,                                                                   \
+    ROW("anything-but", operator_parse_anything_but, OPERAND_ANYTHING_BUT,                                             \
         "string, number, list of either, or {\"prefix\"|\"suffix\"|\"equals-ignore-case\"|\"wildcard\": string or "    \
         "list}",                                                                                                       \
         "there is a value, and it is none of these")                                                                   \
-    ROW("numeric", operator_parse_numeric, "[op, number] or [> or >=, number, < or <=, number]",                       \
+    ROW("numeric", operator_parse_numeric, OPERAND_NUMERIC, "[op, number] or [> or >=, number, < or <=, number]",      \
         "the value is a number in this range")                                                                         \
-    ROW("exists", parse_exists, "true or false", "there is, or is not, a value")                                       \
-    ROW("cidr", parse_cidr, "address/bits", "the value is an IP address in this block")
+    ROW("exists", parse_exists, OPERAND_FLAG, "true or false", "there is, or is not, a value")                         \
+    ROW("cidr", parse_cidr, OPERAND_CIDR, "address/bits", "the value is an IP address in this block")
 
-#define INFO_ROW(name, parse, operand, meaning)  {name, operand, meaning},
-#define PARSE_ROW(name, parse, operand, meaning) parse,
+#define INFO_ROW(name, parse, kind, operand, meaning)  {name, kind, operand, meaning},
+#define PARSE_ROW(name, parse, kind, operand, meaning) parse,
 
 const struct pattern_operator pattern_operators[] = {OPERATORS(INFO_ROW)};
 static bool (*const parse_functions[])(struct parser *, struct pattern_atom *) = {OPERATORS(PARSE_ROW)};

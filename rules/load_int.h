@@ -17,6 +17,7 @@
 #include "rules/ruleset.h"
 
 #define LOAD_FILES_MAX        10000 /* included files: a slip of a glob must not read a disk */
+#define BUS_NAME_MAX          256   /* AWS's */
 #define LOAD_RULE_TARGETS_MAX 100   /* AWS has 5, and 100 in its shapes; ids are compared one by one */
 
 struct load_file {

@@ -39,6 +39,7 @@ static const struct option transformer_options[] = {
     {.key = "input_paths_map",
      .type = OPTION_TEXTS,
      .own = true,
+     .form = "^\\$",
      .meaning = "names for what paths such as $.detail.user find; at most 100"},
     {.key = "input_template",
      .type = OPTION_TEXT,

@@ -11,8 +11,7 @@
 #include "rules/tables.h"
 #include "targets/queue.h"
 
-#define WHAT_SIZE    300
-#define BUS_NAME_MAX 256
+#define WHAT_SIZE 300
 
 /* ---- names ---- */
 

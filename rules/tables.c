@@ -17,6 +17,7 @@ static struct option section_of(const struct adapter *adapter)
                            .type = OPTION_SECTION,
                            .own = true,
                            .members = adapter->options,
+                           .max = adapter->name_max ? adapter->name_max : ADAPTER_NAME_MAX,
                            .meaning = adapter->summary};
 }
 
@@ -123,7 +124,7 @@ void tables_write_bounds(struct buf *out, const struct option *o)
 {
     const char *unit = o->type == OPTION_TEXT ? " characters" : o->type == OPTION_LIST ? " entries" : "";
     bool counted = *unit;
-    if (!o->min && !o->max)
+    if ((!o->min && !o->max) || o->type == OPTION_SECTION)
         return;
     if (o->max == INT64_MAX)
         buf_text(out, "at least ");

@@ -86,12 +86,13 @@ struct option {
     enum option_type type;
     size_t offset;     /* of the field in the struct that the table fills */
     const char *value; /* default as one would write it; NULL: none (the field stays zero) */
-    int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds. LIST: of count, where own */
+    int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds. LIST: of count, where own.
+                          SECTION: max characters of a name */
     bool required;
-    const char *form;             /* TEXT: a regular expression for editors; the table's owner checks what it says */
-    bool own;                     /* whoever owns the table reads this key, and reports it where it is missing */
-    bool scalar;                  /* see OPTION_LIST */
-    const char *const *names;     /* ENUM: ended by NULL */
+    const char *form;         /* TEXT, TEXTS: a regular expression for editors; the table's owner checks what it says */
+    bool own;                 /* whoever owns the table reads this key, and reports it where it is missing */
+    bool scalar;              /* see OPTION_LIST */
+    const char *const *names; /* ENUM: ended by NULL */
     const struct option *members; /* OBJECT, LIST */
     size_t item_size;             /* LIST */
     size_t present_offset;        /* OBJECT: offset of a bool that says that the key was written; 0: none */

@@ -15,7 +15,7 @@
 
 const struct cli_verb *const cli_verbs[] = {
     &verb_run,     &verb_check,    &verb_match,  &verb_send, &verb_replay, &verb_status,
-    &verb_targets, &verb_archives, &verb_queues, &verb_dlq,  NULL,
+    &verb_targets, &verb_archives, &verb_queues, &verb_dlq,  &verb_schema, NULL,
 };
 
 static const struct cli_option common_options[] = {
