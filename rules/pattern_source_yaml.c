@@ -18,6 +18,7 @@ struct level {
 
 struct node_source {
     struct pattern_source source; /* first: the parser hands back its address */
+    struct arena *keep;           /* the pattern's: texts of values must live as long as it */
     const struct node *root;      /* until it was given */
     const struct node *last;      /* whose token was given last */
     struct level levels[YAML_DEPTH_MAX + 1];
@@ -54,10 +55,15 @@ static void give(struct node_source *s, struct pattern_token *token, enum json_t
 static void give_value(struct node_source *s, struct pattern_token *token, const struct node *n)
 {
     give(s, token, open_type(n->type), n);
-    if (!node_is_empty(n))
-        return;
-    token->type = JSON_ERROR;
-    token->fault = "a value is missing; write null, or \"\"";
+    if (node_is_empty(n)) {
+        token->type = JSON_ERROR;
+        token->fault = "a value is missing; write null, or \"\"";
+    } else if ((token->type == JSON_STRING || token->type == JSON_NUMBER) &&
+               !(token->text = arena_str(s->keep, n->text)).ptr) {
+        token->type = JSON_ERROR;
+        token->fault = "out of memory";
+        token->code = WEIR_E_MEMORY;
+    }
 }
 
 static void next_token(struct pattern_source *source, struct pattern_token *token)
@@ -136,7 +142,7 @@ const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp,
     if (n->type == NODE_TEXT && !(n = node_read_json(temp, n, diags)))
         return NULL;
     struct weir_diag diag = {.code = WEIR_OK};
-    struct node_source source = {.source = {next_token}, .root = n};
+    struct node_source source = {.source = {next_token}, .keep = keep, .root = n};
     const struct pattern *pattern = pattern_parse(keep, &source.source, &diag);
     if (pattern || source.last->type == NODE_FAULT)
         return pattern;
