@@ -60,6 +60,7 @@ bool load_buses(struct load *l);
 bool load_targets(struct load *l);
 bool load_rules(struct load *l);
 bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list); /* load_rule_targets.c */
+bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
 bool load_watch(struct load *l); /* watch.c: fills the set's watched and fingerprint */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules: their own keys, their pattern, their tests; what stands under `targets:` is load_rule_targets.c's. An
- * archive of the file is a rule too, Events-Archive-NAME as AWS names it, with the archive as its one target.
+ * Rules: their own keys and their pattern; what stands under `targets:` is load_rule_targets.c's, under `tests:`
+ * load_rule_tests.c's. An archive of the file is a rule too, Events-Archive-NAME as AWS names it, with the archive as
+ * its one target.
  */
 #include "rules/load_int.h"
 
@@ -16,99 +17,6 @@
 #define NAME_MAX_SIZE       64
 #define DESCRIPTION_MAX     512
 #define ARCHIVE_RULE_PREFIX "Events-Archive-"
-
-/* ---- tests ---- */
-
-struct test_text {
-    struct str name;
-    int format;
-    bool match;
-};
-
-static const char *const formats[] = {"auto", "events", "cloudtrail", "s3", "cloudevents", NULL};
-
-const struct option rule_test_options[] = {
-    {.key = "name",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct test_text, name),
-     .required = true,
-     .min = 1,
-     .max = 256,
-     .meaning = "what the test shows; it stands in the report"},
-    {.key = "format",
-     .type = OPTION_ENUM,
-     .offset = offsetof(struct test_text, format),
-     .value = "auto",
-     .names = formats,
-     .meaning = "what kind of record the event is"},
-    {.key = "event",
-     .type = OPTION_EVENT,
-     .own = true,
-     .required = true,
-     .meaning = "the event, as its source would give it"},
-    {.key = "match",
-     .type = OPTION_BOOL,
-     .offset = offsetof(struct test_text, match),
-     .value = "true",
-     .meaning = "whether the rule matches it"},
-    {0},
-};
-
-/* A mapping, or a text that holds a JSON object. */
-static bool read_event(struct load *l, const struct node *n, struct str *out)
-{
-    if (n->type == NODE_FAULT || (n->type == NODE_TEXT && !(n = node_read_json(&l->temp, n, l->diags))))
-        return false;
-    if (n->type != NODE_MAP)
-        return diag_error(l->diags, n->pos, "'event' must be a mapping, or text that holds a JSON object, not %s",
-                          node_type_name(n));
-    struct buf json = BUF_INIT;
-    size_t bytes = node_text_bytes(n);
-    if (bytes <= LIMIT_EVENT_BYTES) {
-        node_write_json(&json, n);
-        bytes = json.size;
-    }
-    if (bytes > LIMIT_EVENT_BYTES)
-        diag_error(l->diags, n->pos, "the event is larger than %u bytes", LIMIT_EVENT_BYTES);
-    else if (!json.failed)
-        *out = arena_str(&l->set->keep, buf_view(&json));
-    l->diags->out_of_memory |= json.failed;
-    buf_fini(&json);
-    return out->ptr;
-}
-
-static void read_test(struct load *l, const struct node *n, const char *rule, struct rule_test *test)
-{
-    char what[WHAT_SIZE + 16];
-    struct test_text text = {0};
-    snprintf(what, sizeof(what), "a test of %s", rule);
-    bool ok = options_fill(&l->options, rule_test_options, n, n->pos, what, NULL, &text);
-    const struct node *event = node_get(n, "event");
-    if (ok)
-        *test = (struct rule_test){text.name, str_from(formats[text.format]), {NULL, 0}, text.match, n->pos};
-    if (event)
-        read_event(l, event, &test->event);
-    else if (n->type == NODE_MAP)
-        diag_error(l->diags, n->pos, "missing key 'event' in %s", what);
-}
-
-static bool read_tests(struct load *l, const struct node *list, const char *what, struct rule *rule)
-{
-    if (!list || node_is_empty(list) || list->type == NODE_FAULT)
-        return true;
-    if (list->type != NODE_LIST) {
-        diag_error(l->diags, list->pos, "'tests' must be a list, not %s", node_type_name(list));
-        return true;
-    }
-    struct rule_test *tests = arena_array(&l->set->keep, list->count, sizeof(*tests));
-    if (!tests)
-        return load_out_of_memory(l);
-    for (uint32_t i = 0; i < list->count; i++)
-        read_test(l, list->items[i], what, &tests[i]);
-    rule->tests = tests;
-    rule->test_count = list->count;
-    return !l->diags->out_of_memory;
-}
 
 /* ---- one rule ---- */
 
@@ -215,7 +123,7 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
         return load_out_of_memory(l);
     ok &= load_check_name(l, "rule", rule->name, NAME_MAX_SIZE, name ? name->pos : rule->pos);
     read_pattern(l, n, what, rule);
-    if (!read_tests(l, node_get(n, "tests"), what, rule) || !load_targets_of_rule(l, rule, node_get(n, "targets")))
+    if (!load_targets_of_rule(l, rule, node_get(n, "targets")) || !load_tests_of_rule(l, rule, node_get(n, "tests")))
         return false;
     return (ok ? rule_declare(l, rule) : true) && !l->diags->out_of_memory;
 }

@@ -36,11 +36,20 @@ struct rule_target {
     struct diag_pos pos;
 };
 
+struct rule_test_input { /* what a target of the rule must be given */
+    const struct rule_target *target;
+    struct str expected; /* compact JSON; is_text: the very bytes */
+    bool is_text;
+};
+
 struct rule_test {
     struct str name;
-    struct str format; /* auto, events, cloudtrail, s3, cloudevents */
-    struct str event;  /* compact JSON */
+    struct str format;     /* auto, events, cloudtrail, s3, cloudevents */
+    struct str event;      /* compact JSON; {NULL,0}: it is in event_file */
+    struct str event_file; /* absolute */
     bool match;
+    const struct rule_test_input *inputs;
+    uint32_t input_count;
     struct diag_pos pos;
 };
 

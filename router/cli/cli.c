@@ -14,8 +14,8 @@
 #define DEFAULT_URL "http://127.0.0.1:4566"
 
 const struct cli_verb *const cli_verbs[] = {
-    &verb_run,     &verb_check,    &verb_match,  &verb_send, &verb_replay, &verb_status,
-    &verb_targets, &verb_archives, &verb_queues, &verb_dlq,  &verb_schema, NULL,
+    &verb_run,     &verb_check,    &verb_test,   &verb_match, &verb_send,   &verb_replay, &verb_status,
+    &verb_targets, &verb_archives, &verb_queues, &verb_dlq,   &verb_schema, NULL,
 };
 
 static const struct cli_option common_options[] = {

@@ -74,7 +74,7 @@ static void add_lines(struct records *r, struct str text)
     }
 }
 
-static const struct source *guess(struct str text)
+const struct source *records_guess(struct str text)
 {
     const struct source *events = source_find(STR("events"));
     for (const struct source *const *s = sources; *s; s++)
@@ -89,7 +89,7 @@ void records_split(struct str text, const char *format, struct records *out)
     bool whole = body.size && json_check(body, NULL, NULL);
     struct str array = {0};
 
-    *out = (struct records){.source = strcmp(format, "auto") ? source_find(str_from(format)) : guess(body)};
+    *out = (struct records){.source = strcmp(format, "auto") ? source_find(str_from(format)) : records_guess(body)};
     if (whole && json_type_of(body) == JSON_ARRAY)
         array = body;
     if (whole && json_type_of(body) == JSON_OBJECT && !str_is(str_from(out->source->name), "events")) {

@@ -27,4 +27,7 @@ struct records {
 void records_split(struct str text, const char *format, struct records *out);
 void records_fini(struct records *r);
 
+/* What `auto` takes this text for. */
+const struct source *records_guess(struct str text);
+
 #endif

@@ -7,6 +7,6 @@
 #include "router/cli/cli.h"
 
 extern const struct cli_verb verb_run, verb_check, verb_match, verb_send, verb_replay, verb_status, verb_targets,
-    verb_archives, verb_queues, verb_dlq, verb_schema;
+    verb_archives, verb_queues, verb_dlq, verb_schema, verb_test;
 
 #endif

@@ -178,7 +178,7 @@ def bad(s):
 
 def options(schema):
     """Every option with a function that puts a value into a whole document."""
-    rule = {"pattern": {"source": ["x"]}}
+    rule = {"pattern": {"source": ["x"]}, "targets": ["dead-letters"]}
     for section, at in schema["properties"].items():
         entry = at.get("additionalProperties")
         if section == "rules":

@@ -200,6 +200,7 @@ static void test_rules(void **state)
     const struct rule *renamed = ruleset_rule(set, STR("default"), STR("renamed"));
     assert_str(renamed->arn, "arn:aws:events:eu-west-1:123456789012:rule/renamed");
     assert_str(renamed->targets[1].id, "topic/same");
+    assert_str(renamed->pattern->conjunctions[0].leaves[0]->atoms[0].text, "x"); /* outlives what it was read from */
     const struct rule *d = ruleset_rule(set, STR("other"), STR("d"));
     assert_true(d->targets[0].drop);
     assert_null(d->targets[0].dead_letter);
@@ -213,6 +214,47 @@ static void test_rules(void **state)
     assert_true(input_render(d->targets[0].input, STR("{}"), &variables, &out, &diag));
     assert_string_equal(buf_cstr(&out), "{\"n\":1.0,\"t\":[\"x\"]}");
     buf_fini(&out);
+    ruleset_unref(set);
+}
+
+static void test_tests(void **state)
+{
+    struct ruleset *set = load(NULL, "version: 1\n"
+                                     "queues: {q: , p: }\n"
+                                     "rules:\n"
+                                     "  one:\n"
+                                     "    pattern: {source: [app]}\n"
+                                     "    targets: [q]\n"
+                                     "    tests:\n"
+                                     "      - {name: a, event: {source: app}}\n"
+                                     "      - {name: b, format: s3, event: '@dir/b.json', match: false}\n"
+                                     "      - {name: c, event: '{\"n\": 1.0}', input: {p: 1}}\n"
+                                     "      - {name: d, event: {}, input: {q: text}}\n"
+                                     "  two:\n"
+                                     "    pattern: {source: [app]}\n"
+                                     "    targets: [q, p]\n"
+                                     "    tests:\n"
+                                     "      - {name: e, event: {}, input: {p: [1, a], q: }}\n");
+    const struct rule *one = ruleset_rule(set, STR("default"), STR("one"));
+    const struct rule_test *a = &one->tests[0], *b = a + 1, *c = a + 2, *d = a + 3;
+    assert_int_equal(one->test_count, 4);
+    assert_str(a->event, "{\"source\":\"app\"}");
+    assert_true(a->match && !a->event_file.ptr && a->input_count == 0);
+    assert_true(!b->match && !b->event.ptr && b->event_file.ptr[0] == '/' && ends_with(b->event_file, "/dir/b.json"));
+    assert_str(b->format, "s3");
+    assert_int_equal(b->pos.line, 9);
+    assert_str(c->event, "{\"n\":1.0}");
+    assert_str(c->inputs[0].expected, "{\"p\":1}"); /* p is no id of this rule's only target: the input itself */
+    assert_false(c->inputs[0].is_text);
+    assert_str(d->inputs[0].expected, "text");
+    assert_true(d->inputs[0].is_text);
+    assert_ptr_equal(d->inputs[0].target, &one->targets[0]);
+
+    const struct rule *two = ruleset_rule(set, STR("default"), STR("two"));
+    assert_int_equal(two->tests[0].input_count, 2);
+    assert_ptr_equal(two->tests[0].inputs[0].target, &two->targets[1]);
+    assert_str(two->tests[0].inputs[0].expected, "[1,\"a\"]");
+    assert_str(two->tests[0].inputs[1].expected, "null");
     ruleset_unref(set);
 }
 
@@ -296,18 +338,18 @@ static void test_reports(void **state)
     assert_report("tests/rules", NULL, 10, "tests/rules: error: 'tests/rules' is not a regular file\n");
     assert_report("x.yaml", "version: 1\ninclude: [a.yaml]\n", 10,
                   "x.yaml:2:10: error: 'include' needs a file to be relative to; this text has none\n");
-    assert_report(
-        "x.yaml", "version: 1\na: 1\nb: 1\nc: 1\n", 1,
-        "x.yaml:2:1: error: unknown key 'a' in the configuration; known: version, listen, data, account, "
-        "region, allowed_hosts, buses, targets, rules, include, queues, topics, functions, archives, x-…\n"
-        "3 errors, the last 2 not shown\n");
+    assert_report("x.yaml", "version: 1\na: 1\nb: 1\nc: 1\n", 1,
+                  "x.yaml:2:1: error: unknown key 'a' in the configuration; known: version, listen, data, account, "
+                  "region, allowed_hosts, buses, targets, rules, include, queues, topics, functions, archives, x-…\n"
+                  "3 errors, the last 2 not shown\n");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full),    cmocka_unit_test(test_nothing), cmocka_unit_test(test_rules),
-        cmocka_unit_test(test_include), cmocka_unit_test(test_bad),     cmocka_unit_test(test_reports),
+        cmocka_unit_test(test_tests),   cmocka_unit_test(test_include), cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_reports),
     };
     return cmocka_run_group_tests_name("load", tests, NULL, NULL);
 }
