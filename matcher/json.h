@@ -73,6 +73,7 @@ void json_diag(const struct json_reader *r, struct weir_diag *diag);
 struct json_info {
     bool repeated_keys;  /* some object of the text holds a key twice (as decoded) */
     enum json_type type; /* of the top-level value */
+    int depth;           /* of its deepest object or array: [] has 1 */
 };
 /* Whole-text check: one value, nothing behind it. info and diag may be NULL. Allocates nothing unless info is given. */
 bool json_check(struct str text, struct json_info *info, struct weir_diag *diag);

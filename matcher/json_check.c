@@ -140,6 +140,7 @@ struct check {
     struct keys keys;
     uint32_t starts[LIMIT_JSON_DEPTH + 1];
     bool repeated;
+    int depth;
 };
 
 static void note_token(struct check *check, const struct json_reader *r, const struct json_token *token)
@@ -163,6 +164,8 @@ static bool read_all(struct json_reader *r, struct check *check, enum json_type 
     for (; token.type != JSON_END; json_next(r, &token)) {
         if (token.type == JSON_ERROR)
             return false;
+        if (check && r->depth > check->depth)
+            check->depth = r->depth;
         if (check && !check->repeated)
             note_token(check, r, &token);
     }
@@ -175,6 +178,7 @@ bool json_check(struct str text, struct json_info *info, struct weir_diag *diag)
     struct check check;
     enum json_type type;
     check.repeated = false;
+    check.depth = 0;
     check.keys.list = check.keys.local;
     check.keys.count = 0;
     check.keys.capacity = KEYS_LOCAL;
@@ -187,7 +191,7 @@ bool json_check(struct str text, struct json_info *info, struct weir_diag *diag)
     if (!ok && diag)
         json_diag(&r, diag);
     if (ok && info)
-        *info = (struct json_info){.repeated_keys = check.repeated, .type = type};
+        *info = (struct json_info){.repeated_keys = check.repeated, .type = type, .depth = check.depth};
     if (ok && check.keys.failed && !check.repeated) {
         if (diag)
             *diag = (struct weir_diag){.code = WEIR_E_MEMORY, .message = "out of memory"};

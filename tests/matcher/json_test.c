@@ -257,6 +257,15 @@ static void test_info_names_the_type(void **state)
     assert_int_equal(json_type_of(STR("{}")), JSON_OBJECT);
 }
 
+static void test_info_tells_the_depth(void **state)
+{
+    struct json_info info;
+    assert_true(json_check(STR("1"), &info, NULL));
+    assert_int_equal(info.depth, 0);
+    assert_true(json_check(STR("{\"a\":1,\"a\":[[], {\"b\":[{}]}],\"c\":{}}"), &info, NULL));
+    assert_int_equal(info.depth, 5);
+}
+
 static void test_member(void **state)
 {
     struct str object = STR("{\"a\":{\"b\":1},\"b\":[2, 3],\"\\u0063\":\"x\",\"b\":4}");
@@ -304,6 +313,7 @@ int main(void)
         cmocka_unit_test(test_repeated_keys),
         cmocka_unit_test(test_repeated_keys_in_large_objects),
         cmocka_unit_test(test_info_names_the_type),
+        cmocka_unit_test(test_info_tells_the_depth),
         cmocka_unit_test(test_member),
         cmocka_unit_test(test_writer),
         cmocka_unit_test(test_minify_keeps_spellings),
