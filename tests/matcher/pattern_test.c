@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pattern parser. What it takes and what it says are data: pattern_ok.cases has patterns with the conjunctions
- * they become, pattern_errors.cases has patterns with AWS's reason, line, column and wording of the place. In both, a
- * blank line ends a case, # starts a comment, and ␤ and ␉ stand for a line feed and a tab.
+ * they become, pattern_errors.cases has patterns with AWS's reason, line, column and wording of the place.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,65 +12,11 @@
 #include <cmocka.h>
 
 #include "matcher/pattern.h"
+#include "tests/matcher/cases.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OK_CASES     "tests/matcher/pattern_ok.cases"
 #define ERROR_CASES  "tests/matcher/pattern_errors.cases"
-
-/* ---- case files ---- */
-
-struct cases {
-    FILE *file;
-    const char *name;
-    int line;
-};
-
-static void replace_all(struct buf *text, const char *mark, char with)
-{
-    size_t size = strlen(mark);
-    for (size_t i = 0; i + size <= text->size; i++) {
-        if (memcmp(text->data + i, mark, size) != 0)
-            continue;
-        text->data[i] = with;
-        memmove(text->data + i + 1, text->data + i + size, text->size - i - size);
-        text->size -= size - 1;
-    }
-}
-
-/* The next line that is no comment, without its end; false at the end of the file. */
-static bool read_line(struct cases *c, struct buf *line)
-{
-    char *text = NULL;
-    size_t capacity = 0;
-    ssize_t size;
-    do {
-        size = getline(&text, &capacity, c->file);
-        c->line++;
-    } while (size > 0 && text[0] == '#');
-    buf_clear(line);
-    if (size > 0)
-        buf_add(line, text, (size_t)size - (text[size - 1] == '\n'));
-    free(text);
-    replace_all(line, "␤", '\n');
-    replace_all(line, "␉", '\t');
-    buf_cstr(line);
-    return size >= 0;
-}
-
-static bool read_case(struct cases *c, struct buf *pattern)
-{
-    while (read_line(c, pattern))
-        if (pattern->size)
-            return true;
-    return false;
-}
-
-static void cases_open(struct cases *c, const char *name)
-{
-    *c = (struct cases){.file = fopen(name, "r"), .name = name};
-    if (!c->file)
-        fail_msg("cannot open %s: run the tests from the top of the tree", name);
-}
 
 /* ---- the printed form of a parsed pattern ---- */
 
@@ -165,14 +110,14 @@ static void test_patterns_taken(void **state)
     struct cases cases;
     struct buf pattern = BUF_INIT, line = BUF_INIT, printed = BUF_INIT;
     cases_open(&cases, OK_CASES);
-    while (read_case(&cases, &pattern)) {
+    while (cases_next(&cases, &pattern)) {
         struct arena a = ARENA_INIT;
         struct weir_diag diag;
         const struct pattern *parsed = pattern_parse_json(&a, buf_view(&pattern), &diag);
         if (!parsed)
             fail_msg("%s:%d: refused: %s", cases.name, cases.line, diag.message);
         for (uint32_t i = 0; i <= parsed->conjunction_count; i++) {
-            read_line(&cases, &line);
+            cases_line(&cases, &line);
             buf_clear(&printed);
             if (i < parsed->conjunction_count)
                 print_conjunction(&printed, &parsed->conjunctions[i]);
@@ -181,7 +126,7 @@ static void test_patterns_taken(void **state)
         }
         arena_fini(&a);
     }
-    fclose(cases.file);
+    cases_close(&cases);
     buf_fini(&pattern);
     buf_fini(&line);
     buf_fini(&printed);
@@ -194,12 +139,12 @@ static void test_patterns_refused(void **state)
     struct buf pattern = BUF_INIT, reason = BUF_INIT, place = BUF_INIT;
     int failures = 0;
     cases_open(&cases, ERROR_CASES);
-    while (read_case(&cases, &pattern)) {
+    while (cases_next(&cases, &pattern)) {
         struct arena a = ARENA_INIT;
         struct weir_diag diag = {0};
         char got[64];
-        read_line(&cases, &reason);
-        read_line(&cases, &place);
+        cases_line(&cases, &reason);
+        cases_line(&cases, &place);
         bool taken = pattern_parse_json(&a, buf_view(&pattern), &diag) != NULL;
         snprintf(got, sizeof(got), "%d:%d %s", diag.line, diag.column, tails[diag.tail]);
         if (taken || strcmp(diag.message, buf_cstr(&reason)) != 0 || strcmp(got, buf_cstr(&place)) != 0) {
@@ -209,7 +154,7 @@ static void test_patterns_refused(void **state)
         }
         arena_fini(&a);
     }
-    fclose(cases.file);
+    cases_close(&cases);
     buf_fini(&pattern);
     buf_fini(&reason);
     buf_fini(&place);
