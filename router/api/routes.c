@@ -10,6 +10,7 @@ const struct http_route http_routes[] = {
     {"POST", "/s3/*", "s3", ingest_events},
     {"POST", "/cloudtrail", "cloudtrail", ingest_events},
     {"POST", "/cloudtrail/*", "cloudtrail", ingest_events},
+    {"POST", "/", "aws", aws_post},
     {"GET HEAD", "/", "root", health_root},
     {"GET HEAD", "/metrics", "metrics", health_metrics},
     {"GET HEAD", "/healthz", "healthz", health_live},

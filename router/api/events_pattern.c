@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Event patterns as they come by the API: what the matcher's parser says is put into AWS's words here. AWS reads
+ * patterns with Jackson, whose exceptions end in the place and the text they were found in:
+ *
+ *     Event pattern is not valid. Reason: "a" must be an object or an array
+ *      at [Source: (String)"{"a":"x"}"; line: 1, column: 7]
+ *
+ * Jackson shows 500 characters of the text, and control characters but for line ends as escapes.
+ */
+#include "matcher/utf8.h"
+#include "router/api/events.h"
+#include "router/xalloc.h"
+
+#define SNIPPET_LENGTH_MAX 500 /* UTF-16 code units, as Java counts */
+
+static void write_snippet(struct buf *out, struct str text)
+{
+    size_t length = aws_length(text), at = 0, shown = 0;
+
+    buf_char(out, '"');
+    while (at < text.size && shown < SNIPPET_LENGTH_MAX) {
+        uint32_t code;
+        unsigned size = utf8_decode(text.ptr + at, text.size - at, &code);
+        if (!size)
+            size = 1, code = 0xFFFD;
+        if ((code < ' ' && code != '\r' && code != '\n') || (code >= 0x7f && code < 0xa0))
+            buf_printf(out, "\\u%04X", (unsigned)code);
+        else
+            buf_add(out, text.ptr + at, size);
+        at += size;
+        shown += code > 0xFFFF ? 2 : 1;
+    }
+    buf_char(out, '"');
+    if (shown < length)
+        buf_printf(out, "[truncated %zu chars]", length - SNIPPET_LENGTH_MAX);
+}
+
+static void write_place(struct buf *out, struct str text, const struct weir_diag *diag)
+{
+    buf_text(out, "\n at [Source: (String)");
+    write_snippet(out, text);
+    buf_printf(out, "; line: %d, column: %d]", diag->line, diag->column);
+}
+
+static void fail(struct aws_request *r, struct str text, const struct weir_diag *diag)
+{
+    struct buf reason = BUF_INIT;
+
+    if (diag->code == WEIR_E_MEMORY)
+        xfail("out of memory");
+    buf_text(&reason, diag->message);
+    for (int i = 0; i < (int)diag->tail; i++)
+        write_place(&reason, text, diag);
+    xbuf(&reason);
+    aws_fail(r, 400, "InvalidEventPatternException", "Event pattern is not valid. Reason: %.*s",
+             STR_ARG(buf_view(&reason)));
+    buf_fini(&reason);
+}
+
+/* ---- complexity ---- */
+
+static bool is_complex(const struct pattern_atom *atom)
+{
+    if (atom->op == PATTERN_ANYTHING_BUT)
+        for (uint32_t i = 0; i < atom->excluded_count; i++)
+            if (is_complex(&atom->excluded[i]))
+                return true;
+    return atom->op == PATTERN_WILDCARD && pattern_wildcard_complexity(atom->text) > EVENT_PATTERN_COMPLEXITY_MAX;
+}
+
+static bool conjunction_is_complex(const struct pattern_conjunction *conjunction)
+{
+    for (uint32_t i = 0; i < conjunction->leaf_count; i++)
+        for (uint32_t j = 0; j < conjunction->leaves[i]->atom_count; j++)
+            if (is_complex(&conjunction->leaves[i]->atoms[j]))
+                return true;
+    return false;
+}
+
+const struct pattern *events_parse_pattern(struct aws_request *r, struct str text)
+{
+    struct weir_diag diag = {0};
+    const struct pattern *pattern = pattern_parse_json(&r->arena, text, &diag);
+
+    if (!pattern) {
+        fail(r, text, &diag);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < pattern->conjunction_count; i++)
+        if (conjunction_is_complex(&pattern->conjunctions[i])) {
+            aws_fail(r, 400, "InvalidEventPatternException",
+                     "Event pattern is not valid. Reason: Rule is too complex - try using fewer wildcard characters or "
+                     "fewer repeating character sequences after a wildcard character");
+            return NULL;
+        }
+    return pattern;
+}
