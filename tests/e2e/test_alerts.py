@@ -4,7 +4,7 @@ webhook. What each monitor of the CIS benchmark names is written down here once 
 the pack is missed."""
 import json
 
-from conftest import ROOT, wait_until
+from conftest import ROOT, wait_until, weir
 
 PACK = ROOT / "rules/examples/cloudtrail-alerts.yaml"
 HOOK = "http://127.0.0.1:9000/hook"
@@ -156,6 +156,17 @@ def check_alerts(log, bodies):
 def unique(pairs):
     assert len(dict(pairs)) == len(pairs), pairs
     return dict(pairs)
+
+
+def test_its_own_tests_pass():
+    code, out, err = weir("test", "-c", PACK)
+    assert code == 0, out + err
+    assert weir("check", PACK)[1:] == (f"{PACK}: ok: 16 rules on 2 buses, 5 targets\n", "")
+
+
+def test_it_can_be_included(tmp_path):
+    (tmp_path / "weir.yaml").write_text(f"version: 1\nlisten: 127.0.0.1:0\ninclude: [{PACK}]\nqueues: {{mine: {{}}}}\n")
+    assert weir("check", tmp_path / "weir.yaml")[0] == 0
 
 
 def matched(r):
