@@ -96,6 +96,7 @@ static bool bus_add(struct load *l, struct str name, struct diag_pos pos)
     bus->name = arena_str(&l->set->keep, name);
     bus->arn = load_arn(l, "arn:aws:events:{region}:{account}:event-bus/{name}", name);
     bus->index = l->set->bus_count;
+    bus->pos = pos;
     if (!bus->name.ptr || !bus->arn.ptr)
         return load_out_of_memory(l);
     if (load_declare(l, "bus", STR("bus"), bus->name, pos, bus) &&

@@ -48,7 +48,7 @@ static struct entry *sort_entries(const struct diags *diags)
     return entries;
 }
 
-static void read_source(const char *file, struct buf *text)
+void report_source(const char *file, struct buf *text)
 {
     char chunk[8192];
     size_t got;
@@ -66,7 +66,7 @@ void ruleset_report(const struct diags *diags, struct buf *out)
     struct entry *entries = sort_entries(diags);
     for (size_t i = 0; entries && i < diags->count; i++) {
         if (i == 0 || !same_file(entries[i].file, entries[i - 1].file))
-            read_source(entries[i].file, &source);
+            report_source(entries[i].file, &source);
         diag_format(out, entries[i].file, entries[i].diag, buf_view(&source));
     }
     size_t errors = diags->count - diags->warnings + diags->dropped;

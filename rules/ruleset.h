@@ -74,6 +74,7 @@ struct bus {
     struct str arn;
     struct weir_matcher *matcher; /* reports rule indexes; enabled rules only */
     uint32_t index;
+    struct diag_pos pos; /* file NULL: default */
 };
 
 struct ruleset {
@@ -125,5 +126,7 @@ const struct target_def *ruleset_target(const struct ruleset *set, const char *t
  * again for their lines). Ends with "N errors" when there is more than one.
  */
 void ruleset_report(const struct diags *diags, struct buf *out);
+/* A file's text for such lines, into text; empty where it cannot be read. */
+void report_source(const char *file, struct buf *text);
 
 #endif

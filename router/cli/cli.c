@@ -13,10 +13,25 @@
 
 #define DEFAULT_URL "http://127.0.0.1:4566"
 
+/* One a line, in the order of the help. */
+/* clang-format off */
 const struct cli_verb *const cli_verbs[] = {
-    &verb_run,     &verb_check,    &verb_test,   &verb_match, &verb_send,   &verb_replay, &verb_status,
-    &verb_targets, &verb_archives, &verb_queues, &verb_dlq,   &verb_schema, NULL,
+    &verb_run,
+    &verb_check,
+    &verb_test,
+    &verb_lint,
+    &verb_match,
+    &verb_send,
+    &verb_replay,
+    &verb_status,
+    &verb_targets,
+    &verb_archives,
+    &verb_queues,
+    &verb_dlq,
+    &verb_schema,
+    NULL,
 };
+/* clang-format on */
 
 static const struct cli_option common_options[] = {
     {.name = "--json", .meaning = "one JSON object a line instead of text"},

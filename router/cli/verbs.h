@@ -6,7 +6,18 @@
 
 #include "router/cli/cli.h"
 
-extern const struct cli_verb verb_run, verb_check, verb_match, verb_send, verb_replay, verb_status, verb_targets,
-    verb_archives, verb_queues, verb_dlq, verb_schema, verb_test;
+extern const struct cli_verb verb_run;
+extern const struct cli_verb verb_check;
+extern const struct cli_verb verb_test;
+extern const struct cli_verb verb_lint;
+extern const struct cli_verb verb_match;
+extern const struct cli_verb verb_send;
+extern const struct cli_verb verb_replay;
+extern const struct cli_verb verb_status;
+extern const struct cli_verb verb_targets;
+extern const struct cli_verb verb_archives;
+extern const struct cli_verb verb_queues;
+extern const struct cli_verb verb_dlq;
+extern const struct cli_verb verb_schema;
 
 #endif

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT, WEIR, event, weir
 
-VERBS = ["run", "check", "match", "send", "replay", "status", "targets", "archives", "queues", "dlq", "schema"]
+VERBS = ["run", "check", "match", "send", "replay", "status", "targets", "archives", "queues", "dlq", "schema", "lint"]
 
 
 def test_help():
@@ -21,7 +21,7 @@ def test_help():
         code, text, err = weir(verb, "--help")
         assert code == 0 and text.startswith(f"usage: weir {verb}") and " \n" not in text and not err
         assert ("--json" in text) == (verb not in ["run", "schema"])
-        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets", "schema"])
+        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets", "schema", "lint"])
         assert weir("help", verb) == (0, text, "")
     assert weir("--version")[1].startswith("weir 0.")
 
