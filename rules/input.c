@@ -73,11 +73,11 @@ const struct input *input_path(struct arena *a, struct str path, struct diag_pos
 }
 
 const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count,
-                                      struct str template, struct diag_pos pos, struct diags *diags)
+                                      struct str template, const struct node *scalar, struct diags *diags)
 {
     struct input *input = input_new(a, INPUT_TRANSFORMER, diags);
     if (input)
-        input->template = template_parse(a, paths, path_count, template, pos, diags);
+        input->template = template_parse(a, paths, path_count, template, scalar, diags);
     return input && input->template ? input : NULL;
 }
 

@@ -14,6 +14,7 @@
 #include "matcher/diag.h"
 
 struct input;
+struct node; /* rules/yaml.h */
 
 struct input_variables {
     struct str rule_arn, rule_name;
@@ -26,9 +27,14 @@ const struct input *input_path(struct arena *a, struct str path, struct diag_pos
 struct input_pair {
     struct str name, path;
     struct diag_pos pos;
+    bool shared; /* stands there for other templates too: need not be used in this one */
 };
+/*
+ * scalar: the node that template was read from, for places inside it; NULL: there is none. What AWS takes and then
+ * never delivers, and what is likely a slip, gives a warning.
+ */
 const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count,
-                                      struct str template, struct diag_pos pos, struct diags *diags);
+                                      struct str template, const struct node *scalar, struct diags *diags);
 
 /* Appends the rendered input for this event (checked JSON). False: diag has the reason. Any thread. */
 bool input_render(const struct input *input, struct str event, const struct input_variables *variables, struct buf *out,

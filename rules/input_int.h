@@ -34,10 +34,47 @@ struct str path_find(const struct path *path, struct str event);
 
 /* ---- templates ---- */
 
-struct template; /* pieces: literal text and variables */
+enum piece_kind {
+    PIECE_TEXT,
+    PIECE_PATH,
+    PIECE_RULE_ARN,
+    PIECE_RULE_NAME,
+    PIECE_INGESTION_TIME,
+    PIECE_EVENT,     /* the envelope without detail, detail-type as detailType */
+    PIECE_EVENT_JSON /* the whole event */
+};
+
+struct piece {
+    enum piece_kind kind;
+    bool quoted;             /* stands inside quotes */
+    struct str text;         /* as it stands in the template: TEXT, or <name> */
+    const struct path *path; /* PATH */
+};
+
+struct template
+{
+    bool is_json;    /* starts with { or [ */
+    struct str text; /* trimmed */
+    const struct piece *pieces;
+    uint32_t piece_count;
+};
 
 const struct template *template_parse(struct arena *a, const struct input_pair *paths, size_t path_count,
-                                      struct str text, struct diag_pos pos, struct diags *diags);
+                                      struct str text, const struct node *scalar, struct diags *diags);
+
+/* Where a template stands: for diagnoses about a part of it. */
+struct template_place {
+    const struct node *scalar; /* NULL: nowhere */
+    size_t skipped;            /* white space of the scalar's text in front of the template */
+};
+struct diag_pos template_pos(const struct template_place *place, size_t offset);
+
+/* Warns of what can never be delivered, and of likely slips (input_check.c). paths: those of pairs. */
+void template_check(const struct template *t, const struct template_place *place, const struct input_pair *pairs,
+                    const struct path *paths, size_t pair_count, struct diags *diags);
+
+/* trial: what every path finds, instead of what is in the event; {NULL,0}: nothing. NULL: this is no trial. */
+bool template_try(const struct template *t, const struct str *trial, struct weir_diag *diag, bool *out_of_memory);
 bool template_render(const struct template *t, struct str event, const struct input_variables *variables,
                      struct buf *out, struct weir_diag *diag);
 

@@ -16,30 +16,7 @@
 #include "rules/input_int.h"
 
 #include "matcher/json.h"
-
-enum piece_kind {
-    PIECE_TEXT,
-    PIECE_PATH,
-    PIECE_RULE_ARN,
-    PIECE_RULE_NAME,
-    PIECE_INGESTION_TIME,
-    PIECE_EVENT,     /* the envelope without detail, detail-type as detailType */
-    PIECE_EVENT_JSON /* the whole event */
-};
-
-struct piece {
-    enum piece_kind kind;
-    bool quoted;       /* stands inside quotes */
-    struct str text;   /* TEXT */
-    struct path *path; /* PATH */
-};
-
-struct template
-{
-    bool is_json;
-    const struct piece *pieces;
-    uint32_t piece_count;
-};
+#include "rules/yaml.h"
 
 static const struct {
     const char *name;
@@ -56,7 +33,7 @@ static const struct {
 struct template_parser {
     struct arena *arena;
     struct diags *diags;
-    struct diag_pos pos;
+    struct template_place place;
     const struct input_pair *pairs;
     struct path *paths; /* beside pairs */
     size_t pair_count;
@@ -85,8 +62,8 @@ static bool parse_paths(struct template_parser *p)
 {
     bool ok = true;
     if (p->pair_count > INPUT_PAIRS_MAX)
-        return diag_error(p->diags, p->pos, "input_paths_map has %zu entries; at most %d are allowed", p->pair_count,
-                          INPUT_PAIRS_MAX);
+        return diag_error(p->diags, template_pos(&p->place, 0),
+                          "input_paths_map has %zu entries; at most %d are allowed", p->pair_count, INPUT_PAIRS_MAX);
     p->paths = arena_array(p->arena, p->pair_count, sizeof(*p->paths));
     for (size_t i = 0; p->paths && i < p->pair_count; i++) {
         ok &= check_name(p, &p->pairs[i]);
@@ -106,7 +83,7 @@ static struct str placeholder_at(struct str text, size_t at)
     return (struct str){text.ptr + at + 1, end - at - 1};
 }
 
-static bool unknown_placeholder(struct template_parser *p, struct str name)
+static bool unknown_placeholder(struct template_parser *p, struct str name, struct diag_pos pos)
 {
     const char *names[INPUT_PAIRS_MAX + PREDEFINED_COUNT];
     size_t count = 0;
@@ -117,7 +94,7 @@ static bool unknown_placeholder(struct template_parser *p, struct str name)
     if (p->arena->failed)
         return false;
     const char *near = diag_near(name, names, count);
-    return diag_error(p->diags, p->pos, "input_template contains invalid placeholder '<%.*s>'%s%s%s", STR_ARG(name),
+    return diag_error(p->diags, pos, "input_template contains invalid placeholder '<%.*s>'%s%s%s", STR_ARG(name),
                       near ? "; did you mean '<" : "", near ? near : "", near ? ">'?" : "");
 }
 
@@ -132,12 +109,9 @@ static bool name_piece(struct template_parser *p, struct str name, struct piece 
     for (size_t i = 0; i < PREDEFINED_COUNT; i++)
         if (str_is(name, predefined[i].name)) {
             piece->kind = predefined[i].kind;
-            if (piece->quoted && p->out->is_json && (piece->kind == PIECE_EVENT || piece->kind == PIECE_EVENT_JSON))
-                diag_warn(p->diags, p->pos, "'<%s>' inside quotes makes invalid JSON; write it without the quotes",
-                          predefined[i].name);
             return true;
         }
-    return unknown_placeholder(p, name);
+    return unknown_placeholder(p, name, template_pos(&p->place, (size_t)(piece->text.ptr - p->text.ptr)));
 }
 
 static void add_text(struct template_parser *p, size_t from, size_t to)
@@ -163,6 +137,7 @@ static bool parse_pieces(struct template_parser *p)
             add_text(p, from, at);
             struct piece *piece = &p->pieces[p->out->piece_count++];
             piece->quoted = quoted;
+            piece->text = (struct str){p->text.ptr + at, name.size + 2};
             ok &= name_piece(p, name, piece);
             at += name.size + 1;
             from = at + 1;
@@ -187,41 +162,35 @@ static struct str trim(struct str s)
     return s;
 }
 
-/*
- * A trial: what does not give JSON with every variable empty (a string template without its quotes, a missing brace)
- * hardly does with values in it. AWS takes such a template and delivers nothing; here it is worth a warning.
- */
-static void try_out(struct template_parser *p)
+struct diag_pos template_pos(const struct template_place *place, size_t offset)
 {
-    const struct input_variables nothing = {STR(""), STR(""), STR("")};
-    struct weir_diag why = {.code = WEIR_OK};
-    struct buf out = BUF_INIT;
-    if (!template_render(p->out, STR("{}"), &nothing, &out, &why))
-        diag_warn(p->diags, p->pos, "with this input_template nothing will be delivered: %s%s", why.message,
-                  p->out->is_json || p->text.ptr[0] == '"' ? "" : "; a text is written in double quotes, line by line");
-    p->diags->out_of_memory |= out.failed;
-    buf_fini(&out);
+    return place->scalar ? node_place(place->scalar, place->skipped + offset) : (struct diag_pos){0};
+}
+
+static bool check_size(struct template_parser *p)
+{
+    if (p->text.size == 0)
+        return diag_error(p->diags, template_pos(&p->place, 0), "input_template is empty");
+    return p->text.size <= INPUT_TEMPLATE_MAX ||
+           diag_error(p->diags, template_pos(&p->place, 0), "input_template has %zu bytes; at most %d are allowed",
+                      p->text.size, INPUT_TEMPLATE_MAX);
 }
 
 const struct template *template_parse(struct arena *a, const struct input_pair *paths, size_t path_count,
-                                      struct str text, struct diag_pos pos, struct diags *diags)
+                                      struct str text, const struct node *scalar, struct diags *diags)
 {
-    struct template_parser p = {.arena = a, .diags = diags, .pos = pos, .pairs = paths, .pair_count = path_count};
-    bool ok = true;
-    p.text = arena_str(a, trim(text));
+    struct template_parser p = {.arena = a, .diags = diags, .pairs = paths, .pair_count = path_count};
+    struct str trimmed = trim(text);
+    p.place = (struct template_place){scalar, (size_t)(trimmed.ptr - text.ptr)};
+    p.text = arena_str(a, trimmed);
     p.out = arena_new(a, struct template);
-    if (!a->failed && p.text.size == 0)
-        ok = diag_error(diags, pos, "input_template is empty");
-    if (!a->failed && p.text.size > INPUT_TEMPLATE_MAX)
-        ok = diag_error(diags, pos, "input_template has %zu bytes; at most %d are allowed", p.text.size,
-                        INPUT_TEMPLATE_MAX);
-    ok = ok && !a->failed && parse_paths(&p);
+    bool ok = !a->failed && check_size(&p) && parse_paths(&p);
     if (ok && (p.pieces = arena_array(a, p.text.size, sizeof(*p.pieces)))) {
-        p.out->is_json = p.text.ptr[0] == '{' || p.text.ptr[0] == '[';
+        *p.out = (struct template){.is_json = p.text.ptr[0] == '{' || p.text.ptr[0] == '[', .text = p.text};
         p.out->pieces = p.pieces;
         ok = parse_pieces(&p);
         if (ok)
-            try_out(&p);
+            template_check(p.out, &p.place, p.pairs, p.paths, p.pair_count, diags);
     }
     diags->out_of_memory |= a->failed;
     return ok && !a->failed ? p.out : NULL;
@@ -233,6 +202,7 @@ struct rendering {
     const struct template *template;
     struct str event;
     const struct input_variables *variables;
+    const struct str *trial; /* NULL: look into the event */
     struct buf *out;
 };
 
@@ -313,7 +283,7 @@ static void write_piece(struct rendering *r, const struct piece *piece)
     struct buf envelope = BUF_INIT;
     switch (piece->kind) {
     case PIECE_TEXT: buf_str(r->out, piece->text); return;
-    case PIECE_PATH: write_value(r, piece, path_find(piece->path, r->event)); return;
+    case PIECE_PATH: write_value(r, piece, r->trial ? *r->trial : path_find(piece->path, r->event)); return;
     case PIECE_RULE_ARN: write_text(r, piece, r->variables->rule_arn); return;
     case PIECE_RULE_NAME: write_text(r, piece, r->variables->rule_name); return;
     case PIECE_INGESTION_TIME: write_text(r, piece, r->variables->ingestion_time); return;
@@ -343,19 +313,18 @@ static bool check_lines(struct str text, struct weir_diag *diag)
     return true;
 }
 
-bool template_render(const struct template *t, struct str event, const struct input_variables *variables,
-                     struct buf *out, struct weir_diag *diag)
+static bool render(struct rendering *r, struct buf *out, struct weir_diag *diag)
 {
     struct buf raw;
     struct weir_diag why = {.code = WEIR_OK};
     bool ok = true;
     buf_init(&raw, out->max);
-    struct rendering r = {t, event, variables, &raw};
-    for (uint32_t i = 0; i < t->piece_count; i++)
-        write_piece(&r, &t->pieces[i]);
+    r->out = &raw;
+    for (uint32_t i = 0; i < r->template->piece_count; i++)
+        write_piece(r, &r->template->pieces[i]);
     if (raw.failed)
         out->failed = true;
-    else if (!t->is_json) {
+    else if (!r->template->is_json) {
         ok = check_lines(buf_view(&raw), diag);
         buf_str(out, buf_view(&raw));
     } else if (json_check(buf_view(&raw), NULL, &why))
@@ -364,5 +333,23 @@ bool template_render(const struct template *t, struct str event, const struct in
         ok = input_fail(diag, WEIR_E_JSON, "the rendered input is not JSON: %s in line %d, column %d", why.message,
                         why.line, why.column);
     buf_fini(&raw);
+    return ok;
+}
+
+bool template_render(const struct template *t, struct str event, const struct input_variables *variables,
+                     struct buf *out, struct weir_diag *diag)
+{
+    struct rendering r = {.template = t, .event = event, .variables = variables};
+    return render(&r, out, diag);
+}
+
+bool template_try(const struct template *t, const struct str *trial, struct weir_diag *diag, bool *out_of_memory)
+{
+    const struct input_variables variables = {STR("x"), STR("x"), STR("x")};
+    struct rendering r = {.template = t, .event = STR("{}"), .variables = &variables, .trial = trial};
+    struct buf out = BUF_INIT;
+    bool ok = render(&r, &out, diag);
+    *out_of_memory |= out.failed;
+    buf_fini(&out);
     return ok;
 }

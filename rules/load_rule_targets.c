@@ -120,7 +120,12 @@ static const struct input *read_path(struct load *l, const struct node *n)
                                                                     : NULL;
 }
 
-/* Names to paths. False: reported. */
+static bool is_before(struct diag_pos a, struct diag_pos b)
+{
+    return a.line < b.line || (a.line == b.line && a.column < b.column);
+}
+
+/* Names to paths; what was merged into the map stands before it. False: reported. */
 static bool read_paths(struct load *l, const struct node *map, struct input_pair **pairs_out)
 {
     bool ok = true;
@@ -136,6 +141,7 @@ static bool read_paths(struct load *l, const struct node *map, struct input_pair
     for (uint32_t i = 0; i < map->count; i++) {
         pairs[i].name = map->pairs[i].key->text;
         pairs[i].pos = map->pairs[i].value->pos;
+        pairs[i].shared = map->anchored || is_before(map->pairs[i].key->pos, map->pos);
         ok &= options_read_text(&l->options, map->pairs[i].value, "a path", &pairs[i].path);
     }
     *pairs_out = pairs;
@@ -152,30 +158,25 @@ static const struct input *read_transformer(struct load *l, const struct node *n
     const struct node *map = node_get(n, "input_paths_map"), *text = node_get(n, "input_template");
     if (map && !node_is_empty(map))
         ok &= read_paths(l, map, &pairs);
-    return ok && text ? input_transformer(&l->set->keep, pairs, pairs ? map->count : 0, template, text->pos, l->diags)
+    return ok && text ? input_transformer(&l->set->keep, pairs, pairs ? map->count : 0, template, text, l->diags)
                       : NULL;
 }
 
+/* All that is there is read, so that every fault is reported; what excludes the other is one more. */
 static void read_input(struct load *l, const struct node *n, const char *what, struct rule_target *t)
 {
     const char *const keys[] = {"input", "input_path", "input_transformer"};
-    const struct node *values[3];
-    int chosen = -1;
+    const struct node *first = NULL, *value;
+    const char *first_key = NULL;
     for (int i = 0; i < 3; i++) {
-        values[i] = node_get(n, keys[i]);
-        if (values[i] && chosen >= 0) {
-            diag_error(l->diags, values[i]->pos, "'%s' and '%s' exclude each other in %s", keys[chosen], keys[i], what);
-            return;
-        }
-        if (values[i])
-            chosen = i;
+        if (!(value = node_get(n, keys[i])))
+            continue;
+        t->input = i == 0 ? read_constant(l, value) : i == 1 ? read_path(l, value) : read_transformer(l, value, what);
+        if (first)
+            diag_error(l->diags, value->pos, "'%s' and '%s' exclude each other in %s", first_key, keys[i], what);
+        first = first ? first : value;
+        first_key = first_key ? first_key : keys[i];
     }
-    if (chosen == 0)
-        t->input = read_constant(l, values[0]);
-    else if (chosen == 1)
-        t->input = read_path(l, values[1]);
-    else if (chosen == 2)
-        t->input = read_transformer(l, values[2], what);
 }
 
 /* ---- one target ---- */

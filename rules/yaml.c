@@ -511,6 +511,7 @@ static const struct node *build_collection(struct builder *b, enum node_type typ
     struct anchor *own = NULL;
     if (!n || (anchor && !(own = anchor_add(b, anchor, n))))
         return stop(b);
+    n->anchored = anchor != NULL;
     refuse_tag(b, tag, mark);
     if (anchor)
         place_content(b, n, mark);

@@ -50,6 +50,7 @@ struct node_pair {
 struct node {
     enum node_type type;
     enum node_style style; /* scalars */
+    bool anchored;         /* lists and mappings: has an anchor, so that it may be meant for many places */
     struct diag_pos pos;   /* block scalars: where their content starts, not the | */
     struct str text;       /* scalars: the value; an empty one that was not quoted is NODE_NULL with size 0 */
     struct str raw;        /* one-line scalars: the file from the content to the end of the line; else NULL */
@@ -96,5 +97,7 @@ size_t node_text_bytes(const struct node *n);
  * are an error, as in YAML.
  */
 const struct node *node_read_json(struct arena *a, const struct node *scalar, struct diags *diags);
+/* Where the byte at this offset of the scalar's text stands in the file; as exact as node_read_json(). */
+struct diag_pos node_place(const struct node *scalar, size_t offset);
 
 #endif

@@ -102,6 +102,20 @@ static void finger_move(struct finger *f, size_t to)
     }
 }
 
+static struct finger finger_on(const struct node *scalar)
+{
+    struct finger f = {scalar, 0, scalar->raw, scalar->pos.line, scalar->pos.column};
+    f.column += scalar->raw.ptr && scalar->style != NODE_PLAIN; /* the quote */
+    return f;
+}
+
+struct diag_pos node_place(const struct node *scalar, size_t offset)
+{
+    struct finger f = finger_on(scalar);
+    finger_move(&f, offset < scalar->text.size ? offset : scalar->text.size);
+    return (struct diag_pos){scalar->pos.file, f.line, f.column};
+}
+
 /* ---- JSON to nodes ---- */
 
 struct json_builder {
@@ -207,9 +221,7 @@ static const struct node *build_value(struct json_builder *b)
 
 const struct node *node_read_json(struct arena *a, const struct node *scalar, struct diags *diags)
 {
-    struct json_builder b = {.arena = a, .diags = diags};
-    b.finger = (struct finger){scalar, 0, scalar->raw, scalar->pos.line, scalar->pos.column};
-    b.finger.column += scalar->raw.ptr && scalar->style != NODE_PLAIN; /* the quote */
+    struct json_builder b = {.arena = a, .diags = diags, .finger = finger_on(scalar)};
     json_reader_init(&b.reader, scalar->text);
     const struct node *root = next(&b) == JSON_ERROR ? NULL : build_value(&b);
     if (root && next(&b) != JSON_END)

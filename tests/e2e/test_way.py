@@ -151,6 +151,26 @@ rules:
         [json.loads(b) for b in bodies] == ["ann", {"fixed": True}, {"text": "by ann", "rule": "all"}]
 
 
+def test_an_input_that_cannot_be_made(router):
+    """AWS delivers nothing and says nothing: here the check warns, and the event is dead-lettered with the reason."""
+    r = router("""
+queues: {inbox: {}, parked: {}}
+rules:
+  all:
+    pattern: {source: [test.app]}
+    targets:
+      - target: inbox
+        dead_letter: parked
+        input_transformer: {input_paths_map: {all: $.detail}, input_template: '{"text": "<all>"}'}
+""")
+    code, _, err = weir("check", r.file)
+    assert code == 0 and re.search(r"weir.yaml:10:\d+: warning: '<all>' is an object; inside quotes", err), err
+    r.send(event(1, who="ann"))
+    (message,) = r.receive("parked", 1)
+    assert json.loads(message["body"])["detail"]["who"] == "ann" and message["attributes"]["ERROR_CODE"] == "INVALID_INPUT"
+    assert message["attributes"]["ERROR_MESSAGE"].startswith("the rendered input is not JSON: expected ',' or '}'")
+
+
 def test_starts_empty(tmp_path):
     from conftest import Router
     r = Router(tmp_path / "empty", "")

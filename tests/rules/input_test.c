@@ -81,8 +81,7 @@ static void assert_template(const char *template, const char *result, const char
 {
     struct fixture f;
     init(&f);
-    const struct input *input =
-        input_transformer(&f.arena, pairs, PAIR_COUNT, str_from(template), (struct diag_pos){0}, &f.diags);
+    const struct input *input = input_transformer(&f.arena, pairs, PAIR_COUNT, str_from(template), NULL, &f.diags);
     if (f.diags.count && !f.diags.list[0].warning)
         fail_msg("%s: %s", template, f.diags.list[0].message);
     assert_renders(&f, input, result, reason);
@@ -199,7 +198,7 @@ static void assert_refused(struct str name, struct str path, struct str template
     struct fixture f;
     init(&f);
     struct input_pair pair = {name, path, {0}};
-    const struct input *input = input_transformer(&f.arena, &pair, 1, template, (struct diag_pos){0}, &f.diags);
+    const struct input *input = input_transformer(&f.arena, &pair, 1, template, NULL, &f.diags);
     assert_true((input != NULL) == warning);
     assert_int_equal(f.diags.count, 1);
     assert_int_equal(f.diags.list[0].warning, warning);
@@ -235,7 +234,9 @@ static void test_refused(void **state)
                    "text is written in double quotes, line by line",
                    true);
     assert_refused(v, path, STR("{\"e\": \"<aws.events.event.json>\", \"b\": \"<v>\"}"),
-                   "'<aws.events.event.json>' inside quotes makes invalid JSON; write it without the quotes", true);
+                   "'<aws.events.event.json>' is an object; inside quotes it makes invalid JSON, and nothing will be "
+                   "delivered: write it without the quotes",
+                   true);
 }
 
 int main(void)
