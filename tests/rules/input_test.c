@@ -33,14 +33,14 @@ static const struct input_variables variables = {
     }
 
 static const struct input_pair pairs[] = {
-    {TEXT("id"), TEXT("$.detail.id"), {0}},        {TEXT("n"), TEXT("$.detail.n"), {0}},
-    {TEXT("yes"), TEXT("$.detail.yes"), {0}},      {TEXT("none"), TEXT("$.detail.none"), {0}},
-    {TEXT("list"), TEXT("$.detail.list"), {0}},    {TEXT("object"), TEXT("$.detail.object"), {0}},
-    {TEXT("quote"), TEXT("$.detail.quote"), {0}},  {TEXT("line"), TEXT("$.detail.line"), {0}},
-    {TEXT("uni"), TEXT("$.detail.uni"), {0}},      {TEXT("second"), TEXT("$.detail.items[1].k"), {0}},
-    {TEXT("missing"), TEXT("$.detail.gone"), {0}}, {TEXT("numbers"), TEXT("$.detail.numbers"), {0}},
-    {TEXT("type"), TEXT("$.detail-type"), {0}},    {TEXT("all"), TEXT("$"), {0}},
-    {TEXT("past"), TEXT("$.detail.list[2]"), {0}}, {TEXT("scalar"), TEXT("$.detail.id.x"), {0}},
+    {TEXT("id"), TEXT("$.detail.id"), {0}, false},        {TEXT("n"), TEXT("$.detail.n"), {0}, false},
+    {TEXT("yes"), TEXT("$.detail.yes"), {0}, false},      {TEXT("none"), TEXT("$.detail.none"), {0}, false},
+    {TEXT("list"), TEXT("$.detail.list"), {0}, false},    {TEXT("object"), TEXT("$.detail.object"), {0}, false},
+    {TEXT("quote"), TEXT("$.detail.quote"), {0}, false},  {TEXT("line"), TEXT("$.detail.line"), {0}, false},
+    {TEXT("uni"), TEXT("$.detail.uni"), {0}, false},      {TEXT("second"), TEXT("$.detail.items[1].k"), {0}, false},
+    {TEXT("missing"), TEXT("$.detail.gone"), {0}, false}, {TEXT("numbers"), TEXT("$.detail.numbers"), {0}, false},
+    {TEXT("type"), TEXT("$.detail-type"), {0}, false},    {TEXT("all"), TEXT("$"), {0}, false},
+    {TEXT("past"), TEXT("$.detail.list[2]"), {0}, false}, {TEXT("scalar"), TEXT("$.detail.id.x"), {0}, false},
 };
 #define PAIR_COUNT (sizeof(pairs) / sizeof(pairs[0]))
 
@@ -197,7 +197,7 @@ static void assert_refused(struct str name, struct str path, struct str template
 {
     struct fixture f;
     init(&f);
-    struct input_pair pair = {name, path, {0}};
+    struct input_pair pair = {name, path, {0}, false};
     const struct input *input = input_transformer(&f.arena, &pair, 1, template, NULL, &f.diags);
     assert_true((input != NULL) == warning);
     assert_int_equal(f.diags.count, 1);
