@@ -37,6 +37,17 @@ static struct weir_time host_now(struct host *host)
     return dispatch_now((struct dispatch *)host);
 }
 
+static void host_log(struct host *host, int level, const struct delivery *d)
+{
+    const struct log_field fields[] = {
+        LOG_STR("bus", d->bus),
+        LOG_STR("rule", d->rule),
+        LOG_STR("target", d->target->def->name),
+        LOG_STR("input", d->input),
+    };
+    log_each((enum log_level)level, "event", fields, sizeof fields / sizeof fields[0]);
+}
+
 /* ---- timers and events ---- */
 
 void dispatch_timer(struct event *timer, int64_t ms)
@@ -189,6 +200,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     d->host.complete = outlet_complete;
     d->host.work = host_work;
     d->host.now = host_now;
+    d->host.log = host_log;
     d->mailbox = mailbox_create(d->host.base);
     d->workers = workers_start(d->mailbox);
     d->wake_mail.deliver = wake_deliver;

@@ -187,16 +187,16 @@ static void write_key(struct flight *f)
     f->d.idempotency_key = buf_view(&f->key);
 }
 
-static bool transform(struct flight *f, struct buf *out, struct weir_diag *diag)
+bool route_input(const struct route *route, struct str event, int64_t accepted_ms, struct buf *out,
+                 struct weir_diag *diag)
 {
     char ingested[21];
 
-    time_format_rfc3339(f->d.accepted.wall_ms, ingested);
-    struct input_variables variables = {f->d.rule_arn, f->d.rule, str_from(ingested)};
-    if (!input_render(f->route->entry->input, f->d.event, &variables, out, diag))
+    time_format_rfc3339(accepted_ms, ingested);
+    struct input_variables variables = {route->rule->arn, route->rule->name, str_from(ingested)};
+    if (!input_render(route->entry->input, event, &variables, out, diag))
         return false;
     xbuf(out);
-    f->d.input = buf_view(out);
     return true;
 }
 
@@ -208,9 +208,11 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
     f->d.input = f->d.event;
     buf_clear(&f->input);
     if (f->route->entry->input) {
+        struct buf *out = topic ? &d->work : &f->input;
         buf_clear(&d->work);
-        if (!transform(f, topic ? &d->work : &f->input, diag))
+        if (!route_input(f->route, f->d.event, f->d.accepted.wall_ms, out, diag))
             return false;
+        f->d.input = buf_view(out);
     }
     if (!topic)
         return true;

@@ -7,6 +7,7 @@
  *
  *   dispatch_turn.c     journal record ─► match ─► routes ─► flights, gathered in the present turn
  *   dispatch_route.c    a rule set as dispatch needs it: routes (topics flattened) to outlets
+ *   dispatch_filter.c   subscriptions' filter policies
  *   dispatch_reload.c   another rule set in the place of the present one
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
@@ -93,7 +94,23 @@ struct route {
     const struct target_def *topic; /* the topic it came by; NULL: none, or raw delivery */
     struct str subscription;        /* "" */
     struct outlet *outlet;
+    const struct bus *forward;           /* goes on to this bus; NULL: is delivered */
+    bool never;                          /* the subscription's filter policy lets nothing pass */
+    struct sieve *sieve;                 /* decides whether a message passes; NULL: all do */
+    uint32_t sieve_index;                /* as which subscription */
+    const struct target_def *subscribed; /* the topic with the policy; NULL: none */
+    struct series *filtered;
     struct series *results[RESULT_COUNT];
+};
+
+/* The filter policies of a topic, at work. */
+struct sieve {
+    const struct topic_filter *filter;
+    struct weir_scratch *scratch;
+    uint64_t *passed;                /* by subscription: the number of the last message that passes to it */
+    uint64_t message;                /* number of the last one judged, which is … */
+    uint64_t event_number;           /* … what this event … */
+    const struct rule_target *entry; /* … is for this entry of a rule */
 };
 
 struct route_span {
@@ -103,6 +120,7 @@ struct route_span {
 struct scratch { /* a bus's */
     const struct bus *bus;
     struct weir_scratch *scratch;
+    uint64_t offered; /* number of the last event that was matched here: an event meets a bus once */
     struct series *matched, *unmatched, *failed;
 };
 
@@ -117,6 +135,7 @@ struct generation {
     struct route_span *spans; /* by rule index */
     struct series **rule_matches;
     struct scratch *scratches; /* by bus index */
+    struct sieve *sieves;      /* by index of the set's filters */
 };
 
 /* A delivery in memory. */
@@ -213,6 +232,7 @@ struct dispatch {
     atomic_uint_fast64_t cursor; /* committed */
 
     /* deliveries */
+    uint64_t event_number; /* of the last event offered */
     int64_t next_id;
     struct flight_queue completed;
     struct event *settle_event;
@@ -251,6 +271,15 @@ void dispatch_due(struct dispatch *d, int64_t age); /* outlet_tick() at that age
 struct generation *generation_create(struct dispatch *d, struct ruleset *set); /* takes a reference of its own */
 struct generation *generation_ref(struct generation *g);
 void generation_unref(struct generation *g);
+void sieves_open(struct generation *g); /* dispatch_filter.c */
+void sieves_close(struct generation *g);
+struct sieve *sieve_of(const struct generation *g, const struct target_def *topic); /* NULL: it has no policies */
+struct incoming;
+bool route_passes(struct dispatch *d, struct route *route, const struct incoming *in); /* counts those that do not */
+/* What the route's rule makes of the event. */
+bool route_input(const struct route *route, struct str event, int64_t accepted_ms, struct buf *out,
+                 struct weir_diag *diag);
+struct series *route_result(struct route *route, enum result result);
 struct route *route_find(const struct generation *g, struct str bus, struct str rule, struct str target_id,
                          struct str subscription); /* any thread; NULL: gone */
 struct series *route_series(struct flight *f, enum result result);

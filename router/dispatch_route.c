@@ -16,6 +16,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/xalloc.h"
+#include "targets/bus.h"
 
 #define EXPAND_DEPTH 8
 
@@ -48,12 +49,25 @@ static struct str join_names(struct generation *g, struct str outer, struct str 
     return (struct str){text, outer.size + 1 + inner.size};
 }
 
+static void take_filter(struct generation *g, struct route *route, const struct target_def *topic,
+                        const struct expansion *x, size_t index)
+{
+    struct sieve *s = sieve_of(g, topic);
+
+    route->subscribed = x->filter ? topic : NULL;
+    route->never = x->filter && x->filter_attributes && !s->filter->attributeless[index];
+    route->sieve = x->filter && !x->filter_attributes ? s : NULL;
+    route->sieve_index = (uint32_t)index;
+}
+
 /* Adds the routes of one rule entry to `def`, itself or what is behind it. */
 static void follow(struct routes *out, const struct route *so_far, const struct target_def *def, int depth)
 {
     struct route route = *so_far;
     struct expansion x;
 
+    if (def->adapter == &bus_adapter)
+        route.forward = ruleset_bus(out->generation->set, def->name);
     if (!def->adapter->expand) {
         route.outlet = out->generation->outlets[def->index];
         add_route(out, &route);
@@ -67,6 +81,7 @@ static void follow(struct routes *out, const struct route *so_far, const struct 
     for (size_t i = 0; def->adapter->expand(def, i, &x) == 1; i++) {
         route.topic = x.raw ? NULL : def;
         route.subscription = join_names(out->generation, so_far->subscription, x.name);
+        take_filter(out->generation, &route, def, &x, i);
         follow(out, &route, x.target, depth + 1);
     }
 }
@@ -112,6 +127,7 @@ struct generation *generation_create(struct dispatch *d, struct ruleset *set)
     g->outlets = xarray(set->target_count, sizeof(struct outlet *));
     for (uint32_t i = 0; i < set->target_count; i++)
         g->outlets[i] = outlet_of(d, set->targets[i]);
+    sieves_open(g);
     make_routes(g);
     open_scratches(g);
     return g;
@@ -129,6 +145,7 @@ void generation_unref(struct generation *g)
         return;
     for (uint32_t i = 0; i < g->set->bus_count; i++)
         weir_scratch_destroy(g->scratches[i].scratch);
+    sieves_close(g);
     free(g->outlets);
     free(g->routes);
     free(g->spans);
@@ -153,16 +170,19 @@ struct route *route_find(const struct generation *g, struct str bus, struct str 
     return NULL;
 }
 
-struct series *route_series(struct flight *f, enum result result)
+struct series *route_result(struct route *route, enum result result)
 {
-    struct str target = f->outlet->key;
-
-    if (!f->route)
-        return metric_str(METRIC_DELIVERIES,
-                          (struct str[]){f->d.bus, f->d.rule, target, str_from(result_names[result])});
-    struct series **s = &f->route->results[result];
+    struct series **s = &route->results[result];
     if (!*s)
-        *s = metric_str(METRIC_DELIVERIES, (struct str[]){f->route->rule->bus, f->route->rule->name, target,
+        *s = metric_str(METRIC_DELIVERIES, (struct str[]){route->rule->bus, route->rule->name, route->outlet->key,
                                                           str_from(result_names[result])});
     return *s;
+}
+
+struct series *route_series(struct flight *f, enum result result)
+{
+    if (!f->route)
+        return metric_str(METRIC_DELIVERIES,
+                          (struct str[]){f->d.bus, f->d.rule, f->outlet->key, str_from(result_names[result])});
+    return route_result(f->route, result);
 }

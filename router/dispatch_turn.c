@@ -14,6 +14,7 @@
 #include "router/replay.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
+#include "targets/bus.h"
 
 #define FLIGHTS       8192 /* a turn; about 700 bytes each */
 #define READ_AGAIN_MS 1000 /* after a journal segment could not be read */
@@ -29,6 +30,8 @@ struct offer { /* one event while it is matched */
     struct dispatch *dispatch;
     const struct incoming *in;
     struct shared_event *event; /* made at the first flight */
+    const uint64_t *chosen;     /* rules that may receive it here; NULL: all */
+    unsigned hops;              /* from bus to bus so far */
     struct weir_time now;
     struct matched matched;
 };
@@ -68,11 +71,40 @@ static void offer_put(struct dispatch *d, struct flight *f, struct weir_time now
         outlet_give_up(f, "INVALID_INPUT", diag.message, NULL);
 }
 
+static void offer_on(struct offer *o, const struct bus *bus);
+
+/* Hops are counted against a chain of buses; a ring ends by itself, since an event meets a bus once. */
+static void offer_bus(struct offer *o, struct route *route)
+{
+    struct dispatch *d = o->dispatch;
+
+    if (d->generation->scratches[route->forward->index].offered == d->event_number)
+        return;
+    if (o->hops == BUS_HOPS_MAX) {
+        struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
+        series_add(f->outlet->owed, 1);
+        outlet_give_up(f, "TOO_MANY_HOPS", "forwarded over more event buses than BUS_HOPS_MAX", NULL);
+        return;
+    }
+    const uint64_t *chosen = o->chosen;
+    o->chosen = NULL; /* a replay names rules of the first bus */
+    o->hops++;
+    series_add(route_result(route, RESULT_DELIVERED), 1);
+    offer_on(o, route->forward);
+    o->hops--;
+    o->chosen = chosen;
+}
+
 static void offer_route(struct offer *o, struct route *route)
 {
     struct dispatch *d = o->dispatch;
 
-    if (!route->outlet->target || (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
+    if (route->forward) {
+        offer_bus(o, route);
+        return;
+    }
+    if ((route->subscribed && !route_passes(d, route, o->in)) || !route->outlet->target ||
+        (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
         return; /* what came out of an archive is never archived again */
     struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
     series_add(f->outlet->owed, 1);
@@ -89,10 +121,10 @@ static bool chosen(const struct offer *o, const struct rule *rule)
 
     if (rule->is_archive && o->in->origin.size)
         return false;
-    return !o->in->rules || (o->in->rules[i / 64] >> (i % 64) & 1);
+    return !o->chosen || (o->chosen[i / 64] >> (i % 64) & 1);
 }
 
-static void offer_rule(struct offer *o, uint32_t index)
+static bool offer_rule(struct offer *o, uint32_t index)
 {
     struct dispatch *d = o->dispatch;
     const struct rule *rule = &d->set->rules[index];
@@ -100,13 +132,13 @@ static void offer_rule(struct offer *o, uint32_t index)
     struct route_span span = g->spans[index];
 
     if (!chosen(o, rule))
-        return;
-    o->matched.any = true;
+        return false;
     if (!g->rule_matches[index])
         g->rule_matches[index] = metric_str(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name});
     series_add(g->rule_matches[index], 1);
     for (uint32_t i = span.first; i < span.first + span.count; i++)
         offer_route(o, &g->routes[i]);
+    return true;
 }
 
 /* No rule can be asked about it: that is no reason to lose it. */
@@ -120,30 +152,42 @@ static void offer_failed(struct offer *o, const struct scratch *s, const char *r
     flights_add(&o->dispatch->turn->ended, f);
 }
 
-struct matched turn_offer(struct dispatch *d, const struct incoming *in)
+static void offer_on(struct offer *o, const struct bus *bus)
 {
-    struct offer o = {.dispatch = d, .in = in, .now = d->now};
-    const struct bus *bus = ruleset_bus(d->set, in->bus);
+    struct dispatch *d = o->dispatch;
+    const struct incoming *in = o->in;
+    struct scratch *s = &d->generation->scratches[bus->index];
+    bool any = false;
     const uint32_t *ids;
     struct weir_diag diag;
 
+    s->offered = d->event_number;
+    long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
+                            in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
+    if (count < 0)
+        offer_failed(o, s, diag.message);
+    for (long i = 0; i < count; i++)
+        any |= offer_rule(o, ids[i]);
+    if (count >= 0)
+        series_add(any ? s->matched : s->unmatched, 1);
+    o->matched.any |= any;
+}
+
+struct matched turn_offer(struct dispatch *d, const struct incoming *in)
+{
+    struct offer o = {.dispatch = d, .in = in, .chosen = in->rules, .now = d->now};
+    const struct bus *bus = ruleset_bus(d->set, in->bus);
+
     d->turn->events++;
     d->turn->bytes += in->event.size;
+    d->event_number++;
     if (!bus) {
         series_add(metric_str(METRIC_EVENTS_MATCHED, (struct str[]){STR(""), STR("unknown_bus")}), 1);
         log_warn("an event is for a bus that is not there and goes nowhere", LOG_STR("bus", in->bus),
                  LOG_INT("position", in->position));
         return o.matched;
     }
-    struct scratch *s = &d->generation->scratches[bus->index];
-    long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
-                            in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
-    if (count < 0)
-        offer_failed(&o, s, diag.message);
-    for (long i = 0; i < count; i++)
-        offer_rule(&o, ids[i]);
-    if (count >= 0)
-        series_add(o.matched.any ? s->matched : s->unmatched, 1);
+    offer_on(&o, bus);
     if (o.event)
         event_release(o.event);
     return o.matched;

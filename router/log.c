@@ -103,20 +103,13 @@ static void write_stamp(struct buf *line, bool json, const struct timespec *now,
                now->tv_nsec / 1000000, level_names[level]);
 }
 
-void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count)
+static void write_line(enum log_level level, const struct timespec *now, const char *message,
+                       const struct log_field *fields, size_t count, uint32_t suppressed)
 {
-    struct timespec now;
-    uint32_t suppressed;
-
-    if (level < logger.level)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (!admit(level, message, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &suppressed))
-        return;
-
     bool json = logger.format == LOG_FORMAT_JSON;
     struct buf line = BUF_INIT;
-    write_stamp(&line, json, &now, level);
+
+    write_stamp(&line, json, now, level);
     write_field(&line, json, &LOG_TEXT("msg", message));
     for (size_t i = 0; i < count; i++)
         write_field(&line, json, &fields[i]);
@@ -126,4 +119,25 @@ void log_write(enum log_level level, const char *message, const struct log_field
     if (!line.failed)
         (void)!write(STDERR_FILENO, line.data, line.size);
     buf_fini(&line);
+}
+
+void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count)
+{
+    struct timespec now;
+    uint32_t suppressed;
+
+    if (level < logger.level)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (admit(level, message, (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &suppressed))
+        write_line(level, &now, message, fields, count, suppressed);
+}
+
+void log_each(enum log_level level, const char *message, const struct log_field *fields, size_t count)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (level >= logger.level)
+        write_line(level, &now, message, fields, count, 0);
 }

@@ -31,6 +31,8 @@ struct log_field {
 
 void log_open(enum log_format format, enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t count);
+/* The same for lines that somebody asked for one by one: none is suppressed. */
+void log_each(enum log_level level, const char *message, const struct log_field *fields, size_t count);
 
 #define LOG_FIELDS(...)                                                                                                \
     (const struct log_field[])                                                                                         \

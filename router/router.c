@@ -180,8 +180,9 @@ static int start_threads(struct running *r)
 
 static void print_count(uint32_t count, const char *type, const char *what)
 {
+    const char *plural = str_is(STR("bus"), type) ? "es" : "s";
     if (count)
-        printf(", %u %s%s%s", count, type, what, count == 1 ? "" : "s");
+        printf(", %u %s%s%s", count, type, what, count == 1 ? "" : plural);
 }
 
 static void print_banner(const struct running *r)

@@ -11,13 +11,14 @@
  *     load_targets   names first, then options: references may point forward    load_targets.c
  *     load_rules     patterns, targets, tests; archives' rules                  load_rules.c
  *     load_matchers  one compiled matcher a bus, if nothing was wrong           load.c
+ *     load_filters   one compiled matcher a topic with filter policies          load_filters.c
+ *     load_watch     what a change of the files would be seen by                watch.c
  */
 
 #include "rules/options.h"
 #include "rules/ruleset.h"
 
 #define LOAD_FILES_MAX        10000 /* included files: a slip of a glob must not read a disk */
-#define BUS_NAME_MAX          256   /* AWS's */
 #define LOAD_RULE_TARGETS_MAX 100   /* AWS has 5, and 100 in its shapes; ids are compared one by one */
 
 struct load_file {
@@ -39,7 +40,7 @@ struct load {
     struct ruleset *set;
     struct arena temp;
     struct diags *diags;
-    struct references names; /* scopes: adapter types, "arn", "bus", the ARNs of buses (for rules), "file" */
+    struct references names; /* scopes: adapter types, "arn", LOAD_BUSES, the ARNs of buses (for rules), "file" */
     struct options_reader options;
     struct load_file *files, **files_end; /* in order: the first file first */
     size_t file_count;
@@ -63,7 +64,8 @@ bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *
 bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
-bool load_watch(struct load *l); /* watch.c: fills the set's watched and fingerprint */
+bool load_filters(struct load *l); /* load_filters.c: filter policies, compiled, if nothing was wrong */
+bool load_watch(struct load *l);   /* watch.c: fills the set's watched and fingerprint */
 
 /* The value of a top-level key of a file, if it is a mapping; other values are reported once, here. */
 const struct node *load_section(struct load *l, const struct load_file *f, const char *key);

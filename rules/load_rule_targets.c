@@ -11,6 +11,7 @@
 #include "rules/input.h"
 #include "rules/tables.h"
 #include "targets/archive.h"
+#include "targets/bus.h"
 #include "targets/queue.h"
 
 #define WHAT_SIZE        400
@@ -218,6 +219,14 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
     return !l->diags->out_of_memory;
 }
 
+static void check_bus(struct load *l, const struct rule *rule, const char *what, const struct rule_target *t)
+{
+    if (str_eq(t->target->name, rule->bus))
+        diag_error(l->diags, t->pos, "%s is on bus '%.*s' and cannot forward to it", what, STR_ARG(rule->bus));
+    if (t->input)
+        diag_error(l->diags, t->pos, "%s forwards to a bus, which takes the event as it is: remove the input", what);
+}
+
 /* What only the rule as a whole can tell. */
 static void check_target(struct load *l, const struct rule *rule, const char *what, uint32_t at)
 {
@@ -228,6 +237,8 @@ static void check_target(struct load *l, const struct rule *rule, const char *wh
                        STR_ARG(t->id), what);
             break;
         }
+    if (t->target && t->target->adapter == &bus_adapter)
+        check_bus(l, rule, what, t);
     if (!t->target || !load_is_archive(t->target))
         return;
     const struct archive_options *archive = t->target->options;

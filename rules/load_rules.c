@@ -73,7 +73,7 @@ const struct option rule_options[] = {
 /* Gives the rule at the end of the list its name in its bus. */
 static bool rule_declare(struct load *l, struct rule *rule)
 {
-    const struct bus *bus = references_find(&l->names, STR("bus"), rule->bus);
+    const struct bus *bus = references_find(&l->names, LOAD_BUSES, rule->bus);
     bool is_default = bus == l->buses;
     struct buf format = BUF_INIT;
     buf_printf(&format, "arn:aws:events:{region}:{account}:rule/%.*s%s{name}",
@@ -102,6 +102,51 @@ static void read_pattern(struct load *l, const struct node *n, const char *what,
         diag_error(l->diags, rule->pos, "missing key 'pattern' in %s", what);
 }
 
+/* ---- strict: aws ---- */
+
+#define STRICT_TARGETS_MAX    5
+#define STRICT_COMPLEXITY_MAX 10
+
+/* The first wildcard that AWS would refuse; NULL: none. */
+static const struct pattern_atom *too_complex(const struct pattern_atom *atoms, uint32_t count)
+{
+    const struct pattern_atom *found = NULL;
+    for (uint32_t i = 0; !found && i < count; i++)
+        if (atoms[i].op == PATTERN_WILDCARD && pattern_wildcard_complexity(atoms[i].text) > STRICT_COMPLEXITY_MAX)
+            found = &atoms[i];
+        else if (atoms[i].op == PATTERN_ANYTHING_BUT && too_complex(atoms[i].excluded, atoms[i].excluded_count))
+            found = &atoms[i];
+    return found;
+}
+
+static const struct pattern_atom *find_too_complex(const struct pattern *pattern)
+{
+    const struct pattern_atom *found = NULL;
+    for (uint32_t i = 0; !found && i < pattern->conjunction_count; i++)
+        for (uint32_t k = 0; !found && k < pattern->conjunctions[i].leaf_count; k++) {
+            const struct pattern_leaf *leaf = pattern->conjunctions[i].leaves[k];
+            found = too_complex(leaf->atoms, leaf->atom_count);
+        }
+    return found;
+}
+
+static void check_strict(struct load *l, const struct rule *rule, const char *what)
+{
+    const struct bus *bus = references_find(&l->names, LOAD_BUSES, rule->bus);
+    if (!bus || !bus->strict_aws)
+        return;
+    if (rule->target_count > STRICT_TARGETS_MAX)
+        diag_error(l->diags, rule->targets[STRICT_TARGETS_MAX].pos,
+                   "%s has %u targets; AWS allows %d (strict: aws on bus '%.*s')", what, rule->target_count,
+                   STRICT_TARGETS_MAX, STR_ARG(rule->bus));
+    const struct pattern_atom *atom = rule->pattern ? find_too_complex(rule->pattern) : NULL;
+    if (atom)
+        diag_error(l->diags, (struct diag_pos){rule->pos.file, atom->line, atom->column},
+                   "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
+                   "after a wildcard character (strict: aws on bus '%.*s')",
+                   STR_ARG(rule->bus));
+}
+
 static bool read_rule(struct load *l, const struct node_pair *pair)
 {
     static const char *const own[] = {"schedule", NULL};
@@ -125,6 +170,7 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
     read_pattern(l, n, what, rule);
     if (!load_targets_of_rule(l, rule, node_get(n, "targets")) || !load_tests_of_rule(l, rule, node_get(n, "tests")))
         return false;
+    check_strict(l, rule, what);
     return (ok ? rule_declare(l, rule) : true) && !l->diags->out_of_memory;
 }
 

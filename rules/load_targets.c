@@ -9,9 +9,11 @@
 #include <stdio.h>
 
 #include "rules/tables.h"
+#include "targets/bus.h"
 #include "targets/queue.h"
 
 #define WHAT_SIZE 300
+#define BUILTINS  2 /* what is always there comes first: the queue `dead-letters`, the bus `default` */
 
 /* ---- names ---- */
 
@@ -88,47 +90,44 @@ size_t load_section_count(struct load *l, const char *key)
 
 /* ---- buses ---- */
 
-const struct option bus_options[] = {{0}};
-
-static bool bus_add(struct load *l, struct str name, struct diag_pos pos)
+/* What is wrong with a name, or there twice, is reported when it is declared as a target. */
+static bool bus_add(struct load *l, struct str name)
 {
     struct bus *bus = &l->buses[l->set->bus_count];
-    bus->name = arena_str(&l->set->keep, name);
-    bus->arn = load_arn(l, "arn:aws:events:{region}:{account}:event-bus/{name}", name);
-    bus->index = l->set->bus_count;
-    bus->pos = pos;
-    if (!bus->name.ptr || !bus->arn.ptr)
-        return load_out_of_memory(l);
-    if (load_declare(l, "bus", STR("bus"), bus->name, pos, bus) &&
-        load_declare(l, "bus", STR("bus"), bus->arn, pos, bus))
-        l->set->bus_count++;
-    return !l->diags->out_of_memory;
-}
-
-static bool bus_read(struct load *l, const struct node_pair *pair)
-{
-    char what[WHAT_SIZE];
-    struct str name = pair->key->text;
-    snprintf(what, sizeof(what), "bus '%.*s'", STR_ARG(name));
-    options_fill(&l->options, bus_options, pair->value, pair->key->pos, what, NULL, NULL);
-    if (!load_check_name(l, "bus", name, BUS_NAME_MAX, pair->key->pos))
+    const struct reference *earlier;
+    if (references_find(&l->names, LOAD_BUSES, name))
         return true;
-    return str_is(name, "default") || bus_add(l, name, pair->key->pos);
+    bus->name = arena_str(&l->set->keep, name);
+    bus->arn = load_arn(l, bus_adapter.arn_format, name);
+    bus->index = l->set->bus_count++;
+    return bus->name.ptr && bus->arn.ptr &&
+           references_add(&l->names, LOAD_BUSES, bus->name, (struct diag_pos){0}, bus, &earlier) &&
+           references_add(&l->names, LOAD_BUSES, bus->arn, (struct diag_pos){0}, bus, &earlier);
 }
 
 bool load_buses(struct load *l)
 {
-    l->buses = arena_array(&l->set->keep, load_section_count(l, "buses") + 1, sizeof(*l->buses));
+    l->buses = arena_array(&l->set->keep, load_section_count(l, bus_adapter.section) + 1, sizeof(*l->buses));
     l->set->buses = l->buses;
-    if (!l->buses || !bus_add(l, STR("default"), (struct diag_pos){0}))
+    if (!l->buses || !bus_add(l, STR(BUS_DEFAULT)))
         return load_out_of_memory(l);
     for (const struct load_file *f = l->files; f; f = f->next) {
-        const struct node *section = load_section(l, f, "buses");
-        for (uint32_t i = 0; section && i < section->count; i++)
-            if (!bus_read(l, &section->pairs[i]))
-                return false;
+        const struct node *section = node_get(f->root, bus_adapter.section);
+        for (uint32_t i = 0; section && section->type == NODE_MAP && i < section->count; i++)
+            if (!bus_add(l, section->pairs[i].key->text))
+                return load_out_of_memory(l);
     }
     return true;
+}
+
+/* What their definitions as targets say. */
+static void bus_finish(struct load *l, const struct target_def *def)
+{
+    struct bus *bus = references_find(&l->names, LOAD_BUSES, def->name);
+    const struct bus_options *options = def->options;
+    bus->pos = def->pos;
+    bus->description = options->description;
+    bus->strict_aws = options->strict == BUS_STRICT_AWS;
 }
 
 /* ---- targets: names ---- */
@@ -167,11 +166,13 @@ static bool declare(struct load *l, const struct adapter *adapter, const struct 
     if (!load_check_name(l, adapter->type, name, adapter->name_max ? adapter->name_max : ADAPTER_NAME_MAX,
                          pair->key->pos))
         return true;
-    struct target_def *builtin = l->targets[0];
-    if (adapter == builtin->adapter && str_eq(name, builtin->name) && !builtin->pos.file) {
-        builtin->pos = pair->key->pos;
-        l->target_nodes[0] = pair->value;
-        return true;
+    for (size_t i = 0; i < BUILTINS; i++) {
+        struct target_def *builtin = l->targets[i];
+        if (adapter == builtin->adapter && str_eq(name, builtin->name) && !builtin->pos.file) {
+            builtin->pos = pair->key->pos;
+            l->target_nodes[i] = pair->value;
+            return true;
+        }
     }
     return target_add(l, adapter, name, pair->key->pos, pair->value) || load_out_of_memory(l);
 }
@@ -251,6 +252,9 @@ static void fill_all(struct load *l)
     bool ok = true;
     for (uint32_t i = 0; i < l->set->target_count; i++)
         ok &= fill(l, l->targets[i], l->target_nodes[i]);
+    for (uint32_t i = 0; i < l->set->target_count; i++)
+        if (l->targets[i]->adapter == &bus_adapter)
+            bus_finish(l, l->targets[i]);
     /* Checks look at other definitions, so they wait until all are whole. */
     for (uint32_t i = 0; ok && i < l->set->target_count; i++)
         if (l->targets[i]->adapter->check)
@@ -260,7 +264,7 @@ static void fill_all(struct load *l)
 bool load_targets(struct load *l)
 {
     const struct adapter *queue = target_adapter_find(STR("queue"));
-    size_t count = 1 + load_section_count(l, "targets");
+    size_t count = BUILTINS + load_section_count(l, "targets");
     for (const struct adapter *const *a = target_adapters; *a; a++)
         count += (*a)->section ? load_section_count(l, (*a)->section) : 0;
     l->targets = arena_array(&l->set->keep, count, sizeof(*l->targets));
@@ -270,9 +274,10 @@ bool load_targets(struct load *l)
     l->set->targets = (const struct target_def *const *)l->targets;
 
     struct target_def *dead_letters = target_add(l, queue, STR(QUEUE_DEAD_LETTERS), (struct diag_pos){0}, NULL);
-    if (!dead_letters)
+    struct target_def *bus = target_add(l, &bus_adapter, STR(BUS_DEFAULT), (struct diag_pos){0}, NULL);
+    if (!dead_letters || !bus)
         return load_out_of_memory(l);
-    dead_letters->builtin = true;
+    dead_letters->builtin = bus->builtin = true;
     l->set->dead_letters = dead_letters;
     for (const struct adapter *const *a = target_adapters; *a; a++)
         if ((*a)->section && !declare_section(l, *a, (*a)->section))

@@ -254,13 +254,13 @@ static bool fill_bus(const struct field *f)
 {
     if (f->node->type != NODE_TEXT)
         return expect(f, "the name of a bus");
-    const struct bus *bus = references_find(f->r->names, STR("bus"), f->node->text);
+    const struct bus *bus = references_find(f->r->names, LOAD_BUSES, f->node->text);
     if (bus) {
         *(struct str *)f->out = bus->name;
         return true;
     }
     char hint[REFERENCES_HINT_SIZE];
-    references_near(f->r->names, STR("bus"), f->node->text, hint);
+    references_near(f->r->names, LOAD_BUSES, f->node->text, hint);
     return diag_error(f->r->diags, f->node->pos, "unknown bus '%.*s'%s", STR_ARG(f->node->text),
                       hint[0] ? hint : "; declare it under 'buses'");
 }

@@ -5,6 +5,8 @@
  */
 #include "rules/references.h"
 
+#include "targets/bus.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -105,13 +107,19 @@ static const struct target_def *find_any(const struct references *r, struct str 
     unsigned count = 0;
     for (const struct adapter *const *a = target_adapters; *a; a++) {
         const struct target_def *def = references_find(r, str_from((*a)->type), name);
-        if (!def)
+        if (!def || *a == &bus_adapter)
             continue;
         buf_printf(kinds, "%s%s/%.*s", count ? " or " : "", (*a)->type, STR_ARG(name));
         found = def;
         count++;
     }
     return count == 1 ? found : NULL;
+}
+
+/* A bus goes by its bare name where nothing else does: buses are named after what they carry, as other things are. */
+static const struct target_def *find_bus(const struct references *r, struct str name, const struct buf *kinds)
+{
+    return kinds->size ? NULL : references_find(r, str_from(bus_adapter.type), name);
 }
 
 static const struct target_def *unknown_target(const struct references *r, const char *type, struct str text,
@@ -160,6 +168,8 @@ const struct target_def *references_find_target(const struct references *r, cons
         return def;
     struct buf kinds = BUF_INIT;
     def = find_any(r, text, &kinds);
+    if (!def && !type)
+        def = find_bus(r, text, &kinds);
     if (kinds.size && !def && !type)
         diag_error(diags, pos, "'%.*s' names several targets; write %s", STR_ARG(text), buf_cstr(&kinds));
     else if (def)

@@ -28,6 +28,8 @@ struct references {
     struct reference **list; /* in order of arrival: for near names */
 };
 
+#define LOAD_BUSES STR("event bus") /* the scope of struct bus by name and ARN; "bus" is that of buses as targets */
+
 /* False: out of memory (arena->failed), or *earlier_out is who has the name already. */
 bool references_add(struct references *r, struct str scope, struct str name, struct diag_pos pos, void *thing,
                     const struct reference **earlier_out);

@@ -22,6 +22,9 @@ void ruleset_unref(struct ruleset *set)
     for (uint32_t i = 0; i < set->bus_count; i++)
         if (set->buses[i].matcher)
             weir_matcher_unref(set->buses[i].matcher);
+    for (uint32_t i = 0; i < set->filter_count; i++)
+        if (set->filters[i].body)
+            weir_matcher_unref(set->filters[i].body);
     arena_fini(&set->keep);
     free(set);
 }

@@ -72,9 +72,18 @@ struct rule {
 struct bus {
     struct str name;
     struct str arn;
+    struct str description;
+    bool strict_aws;              /* AWS's limits, and no extensions */
     struct weir_matcher *matcher; /* reports rule indexes; enabled rules only */
     uint32_t index;
     struct diag_pos pos; /* file NULL: default */
+};
+
+/* The filter policies of a topic's subscriptions, compiled. */
+struct topic_filter {
+    const struct target_def *topic;
+    struct weir_matcher *body; /* reports indexes of subscriptions whose policy is on the message */
+    const bool *attributeless; /* by subscription: its policy is on attributes, and a message without any passes */
 };
 
 struct ruleset {
@@ -97,6 +106,8 @@ struct ruleset {
     const struct target_def *const *targets; /* by index */
     uint32_t target_count;
     const struct target_def *dead_letters; /* the built-in queue */
+    const struct topic_filter *filters;    /* of the topics that have any */
+    uint32_t filter_count;
 
     const char *const *watched; /* the file's name and the globs of its includes, as they stand in the file system */
     uint32_t watched_count;

@@ -13,12 +13,13 @@
  *               (but for put/flush/recover, which run on the ledger thread).
  *   delivery    one event on its way to one target.
  *
- * A target takes deliveries in exactly one of three ways (the other two pointers are NULL):
+ * A target takes deliveries in one of three ways (the other two pointers are NULL):
  *   send    starts (HTTP request, process, file append by a worker) and returns at once; later, never from
  *           inside send, host->complete() gets the verdict. The delivery stays valid until then.
  *   put     local state: runs on the ledger thread inside the transaction that moves the dispatch cursor,
  *           so that message and cursor are committed together (queue, archive).
- *   expand  names further targets (topic, bus); dispatch follows it while matching.
+ *   expand  names further targets (topic); dispatch follows it while matching.
+ * The bus has none of them: dispatch matches the event on it in place.
  */
 
 #include <stdint.h>
@@ -165,14 +166,18 @@ struct host {
     void (*complete)(struct host *host, struct delivery *d, const struct verdict *v); /* queued; v is copied */
     void (*work)(struct host *host, struct work *w); /* never fails: bounded by the targets' concurrency */
     struct weir_time (*now)(struct host *host);
+    /* Any thread, may block: a line of the router's log with the delivery's input; level: 0 debug … 3 error. */
+    void (*log)(struct host *host, int level, const struct delivery *d);
 };
 
 /* ---- the ops ---- */
 
 struct expansion { /* one target behind a topic */
     const struct target_def *target;
-    struct str name; /* stable name of the subscription, unique in its topic */
-    bool raw;        /* the input goes as it is, without the topic's envelope */
+    struct str name;              /* stable name of the subscription, unique in its topic */
+    bool raw;                     /* the input goes as it is, without the topic's envelope */
+    const struct pattern *filter; /* only what matches it is delivered; NULL: all */
+    bool filter_attributes;       /* it looks at message attributes, not at the message */
 };
 
 #define ADAPTER_NAME_MAX 64

@@ -6,13 +6,15 @@
  */
 #include "targets/adapter.h"
 #include "targets/archive.h"
+#include "targets/bus.h"
 #include "targets/queue.h"
 #include "targets/topic.h"
 
-extern const struct adapter function_adapter, http_adapter, file_adapter;
+extern const struct adapter function_adapter, http_adapter, file_adapter, log_adapter;
 
 const struct adapter *const target_adapters[] = {
-    &queue_adapter, &topic_adapter, &function_adapter, &http_adapter, &file_adapter, &archive_adapter, NULL,
+    &bus_adapter, &queue_adapter,   &topic_adapter, &function_adapter, &http_adapter, &file_adapter,
+    &log_adapter, &archive_adapter, NULL,
 };
 
 const struct adapter *target_adapter_find(struct str type)

@@ -19,13 +19,15 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
+static const char *const scopes[] = {"MessageBody", "MessageAttributes", NULL};
+
 static const struct option subscription_options[] = {
     {.key = "target",
      .type = OPTION_TARGET,
      .offset = offsetof(struct topic_subscription, target),
      .required = true,
      .scalar = true,
-     .meaning = "where the topic's messages go: any target but a topic or an archive"},
+     .meaning = "where the topic's messages go: any target but a topic, a bus or an archive"},
     {.key = "raw_message_delivery",
      .type = OPTION_BOOL,
      .offset = offsetof(struct topic_subscription, raw_message_delivery),
@@ -36,6 +38,16 @@ static const struct option subscription_options[] = {
      .offset = offsetof(struct topic_subscription, name),
      .max = 256,
      .meaning = "the subscription's name, unique in its topic; without it, the target's ARN"},
+    {.key = "filter_policy",
+     .type = OPTION_PATTERN,
+     .offset = offsetof(struct topic_subscription, filter_policy),
+     .meaning = "only messages that match this pattern are delivered to the subscription"},
+    {.key = "filter_policy_scope",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct topic_subscription, filter_policy_scope),
+     .value = "MessageBody",
+     .names = scopes,
+     .meaning = "what the policy looks at; what comes from rules has no message attributes"},
     {0},
 };
 
@@ -59,8 +71,9 @@ static bool check_target(const struct target_def *topic, const struct topic_subs
 {
     const struct adapter *adapter = s->target->adapter;
 
-    /* A topic behind a topic could go in circles; an archive takes events in journal order and nothing else. */
-    if (!adapter->expand && !adapter->flush)
+    /* A topic behind a topic could go in circles; an archive takes events in journal order and nothing else; a bus
+       takes events, not messages. */
+    if (adapter->open && !adapter->flush)
         return true;
     return diag_error(diags, topic->pos, "topic '%.*s' cannot have %s '%.*s' as a subscription", STR_ARG(topic->name),
                       adapter->type, STR_ARG(s->target->name));
@@ -97,7 +110,11 @@ static size_t expand(const struct target_def *def, size_t index, struct expansio
     if (index >= o->subscriptions.count)
         return 0;
     s += index;
-    *out = (struct expansion){.target = s->target, .name = name_of(s), .raw = s->raw_message_delivery};
+    *out = (struct expansion){.target = s->target,
+                              .name = name_of(s),
+                              .raw = s->raw_message_delivery,
+                              .filter = s->filter_policy,
+                              .filter_attributes = s->filter_policy_scope == TOPIC_SCOPE_ATTRIBUTES};
     return 1;
 }
 

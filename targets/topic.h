@@ -11,9 +11,13 @@
 
 struct topic_subscription {
     const struct target_def *target;
-    bool raw_message_delivery; /* the input as it is; else SNS's envelope around it */
-    struct str name;           /* as written; empty: the target's ARN stands for it */
+    bool raw_message_delivery;           /* the input as it is; else SNS's envelope around it */
+    struct str name;                     /* as written; empty: the target's ARN stands for it */
+    const struct pattern *filter_policy; /* NULL: every message passes */
+    int filter_policy_scope;             /* enum topic_scope */
 };
+
+enum topic_scope { TOPIC_SCOPE_BODY, TOPIC_SCOPE_ATTRIBUTES };
 
 struct topic_options {
     struct option_list subscriptions; /* of struct topic_subscription */

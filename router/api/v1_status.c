@@ -138,7 +138,7 @@ static void write_targets(struct buf *out, const struct ruleset *set)
     for (uint32_t i = 0; i < set->target_count; i++) {
         const struct target_def *def = set->targets[i];
         struct buf label = BUF_INIT;
-        if (def->adapter->expand)
+        if (!def->adapter->open)
             continue; /* deliveries are counted at what stands behind it */
         buf_printf(&label, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
         next_element(out);

@@ -328,7 +328,7 @@ void rig_init(struct rig *r, const struct adapter *adapter)
     memset(r, 0, sizeof *r);
     strcpy(r->folder, "/tmp/weir-test-XXXXXX");
     need(mkdtemp(r->folder) != NULL, "mkdtemp");
-    r->host = (struct host){event_base_new(), complete, work, now};
+    r->host = (struct host){.base = event_base_new(), .complete = complete, .work = work, .now = now};
     r->wake_fd = eventfd(0, EFD_CLOEXEC);
     need(r->host.base && r->wake_fd >= 0, "out of memory");
     r->def = (struct target_def){.adapter = adapter, .name = STR("tested"), .arn = STR("arn:tested")};
