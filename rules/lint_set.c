@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "targets/bus.h"
+
 /* ---- single rules ---- */
 
 void lint_no_tests(struct lint *l, const struct rule *rule)
@@ -184,7 +186,7 @@ void lint_unused_target(struct lint *l)
         use_options(used, l->set->targets[i]->adapter->options, l->set->targets[i]->options);
     for (uint32_t i = 0; i < l->set->target_count; i++) {
         const struct target_def *def = l->set->targets[i];
-        if (!used[i] && !def->builtin && def->pos.file)
+        if (!used[i] && !def->builtin && def->adapter != &bus_adapter && def->pos.file)
             lint_add(l, def->pos, "name it in a rule, or remove it if no client uses it directly",
                      "nothing here delivers to %s '%.*s'", def->adapter->type, STR_ARG(def->name));
     }
