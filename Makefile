@@ -13,6 +13,8 @@ LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DATADIR ?= $(PREFIX)/share/weir
+# Where each shell looks for completions.
+COMPLETIONS := bash:share/bash-completion/completions/weir zsh:share/zsh/site-functions/_weir fish:share/fish/vendor_completions.d/weir.fish
 PYTHON ?= /usr/bin/python3
 Q := $(if $(V),,@)
 # Parallel unless the caller said how much.
@@ -205,12 +207,15 @@ install: all ## honours DESTDIR and PREFIX
 	install -m 644 matcher/weir.h $(DESTDIR)$(INCLUDEDIR)/weir.h
 	cp -R rules/examples/. $(DESTDIR)$(DATADIR)/examples/
 	install -m 644 rules/examples/weir.schema.json $(DESTDIR)$(DATADIR)/weir.schema.json
+	for completion in $(COMPLETIONS); do file=$(DESTDIR)$(PREFIX)/$${completion#*:}; install -d "$${file%/*}" && \
+	  echo "  completion $$file" && $(BUILD)/weir completion $${completion%%:*} >"$$file" || exit 1; done
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do section=$${page##*.}; \
 	  install -d $(DESTDIR)$(MANDIR)/man$$section && install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section/ || exit 1; done
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/weir $(DESTDIR)$(LIBDIR)/libweir.* $(DESTDIR)$(LIBDIR)/pkgconfig/weir.pc $(DESTDIR)$(INCLUDEDIR)/weir.h
 	rm -rf $(DESTDIR)$(DATADIR)
+	rm -f $(foreach completion,$(COMPLETIONS),$(DESTDIR)$(PREFIX)/$(lastword $(subst :, ,$(completion))))
 	rm -f $(foreach page,$(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 
 SOURCES_C := $(shell find matcher targets rules router tests fuzz -name '*.c' -o -name '*.h' 2>/dev/null)

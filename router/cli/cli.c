@@ -29,6 +29,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_queues,
     &verb_dlq,
     &verb_schema,
+    &verb_completion,
     NULL,
 };
 /* clang-format on */
@@ -44,6 +45,18 @@ static const struct cli_option common_options[] = {
 static bool takes(const struct cli_verb *v, const struct cli_option *common)
 {
     return !(v->no_json && common == &common_options[0]) && !(v->no_url && common == &common_options[1]);
+}
+
+const struct cli_option *cli_option_at(const struct cli_verb *v, size_t index)
+{
+    const struct cli_option *o = v->options;
+    for (; o && o->name; o++)
+        if (index-- == 0)
+            return o;
+    for (o = common_options; o->name; o++)
+        if (takes(v, o) && index-- == 0)
+            return o;
+    return NULL;
 }
 
 /* ---- messages ---- */
@@ -88,12 +101,11 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 
 /* ---- help ---- */
 
-static void print_options(const struct cli_verb *v, const struct cli_option *options)
+static void print_options(const struct cli_verb *v)
 {
-    for (const struct cli_option *o = options; o && o->name; o++) {
+    const struct cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(v, i)); i++) {
         char left[64];
-        if (!takes(v, o))
-            continue;
         snprintf(left, sizeof left, "%c%c%s %s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
                  o->letter ? "," : " ", o->name, o->value ? " " : "", o->value ? o->value : "");
         printf("  %-32s %s%s\n", left, o->meaning, o->many ? " (may be repeated)" : "");
@@ -107,8 +119,7 @@ static int print_verb_help(const struct cli_verb *v)
     if (v->description)
         printf("\n%s\n", v->description);
     printf("\noptions:\n");
-    print_options(v, v->options);
-    print_options(v, common_options);
+    print_options(v);
     return EXIT_DONE;
 }
 
@@ -126,32 +137,23 @@ static int print_help(FILE *out)
 
 /* ---- parsing ---- */
 
-static const struct cli_option *find_in(const struct cli_option *options, const char *name, size_t size, char letter)
-{
-    for (const struct cli_option *o = options; o && o->name; o++)
-        if (letter ? o->letter == letter : strlen(o->name) == size && strncmp(o->name, name, size) == 0)
-            return o;
-    return NULL;
-}
-
 static const struct cli_option *find_option(const struct cli_verb *v, const char *text, size_t size)
 {
     char letter = text[1] != '-' ? text[1] : 0;
-    const struct cli_option *o = find_in(v->options, text, size, letter);
-    if (!o)
-        o = find_in(common_options, text, size, letter);
-    return o && takes(v, o) ? o : NULL;
+    const struct cli_option *o;
+    for (size_t i = 0; (o = cli_option_at(v, i)); i++)
+        if (letter ? o->letter == letter : strlen(o->name) == size && strncmp(o->name, text, size) == 0)
+            return o;
+    return NULL;
 }
 
 static const char *near_option(const struct cli_verb *v, const char *text, size_t size)
 {
     const char *names[CLI_OPTIONS_MAX];
+    const struct cli_option *o;
     size_t count = 0;
-    for (const struct cli_option *o = v->options; o && o->name && count < CLI_OPTIONS_MAX; o++)
-        names[count++] = o->name;
-    for (const struct cli_option *o = common_options; o->name && count < CLI_OPTIONS_MAX; o++)
-        if (takes(v, o))
-            names[count++] = o->name;
+    for (; count < CLI_OPTIONS_MAX && (o = cli_option_at(v, count)); count++)
+        names[count] = o->name;
     return diag_near((struct str){text, size}, names, count);
 }
 

@@ -26,10 +26,11 @@ enum exit_code {
 struct cli;
 
 struct cli_option {
-    const char *name;  /* "--from"; "-v" for one that has only a short form */
-    char letter;       /* short form; 0: none */
-    const char *value; /* what it takes: "TIME"; NULL: nothing */
-    bool many;         /* may be given several times */
+    const char *name;    /* "--from"; "-v" for one that has only a short form */
+    char letter;         /* short form; 0: none */
+    const char *value;   /* what it takes: "TIME"; NULL: nothing */
+    const char *choices; /* where only some words will do: these, with spaces between */
+    bool many;           /* may be given several times */
     const char *meaning;
 };
 
@@ -59,6 +60,8 @@ struct cli { /* a parsed command line */
 };
 
 extern const struct cli_verb *const cli_verbs[]; /* ended by NULL */
+/* The verb's options and those of the common ones that mean something to it; NULL: no more. */
+const struct cli_option *cli_option_at(const struct cli_verb *v, size_t index);
 
 int cli_main(int argc, char **argv);
 

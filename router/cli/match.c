@@ -247,7 +247,10 @@ static int match(struct cli *cli)
 static const struct cli_option options[] = {
     {.name = "--invert", .letter = 'v', .meaning = "print events that do not match"},
     {.name = "--count", .letter = 'n', .meaning = "print only how many"},
-    {.name = "--format", .value = "FORMAT", .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
+    {.name = "--format",
+     .value = "FORMAT",
+     .choices = "auto events cloudtrail s3",
+     .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
     {0},
 };
 

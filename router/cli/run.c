@@ -55,8 +55,14 @@ static const struct cli_option options[] = {
     {.name = "--data", .letter = 'd', .value = "DIR", .meaning = "instead of the configured data folder"},
     {.name = "--watch", .meaning = "reload when the configuration's files change; SIGHUP does it at any time"},
     {.name = "--drain", .value = "SECONDS", .meaning = "at the end, wait so long for deliveries under way (10)"},
-    {.name = "--log-level", .value = "LEVEL", .meaning = "debug, info, warn or error (info)"},
-    {.name = "--log-format", .value = "FORMAT", .meaning = "logfmt, json, or auto: logfmt on a terminal (auto)"},
+    {.name = "--log-level",
+     .value = "LEVEL",
+     .choices = "debug info warn error",
+     .meaning = "debug, info, warn or error (info)"},
+    {.name = "--log-format",
+     .value = "FORMAT",
+     .choices = "auto logfmt json",
+     .meaning = "logfmt, json, or auto: logfmt on a terminal (auto)"},
     {0},
 };
 

@@ -171,7 +171,10 @@ static const struct cli_option options[] = {
      .value = "S",
      .meaning = "with --detail-type: records are bare details, wrapped in events of this source"},
     {.name = "--detail-type", .value = "T", .meaning = "the detail-type of wrapped details"},
-    {.name = "--format", .value = "FORMAT", .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
+    {.name = "--format",
+     .value = "FORMAT",
+     .choices = "auto events cloudtrail s3",
+     .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
     {0},
 };
 

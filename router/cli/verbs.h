@@ -19,5 +19,6 @@ extern const struct cli_verb verb_archives;
 extern const struct cli_verb verb_queues;
 extern const struct cli_verb verb_dlq;
 extern const struct cli_verb verb_schema;
+extern const struct cli_verb verb_completion;
 
 #endif

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT, WEIR, event, weir
 
-VERBS = ["run", "check", "match", "send", "replay", "status", "targets", "archives", "queues", "dlq", "schema", "lint"]
+VERBS = ["run", "check", "match", "send", "replay", "status", "targets", "archives", "queues", "dlq", "schema", "lint", "completion"]
 
 
 def test_help():
@@ -20,8 +20,8 @@ def test_help():
         assert f"  {verb} " in out
         code, text, err = weir(verb, "--help")
         assert code == 0 and text.startswith(f"usage: weir {verb}") and " \n" not in text and not err
-        assert ("--json" in text) == (verb not in ["run", "schema"])
-        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets", "schema", "lint"])
+        assert ("--json" in text) == (verb not in ["run", "schema", "completion"])
+        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets", "schema", "lint", "completion"])
         assert weir("help", verb) == (0, text, "")
     assert weir("--version")[1].startswith("weir 0.")
 
@@ -157,6 +157,9 @@ def test_install_and_link(tmp_path):
     described = (top / "lib" / "pkgconfig" / "weir.pc").read_text()
     assert "prefix=/opt/weir\nlibdir=/opt/weir/lib\n" in described and "Version: 0." in described
     assert (top / "share" / "weir" / "examples" / "demo" / "weir.yaml").exists() and (top / "share" / "man" / "man1" / "weir.1").exists()
+    for completion in ["bash-completion/completions/weir", "zsh/site-functions/_weir", "fish/vendor_completions.d/weir.fish"]:
+        assert "made by 'weir completion" in (top / "share" / completion).read_text()
+    assert (top / "share" / "weir" / "weir.schema.json").exists()
     assert (top / "bin" / "weir").exists() and (top / "lib" / "libweir.so.0").exists()
     (tmp_path / "try.c").write_text("""
 #include <stdio.h>
