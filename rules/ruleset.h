@@ -86,6 +86,17 @@ struct topic_filter {
     const bool *attributeless; /* by subscription: its policy is on attributes, and a message without any passes */
 };
 
+/* One thing of the files, to compare two rule sets by: what each of its keys says, as a number. */
+struct ruleset_part {
+    const char *kind; /* "rule", "queue", "http", "setting" */
+    struct str name;  /* a rule's with its bus, where that is not the default one: "audit/root-login" */
+    const struct ruleset_part_key {
+        const char *key; /* "": the thing is one value */
+        uint64_t hash;
+    } * keys;
+    uint32_t key_count;
+};
+
 struct ruleset {
     struct arena keep;
     atomic_uint references;
@@ -109,6 +120,8 @@ struct ruleset {
     const struct topic_filter *filters;    /* of the topics that have any */
     uint32_t filter_count;
 
+    const struct ruleset_part *parts; /* in the order of the files */
+    uint32_t part_count;
     const char *const *watched; /* the file's name and the globs of its includes, as they stand in the file system */
     uint32_t watched_count;
     uint64_t fingerprint; /* of the files as they were read; 0: one changed while it was */

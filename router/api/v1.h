@@ -13,6 +13,8 @@
  *       "rules":[{"bus","name","state","matched"}],
  *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed"}],
  *       "queues":[as below], "archives":[as below]}
+ * GET  /_weir/v1/config
+ *      {"config","generation","parts":[{"kind","name","keys":{KEY:HASH}}]}    struct ruleset_part
  * GET  /_weir/v1/queues
  *      {"queues":[{"name","visible","in_flight","delayed","bytes","oldest_age_s","configured":true|false}]}
  * POST /_weir/v1/queues/NAME/receive   {"max":10,"visibility_timeout_ms":n?,"wait_ms":0?}
@@ -32,6 +34,7 @@
 #include "router/http.h"
 
 void v1_status(struct http_request *r);
+void v1_config(struct http_request *r);
 void v1_queues(struct http_request *r); /* and all below it */
 void v1_archives(struct http_request *r);
 void v1_replays(struct http_request *r);

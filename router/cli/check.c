@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "matcher/json.h"
+#include "router/cli/check_diff.h"
 #include "router/cli/verbs.h"
 #include "rules/ruleset.h"
 
@@ -61,7 +62,9 @@ static int check(struct cli *cli)
     else
         print_report(&diags);
     int code = set ? EXIT_DONE : EXIT_CONFIG;
-    if (set && !cli->json)
+    if (set && cli_has(cli, "--diff"))
+        code = check_diff(cli, set);
+    else if (set && !cli->json)
         print_summary(set, file);
     ruleset_unref(set);
     diags_fini(&diags);
@@ -70,6 +73,7 @@ static int check(struct cli *cli)
 
 static const struct cli_option options[] = {
     {.name = "--config", .letter = 'c', .value = "FILE", .meaning = "the same as FILE"},
+    {.name = "--diff", .meaning = "where FILE has no error, what a reload of the running router would change"},
     {0},
 };
 
@@ -80,7 +84,6 @@ const struct cli_verb verb_check = {
     .description = "Reads FILE and what it includes, and prints each error as FILE:LINE:COLUMN: error: …, with the "
                    "line and a caret.\n"
                    "Exit code 0: it would load; 78: it would not.",
-    .no_url = true,
     .options = options,
     .run = check,
 };

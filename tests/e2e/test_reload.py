@@ -100,6 +100,35 @@ rules:
     assert sorted(json.loads(body)["detail"]["n"] for _, body in slow.requests) == list(range(6))
 
 
+def test_check_says_what_a_reload_would_change(router):
+    r = router(QUEUE % "one" + "buses: {audit: {}}\n")
+    assert r.cli("check", r.file, "--diff")[1].startswith("0 changes against generation 1")
+    r.file.write_text("""version: 1
+data: ./elsewhere
+queues: {one: {visibility_timeout: 1m}}
+buses: {audit: {}}
+rules:
+  things: {pattern: {source: [other.app]}, targets: [one], description: other}
+  seen: {bus: audit, pattern: {source: [x]}, targets: [one], tests: [{name: a, event: {source: x, detail-type: x, detail: {}}}]}
+""")
+    code, out, err = r.cli("check", r.file, "--diff")
+    assert (code, out.splitlines()[:-1]) == (0, [
+        "~ queue one: visibility_timeout",
+        "- queue two",
+        "+ rule audit/seen",
+        "~ rule things: pattern, description",
+        "~ setting data (only a restart changes it)",
+    ]), out + err
+    lines = [json.loads(line) for line in r.cli("check", r.file, "--diff", "--json")[1].splitlines()]
+    assert lines[3] == {"change": "changed", "kind": "rule", "name": "things", "keys": ["pattern", "description"],
+                        "needs_restart": False}
+    r.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: r.status()["generation"] == 2)
+    assert r.cli("check", r.file, "--diff")[1].startswith("0 changes against generation 2")
+    r.file.write_text("version: 1\nrules: {x: 1}\n")
+    assert r.cli("check", r.file, "--diff")[0] == 78
+
+
 def test_watch(router):
     r = router(QUEUE % "one", start=False)
     (r.folder / "rules.d").mkdir()
