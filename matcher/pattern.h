@@ -89,7 +89,8 @@ struct pattern_token {
     int stop_column;     /* the column AWS names when it stops on this token with its text unread … */
     int read_column;     /* … and once it was read (differs for strings only) */
     int stop_line;
-    const char *fault;   /* JSON_ERROR: the reason, AWS's wording; stop_line and stop_column say where */
+    int behind, open_line, open_column; /* with fault: as in struct weir_diag */
+    const char *fault;                  /* JSON_ERROR: the reason, AWS's wording; stop_line and stop_column say where */
     enum weir_code code; /* JSON_ERROR: WEIR_E_JSON, WEIR_E_LIMIT, WEIR_E_MEMORY; 0 stands for WEIR_E_PATTERN */
 };
 

@@ -30,7 +30,7 @@ struct parser {
 };
 
 enum json_type parser_next(struct parser *p);
-struct str parser_text(struct parser *p);       /* of the present token, which counts as read from now on */
+struct str parser_text(struct parser *p); /* of the present token, which counts as read from now on; may fail: "" */
 struct str parser_token_text(struct parser *p); /* the same for any token: "{" for a brace and so on */
 
 /* AWS's reason, with its place once, or twice inside a list of anything-but. */

@@ -12,6 +12,20 @@
 #include "matcher/number.h"
 #include "matcher/utf8.h"
 
+/* The source cannot read on, or cannot read the present string. */
+static void fail_token(struct parser *p)
+{
+    parser_fail(p, "%s", p->token.fault ? p->token.fault : "no pattern");
+    p->diag->code = p->token.code ? p->token.code : WEIR_E_PATTERN;
+    p->diag->behind = p->token.behind;
+    p->diag->open_line = p->token.open_line;
+    p->diag->open_column = p->token.open_column;
+    if (p->diag->code == WEIR_E_LIMIT)
+        p->diag->tail = WEIR_TAIL_NONE;
+    if (p->arena->failed || p->diag->code == WEIR_E_MEMORY)
+        parser_fail_memory(p);
+}
+
 enum json_type parser_next(struct parser *p)
 {
     p->text_read = false;
@@ -19,23 +33,16 @@ enum json_type parser_next(struct parser *p)
     if (p->failed)
         return JSON_ERROR;
     p->source->next(p->source, &p->token);
-    if (p->token.type == JSON_ERROR) {
-        bool in_list = p->in_list;
-        p->in_list = false;
-        parser_fail(p, "%s", p->token.fault ? p->token.fault : "no pattern");
-        p->in_list = in_list;
-        p->diag->code = p->token.code ? p->token.code : WEIR_E_PATTERN;
-        if (p->diag->code == WEIR_E_LIMIT)
-            p->diag->tail = WEIR_TAIL_NONE;
-        if (p->arena->failed || p->diag->code == WEIR_E_MEMORY)
-            parser_fail_memory(p);
-    }
+    if (p->token.type == JSON_ERROR)
+        fail_token(p);
     return p->token.type;
 }
 
 struct str parser_text(struct parser *p)
 {
     p->text_read = true;
+    if (p->token.fault && !p->failed)
+        fail_token(p);
     return p->token.text;
 }
 

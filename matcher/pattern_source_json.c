@@ -4,7 +4,8 @@
  * patterns with Jackson, so columns count UTF-16 code units, a string is unread until its text is wanted, and a key
  * is handed out when the first token of its value was read.
  *
- * Faults name the character and stand on it; those of a word or of the text's end stand behind what was read.
+ * The place of a fault is behind what Jackson had read: behind a wrong character, word or end. Where a bracket is left
+ * open or closed by the wrong one, Jackson says where that bracket stands.
  */
 #include <stdio.h>
 
@@ -32,6 +33,9 @@ struct json_source {
     size_t before_end;            /* … and ends */
     struct pattern_token pending; /* a value's first token, read with its key */
     bool has_pending;
+    bool faulty;                /* a string value was given whose text is wrong */
+    int behind;                 /* code units that Jackson had read past the place of the fault */
+    int open_line, open_column; /* of the bracket that the fault is about */
     char fault[512];
 };
 
@@ -49,6 +53,11 @@ static void move_to(struct json_source *s, size_t offset)
             at->unit_column += c >= 0xF0 ? 2 : 1;
         }
     }
+}
+
+static bool is_one_of(char c, const char *set)
+{
+    return c && strchr(set, c);
 }
 
 /* ---- faults in Jackson's words ---- */
@@ -88,8 +97,8 @@ static bool is_word_character(uint32_t code)
 {
     if (code < 0x80)
         return (code >= '0' && code <= '9') || ((code | 0x20) >= 'a' && (code | 0x20) <= 'z') || code == '_' ||
-               code == '$';
-    return (code >= 0xC0 && code < 0x2000 && code != 0xD7 && code != 0xF7) || (code >= 0x20A0 && code < 0x20D0) ||
+               code == '$' || code <= 8 || (code >= 14 && code <= 27) || code == 127;
+    return (code >= 0xC0 && code < 0x2000 && code != 0xD7 && code != 0xF7) || (code >= 0x20A0 && code < 0x2190) ||
            (code >= 0x3040 && code < 0xD800) || (code >= 0xF900 && code < 0xFDD0);
 }
 
@@ -111,16 +120,16 @@ static bool in_key(const struct json_source *s)
     return in_object(s) && s->before != JSON_KEY;
 }
 
-/* Returns the offset behind the word at start. */
+/* Returns the offset behind the word at start, which may have a sign. */
 static size_t say_word(struct json_source *s, size_t start)
 {
     struct str text = {s->reader.text, s->reader.size};
-    size_t end = start, shown = 0;
+    size_t sign = is_one_of(text.ptr[start], "+-"), end = start + sign, shown = sign;
     for (unsigned size; (size = word_character_size(text, end)); end += size)
         if (end + size - start <= WORD_MAX)
             shown = end + size - start;
-    struct str word = {text.ptr + start, shown};
-    if (str_is(word, "NaN") || str_is(word, "Infinity"))
+    struct str word = {text.ptr + start, shown}, bare = {word.ptr + sign, shown - sign};
+    if (str_is(bare, "Infinity") || (sign ? str_is(bare, "INF") : str_is(bare, "NaN")))
         say(s, "Non-standard token '%.*s': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow", STR_ARG(word));
     else
         say(s, "Unrecognized token '%.*s%s': was expecting " A_VALUE, STR_ARG(word),
@@ -128,36 +137,101 @@ static size_t say_word(struct json_source *s, size_t start)
     return end;
 }
 
-/* Each of these returns the offset of the place to name. */
+/*
+ * Each of these returns the offset of the place to name. What it says of a character stands one code unit behind that;
+ * line ends among them count as characters of their line.
+ */
+static size_t behind(struct json_source *s, int units)
+{
+    s->behind = units;
+    return s->reader.offset;
+}
+
+/* Where the innermost open bracket stands; found by reading once more up to the fault. */
+static void find_opening(struct json_source *s)
+{
+    struct json_reader r;
+    struct json_token t;
+    size_t opened[LIMIT_JSON_DEPTH];
+    struct json_source place = {.reader = s->reader, .place = {.line = 1, .column = 1, .unit_column = 1}};
+
+    json_reader_init(&r, (struct str){s->reader.text, s->reader.size});
+    while (json_next(&r, &t) != JSON_ERROR)
+        if (t.type == JSON_OBJECT || t.type == JSON_ARRAY)
+            opened[r.depth - 1] = (size_t)(t.raw.ptr - r.text);
+    s->open_line = 1;
+    s->open_column = 0;
+    if (!r.depth)
+        return;
+    move_to(&place, opened[r.depth - 1]);
+    s->open_line = place.place.line;
+    s->open_column = place.place.unit_column;
+}
+
+static size_t say_wrong_marker(struct json_source *s, char closing, char wanted)
+{
+    say(s, "Unexpected close marker '%c': expected '%c'", closing, wanted);
+    find_opening(s);
+    return behind(s, 1);
+}
+
+/* at: of a sign that no digit follows. Jackson looks for an infinity first. */
+static size_t say_bad_sign(struct json_source *s, size_t at)
+{
+    const struct json_reader *r = &s->reader;
+    bool plus = r->text[at] == '+';
+    size_t wrong = at + 1;
+    char what[64];
+    if (wrong < r->size && r->text[wrong] == 'I')
+        wrong++;
+    if (wrong == r->size) {
+        say(s, "Unexpected end-of-input%s",
+            plus || wrong > at + 1 ? " in a Number value" : "No digit following minus sign");
+        return wrong;
+    }
+    if (wrong > at + 1 && (r->text[wrong] | 0x20) == 'n')
+        return say_word(s, at);
+    s->reader.offset = wrong;
+    if (plus)
+        say(s, "Unexpected character ('+' (code 43)) in numeric value: JSON spec does not allow numbers to have plus "
+               "signs: enable `JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
+    else if (r->text[wrong] == '.' && wrong == at + 1)
+        say(s, "Unexpected character ('.' (code 46)): expected a valid value " A_VALUE);
+    else
+        say(s,
+            "Unexpected character (%s) in numeric value: expected digit (0-9) to follow minus sign, for valid numeric "
+            "value",
+            describe(s, what));
+    return behind(s, 1);
+}
 
 static size_t say_bad_value(struct json_source *s)
 {
     const struct json_reader *r = &s->reader;
-    char what[64], c = r->text[r->offset];
-    if (word_character_size((struct str){r->text, r->size}, r->offset))
+    char what[64];
+    unsigned char c = (unsigned char)r->text[r->offset];
+    if (c >= ' ' && c != 127 && word_character_size((struct str){r->text, r->size}, r->offset))
         return say_word(s, r->offset);
     if (!r->depth && (c == '}' || c == ']'))
-        say(s, "Unexpected close marker '%c': expected '%c'", c, c == '}' ? ']' : '}');
-    else if (c == '+')
-        say(s, "Unexpected character ('+' (code 43)) in numeric value: JSON spec does not allow numbers to have plus "
-               "signs: enable `JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
-    else if (c == '}' && s->before == JSON_ARRAY)
-        say(s, "Unexpected close marker '}': expected ']'");
-    else if (c == '}')
+        return say_wrong_marker(s, c, c == '}' ? ']' : '}');
+    if (c == '}' && s->before == JSON_ARRAY)
+        return say_wrong_marker(s, '}', ']');
+    if (c == '+')
+        return say_bad_sign(s, r->offset);
+    if (c == '}')
         say(s, "Unexpected character ('}' (code 125)): expected a value");
     else
         say(s, "Unexpected character (%s): expected a valid value " A_VALUE, describe(s, what));
-    return r->offset;
+    return behind(s, 1);
 }
 
 static size_t say_bad_key(struct json_source *s)
 {
     char what[64];
     if (s->reader.text[s->reader.offset] == ']' && s->before == JSON_OBJECT)
-        say(s, "Unexpected close marker ']': expected '}'");
-    else
-        say(s, "Unexpected character (%s): was expecting double-quote to start field name", describe(s, what));
-    return s->reader.offset;
+        return say_wrong_marker(s, ']', '}');
+    say(s, "Unexpected character (%s): was expecting double-quote to start field name", describe(s, what));
+    return behind(s, 1);
 }
 
 static size_t say_bad_comma(struct json_source *s)
@@ -170,11 +244,10 @@ static size_t say_bad_comma(struct json_source *s)
     if (after_word && s->before_end == r->offset && word_character_size(text, r->offset))
         return say_word(s, s->before_start);
     if (c == (object ? ']' : '}'))
-        say(s, "Unexpected close marker '%c': expected '%c'", c, object ? '}' : ']');
-    else
-        say(s, "Unexpected character (%s): was expecting comma to separate %s entries", describe(s, what),
-            object ? "Object" : "Array");
-    return r->offset;
+        return say_wrong_marker(s, c, object ? '}' : ']');
+    say(s, "Unexpected character (%s): was expecting comma to separate %s entries", describe(s, what),
+        object ? "Object" : "Array");
+    return behind(s, 1);
 }
 
 /* What may stand between tokens, but not here. */
@@ -185,36 +258,59 @@ static size_t say_bad_structure(struct json_source *s)
     if (r->text[r->offset] == '/') {
         say(s, "Unexpected character ('/' (code 47)): maybe a (non-standard) comment? (not recognized as one since "
                "Feature 'ALLOW_COMMENTS' not enabled for parser)");
-        return r->offset;
+        return behind(s, 1);
     }
     if ((unsigned char)r->text[r->offset] < 0x20) {
         say(s, "Illegal character (%s): only regular white space (\\r, \\n, \\t) is allowed between tokens",
             describe(s, what));
-        return r->offset;
+        return behind(s, 1);
     }
     switch (r->fault) {
     case JSON_FAULT_VALUE: return say_bad_value(s);
     case JSON_FAULT_KEY: return say_bad_key(s);
     case JSON_FAULT_COLON:
         say(s, "Unexpected character (%s): was expecting a colon to separate field name and value", describe(s, what));
-        return r->offset;
+        return behind(s, 1);
     default: return say_bad_comma(s);
     }
 }
 
+/* Behind the wrong character where the number starts with 0, which Jackson reads by a way of its own; else behind what
+ * follows the whole part. */
+static size_t place_of_fraction(const struct json_reader *r)
+{
+    size_t at = r->offset;
+    while (at && is_one_of(r->text[at - 1], "+-.0123456789Ee"))
+        at--;
+    at += r->text[at] == '-';
+    if (r->text[at] == '0')
+        return r->offset;
+    while (r->text[at] >= '0' && r->text[at] <= '9')
+        at++;
+    return at;
+}
+
 static size_t say_bad_number(struct json_source *s)
 {
-    static const char *const wanted[] = {
-        [JSON_FAULT_MINUS] = "expected digit (0-9) to follow minus sign, for valid numeric value",
-        [JSON_FAULT_POINT] = "Decimal point not followed by a digit",
-        [JSON_FAULT_EXPONENT] = "Exponent indicator not followed by a digit",
-    };
+    struct json_reader *r = &s->reader;
+    bool ended = r->offset == r->size;
     char what[64];
-    if (s->reader.fault == JSON_FAULT_ZERO)
+    if (r->fault == JSON_FAULT_ZERO) {
         say(s, "Invalid numeric value: Leading zeroes not allowed");
-    else
-        say(s, "Unexpected character (%s) in numeric value: %s", describe(s, what), wanted[s->reader.fault]);
-    return s->reader.offset;
+        return r->offset;
+    }
+    if (r->fault == JSON_FAULT_MINUS)
+        return say_bad_sign(s, r->offset - 1);
+    if (r->fault == JSON_FAULT_EXPONENT && ended) {
+        say(s, "Unexpected end-of-inputexpected a digit for number exponent"); /* Jackson's own slip */
+        return r->size;
+    }
+    r->offset -= ended; /* the point itself is what is wrong */
+    say(s, "Unexpected character (%s) in numeric value: %s", describe(s, what),
+        r->fault == JSON_FAULT_POINT ? "Decimal point not followed by a digit"
+                                     : "Exponent indicator not followed by a digit");
+    s->behind = 1;
+    return place_of_fraction(r);
 }
 
 static size_t say_bad_string(struct json_source *s)
@@ -230,7 +326,7 @@ static size_t say_bad_string(struct json_source *s)
             in_key(s) ? "name" : "string value");
     else
         say(s, "Invalid UTF-8");
-    return s->reader.offset;
+    return behind(s, 1);
 }
 
 /* The text ends too early. */
@@ -239,7 +335,7 @@ static size_t say_end(struct json_source *s)
     const struct json_reader *r = &s->reader;
     const char *container = in_object(s) ? "Object" : "Array";
     size_t last = r->size; /* behind the last byte that is not white space */
-    while (last && strchr(" \t\r\n", r->text[last - 1]))
+    while (last && is_one_of(r->text[last - 1], " \t\r\n"))
         last--;
     if (r->fault == JSON_FAULT_NOTHING)
         say(s, "Filter is not an object");
@@ -249,25 +345,24 @@ static size_t say_end(struct json_source *s)
         say(s, "Unexpected end-of-input in field name");
     else if (r->fault == JSON_FAULT_STRING_END)
         say(s, "Unexpected end-of-input: was expecting closing quote for a string value");
-    else if (r->fault == JSON_FAULT_MINUS || r->fault == JSON_FAULT_POINT || r->fault == JSON_FAULT_EXPONENT)
-        say(s, "Unexpected end-of-input within a number");
     else if (s->before == JSON_KEY || (last && r->text[last - 1] == ','))
         say(s, "Unexpected end-of-input within/between %s entries", container);
-    else
+    else {
         say(s, "Unexpected end-of-input: expected close marker for %s", container);
+        find_opening(s);
+    }
     return r->size;
 }
 
 static size_t say_fault(struct json_source *s)
 {
     const struct json_reader *r = &s->reader;
-    if (r->fault == JSON_FAULT_DEPTH || r->fault == JSON_FAULT_MORE) {
+    s->behind = s->open_line = s->open_column = 0;
+    switch (r->fault) {
+    case JSON_FAULT_DEPTH:
+    case JSON_FAULT_MORE:
         say(s, "%s", r->fault == JSON_FAULT_DEPTH ? r->error : "more text after the pattern");
         return r->offset;
-    }
-    if (r->offset == r->size)
-        return say_end(s);
-    switch (r->fault) {
     case JSON_FAULT_ZERO:
     case JSON_FAULT_MINUS:
     case JSON_FAULT_POINT:
@@ -276,7 +371,7 @@ static size_t say_fault(struct json_source *s)
     case JSON_FAULT_HEX:
     case JSON_FAULT_CONTROL:
     case JSON_FAULT_UTF8: return say_bad_string(s);
-    default: return say_bad_structure(s);
+    default: return r->offset == r->size ? say_end(s) : say_bad_structure(s);
     }
 }
 
@@ -301,6 +396,9 @@ static void give_fault(struct json_source *s, struct pattern_token *token)
         .column = s->place.column,
         .stop_line = s->place.line,
         .stop_column = s->place.unit_column,
+        .behind = s->behind,
+        .open_line = s->open_line,
+        .open_column = s->open_column,
         .fault = s->fault,
         .code = fault_code(s->reader.fault),
     };
@@ -311,12 +409,42 @@ static void give_no_memory(struct pattern_token *token)
     *token = (struct pattern_token){.type = JSON_ERROR, .fault = "out of memory", .code = WEIR_E_MEMORY};
 }
 
+static bool is_string_fault(int fault)
+{
+    return fault == JSON_FAULT_ESCAPE || fault == JSON_FAULT_HEX || fault == JSON_FAULT_CONTROL ||
+           fault == JSON_FAULT_UTF8 || fault == JSON_FAULT_STRING_END || fault == JSON_FAULT_ESCAPE_END;
+}
+
+/* A string value is given before it is read, so what is wrong with its text shows when that is wanted. */
+static void give_faulty_string(struct json_source *s, struct pattern_token *token)
+{
+    struct pattern_token string = {.type = JSON_STRING};
+    size_t start = s->before_end;
+    while (s->reader.text[start] != '"')
+        start++;
+    move_to(s, start);
+    string.line = string.stop_line = s->place.line;
+    string.column = s->place.column;
+    move_to(s, start + 1);
+    string.stop_column = s->place.unit_column;
+    give_fault(s, token);
+    string.read_column = token->stop_column;
+    string.behind = token->behind;
+    string.fault = token->fault;
+    string.code = token->code;
+    *token = string;
+    s->faulty = true;
+}
+
 /* One token of the text, its stop column behind itself (a string: behind its opening quote). */
 static void read_token(struct json_source *s, struct pattern_token *token)
 {
     struct json_token t;
     if (json_next(&s->reader, &t) == JSON_ERROR) {
-        give_fault(s, token);
+        if (is_string_fault(s->reader.fault) && !in_key(s) && !s->faulty)
+            give_faulty_string(s, token);
+        else
+            give_fault(s, token);
         return;
     }
     size_t start = (size_t)(t.raw.ptr - s->reader.text);

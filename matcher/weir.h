@@ -65,8 +65,11 @@ struct weir_diag {
     enum weir_tail tail;
     bool warning;      /* not an error: something worth a look */
     int line;          /* from 1; 0: no place */
-    int column;        /* from 1; for patterns in JSON, the column AWS would name */
+    int column;        /* from 1; for patterns in JSON, the column AWS would name, less `behind` */
+    int behind;        /* for patterns in JSON: how far behind a wrong character AWS's parser stands */
     size_t offset;     /* byte offset in the text where one is known, else 0 */
+    int open_line;     /* of a bracket left open or closed by the wrong one: where it stands; 0: not about a bracket */
+    int open_column;   /* 0: there is none, the text itself is closed */
     char message[512]; /* the bare reason, NUL-terminated, no full stop of our own, no newline */
 };
 

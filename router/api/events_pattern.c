@@ -36,11 +36,26 @@ static void write_snippet(struct buf *out, struct str text)
         buf_printf(out, "[truncated %zu chars]", length - SNIPPET_LENGTH_MAX);
 }
 
-static void write_place(struct buf *out, struct str text, const struct weir_diag *diag)
+static void write_place(struct buf *out, struct str text, int line, int column)
 {
-    buf_text(out, "\n at [Source: (String)");
+    buf_text(out, "[Source: (String)");
     write_snippet(out, text);
-    buf_printf(out, "; line: %d, column: %d]", diag->line, diag->column);
+    buf_printf(out, "; line: %d, column: %d]", line, column);
+}
+
+/* Where the bracket stands that is not closed, or not by its own kind; column 0 is the text itself. */
+static void write_opening(struct buf *out, struct str text, const struct weir_diag *diag)
+{
+    const char *kind = strstr(diag->message, "expected '}'") ? "Object" : "Array";
+
+    if (!diag->open_line)
+        return;
+    if (strstr(diag->message, "end-of-input"))
+        buf_text(out, " (start marker at ");
+    else
+        buf_printf(out, " (for %s starting at ", diag->open_column ? kind : "root");
+    write_place(out, text, diag->open_line, diag->open_column);
+    buf_char(out, ')');
 }
 
 static void fail(struct aws_request *r, struct str text, const struct weir_diag *diag)
@@ -50,8 +65,11 @@ static void fail(struct aws_request *r, struct str text, const struct weir_diag 
     if (diag->code == WEIR_E_MEMORY)
         xfail("out of memory");
     buf_text(&reason, diag->message);
-    for (int i = 0; i < (int)diag->tail; i++)
-        write_place(&reason, text, diag);
+    write_opening(&reason, text, diag);
+    for (int i = 0; i < (int)diag->tail; i++) {
+        buf_text(&reason, "\n at ");
+        write_place(&reason, text, diag->line, diag->column + diag->behind);
+    }
     xbuf(&reason);
     aws_fail(r, 400, "InvalidEventPatternException", "Event pattern is not valid. Reason: %.*s",
              STR_ARG(buf_view(&reason)));

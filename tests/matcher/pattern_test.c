@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The pattern parser. What it takes and what it says are data: pattern_ok.cases has patterns with the conjunctions
- * they become, pattern_errors.cases has patterns with AWS's reason, line, column and wording of the place.
+ * they become, pattern_errors.cases has patterns with AWS's reason, line, column and wording of the place, and
+ * where it is about a bracket, where that stands.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,7 +147,9 @@ static void test_patterns_refused(void **state)
         cases_line(&cases, &reason);
         cases_line(&cases, &place);
         bool taken = pattern_parse_json(&a, buf_view(&pattern), &diag) != NULL;
-        snprintf(got, sizeof(got), "%d:%d %s", diag.line, diag.column, tails[diag.tail]);
+        int size = snprintf(got, sizeof(got), "%d:%d %s", diag.line, diag.column + diag.behind, tails[diag.tail]);
+        if (diag.open_line)
+            snprintf(got + size, sizeof(got) - (size_t)size, " opened %d:%d", diag.open_line, diag.open_column);
         if (taken || strcmp(diag.message, buf_cstr(&reason)) != 0 || strcmp(got, buf_cstr(&place)) != 0) {
             print_error("%s:%d: %s\n  wanted %s\n         %s\n  got    %s\n         %s\n", cases.name, cases.line,
                         buf_cstr(&pattern), reason.data, place.data, taken ? "(taken)" : diag.message, got);
@@ -159,6 +162,26 @@ static void test_patterns_refused(void **state)
     buf_fini(&reason);
     buf_fini(&place);
     assert_int_equal(failures, 0);
+}
+
+/* For people the place is the wrong character itself. */
+static void test_people_see_the_wrong_character(void **state)
+{
+    static const struct {
+        const char *pattern;
+        int column, behind;
+    } cases[] = {
+        {"{\"a\": [\"x\" \"y\"]}", 12, 1}, {"{\"a\": [1}", 9, 1}, {"{\"a\": [\"\\q\"]}", 10, 1},
+        {"{\"a\": [+1]}", 9, 1},           {"{\"a\": [1", 9, 0},  {"{\"a\": \"\\q\"}", 8, 0},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena a = ARENA_INIT;
+        struct weir_diag diag = {0};
+        assert_null(pattern_parse_json(&a, str_from(cases[i].pattern), &diag));
+        assert_int_equal(diag.column, cases[i].column);
+        assert_int_equal(diag.behind, cases[i].behind);
+        arena_fini(&a);
+    }
 }
 
 /* ---- limits ---- */
@@ -411,6 +434,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patterns_taken),
         cmocka_unit_test(test_patterns_refused),
+        cmocka_unit_test(test_people_see_the_wrong_character),
         cmocka_unit_test(test_or_product_is_bounded),
         cmocka_unit_test(test_fields_times_or_are_bounded),
         cmocka_unit_test(test_long_paths_are_bounded),
