@@ -62,7 +62,7 @@ FUZZERS := $(wildcard fuzz/fuzz_*.c)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo check check-unit check-e2e layers headers fuzz fuzz-replay bench install uninstall deps format format-check lint \
+.PHONY: all demo manuals check check-unit check-e2e layers headers fuzz fuzz-replay bench install uninstall deps format format-check lint \
         asan tsan cover clean help
 
 all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so rules/examples/weir.schema.json ## the program and the library
@@ -188,6 +188,9 @@ tsan: ## the tests under the thread sanitizer
 cover: ## line coverage of the tests, per folder
 	+@$(SUBMAKE) BUILD=$(BUILD)/cover COVER=1 check-built
 	@tests/cover.sh $(BUILD)/cover
+
+manuals: $(BUILD)/weir ## fill the tables of the manual pages from the program's own
+	@BUILD=$(BUILD) tests/manuals.sh fill
 
 demo: deps ## the main job on sample events: what went where
 	+@$(SUBMAKE) all

@@ -16,6 +16,7 @@
 #include "router/xalloc.h"
 
 enum kind { COUNTER, GAUGE, HISTOGRAM };
+static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 enum { LABELS_MAX = 4, BUCKETS = 14 };
 
 static const struct family {
@@ -106,6 +107,12 @@ static size_t label_count(enum metric family)
     while (n < LABELS_MAX && families[family].labels[n])
         n++;
     return n;
+}
+
+void metric_describe(enum metric family, struct metric_info *out)
+{
+    const struct family *f = &families[family];
+    *out = (struct metric_info){f->name, kind_names[f->kind], f->help, f->labels, label_count(family)};
 }
 
 static bool same_labels(const struct series *s, const struct str *labels, size_t count)
@@ -250,13 +257,12 @@ static void write_histogram(struct buf *out, enum metric family, const struct se
 
 static void write_family(struct buf *out, enum metric family)
 {
-    static const char *const kinds[] = {"counter", "gauge", "histogram"};
     const struct family *f = &families[family];
     struct series *s = registry.first[family];
 
     if (!s)
         return;
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, kinds[f->kind]);
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", f->name, f->help, f->name, kind_names[f->kind]);
     for (; s; s = s->next) {
         if (f->kind == HISTOGRAM) {
             write_histogram(out, family, s);

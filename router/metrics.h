@@ -55,6 +55,13 @@ void series_set(struct series *s, int64_t value);
 int64_t series_get(const struct series *s);
 void series_observe_ms(struct series *s, int64_t ms); /* histograms */
 
+struct metric_info { /* for the manual */
+    const char *name, *type, *help;
+    const char *const *labels;
+    size_t label_count;
+};
+void metric_describe(enum metric family, struct metric_info *out);
+
 /* Called before each exposition, to refresh gauges; any number of them. */
 void metrics_on_collect(void (*collect)(void *context), void *context);
 /* Appends the Prometheus text format 0.0.4. */

@@ -275,7 +275,7 @@ static void write_section(struct buf *out, const struct option *o)
 static void write_description(struct buf *out, const struct option *o)
 {
     struct buf text = BUF_INIT;
-    buf_text(&text, o->meaning ? o->meaning : "");
+    tables_write_meaning(&text, o);
     if (o->type == OPTION_DURATION || o->type == OPTION_SIZE) {
         buf_text(&text, o->min || o->max ? " (" : "");
         tables_write_bounds(&text, o);

@@ -88,7 +88,15 @@ bool tables_find(const char *name, struct table *out)
     return false;
 }
 
-/* ---- values in words ---- */
+/* ---- in words ---- */
+
+void tables_write_meaning(struct buf *out, const struct option *o)
+{
+    bool section = false;
+    for (size_t i = 0; o->type == OPTION_SECTION && section_at(i) && !section; i++)
+        section = strcmp(section_at(i)->section, o->key) == 0;
+    buf_printf(out, "%s%s", section ? "by name; each " : "", o->meaning ? o->meaning : "");
+}
 
 void tables_write_type(struct buf *out, const struct option *o)
 {

@@ -39,6 +39,8 @@ struct table {        /* one table with a name, for the manual */
 bool tables_at(size_t index, struct table *out);
 bool tables_find(const char *name, struct table *out);
 
+/* Its meaning; for a section of an adapter, what each of its targets does. */
+void tables_write_meaning(struct buf *out, const struct option *o);
 /* "duration", "POST|PUT", "list" …: the kind of value in a word. */
 void tables_write_type(struct buf *out, const struct option *o);
 /* "0s..12h", "1KiB..16MiB", "at most 256 characters", or nothing. */

@@ -2,22 +2,44 @@
 /* weir schema: the JSON Schema of weir.yaml. */
 #include <stdio.h>
 
+#include "router/cli/manual.h"
 #include "router/cli/verbs.h"
 #include "rules/schema.h"
+
+static int print_table(const struct cli *cli, const char *name, struct buf *out)
+{
+    struct buf known = BUF_INIT;
+    bool found = manual_write(out, name, &known);
+    int code = found ? EXIT_DONE : cli_usage(cli, "no table '%s'; known: all, %s", name, buf_cstr(&known));
+    buf_fini(&known);
+    return code;
+}
 
 static int schema(struct cli *cli)
 {
     struct buf out = BUF_INIT;
+    const char *table = cli_value(cli, "--mdoc", NULL);
+    int code = EXIT_DONE;
     if (cli->argument_count)
         return cli_usage(cli, "takes no arguments");
-    schema_write(&out);
+    if (table)
+        code = print_table(cli, table, &out);
+    else {
+        schema_write(&out);
+        buf_char(&out, '\n');
+    }
     if (out.failed)
-        return cli_fail(EXIT_INTERNAL, "out of memory");
-    buf_char(&out, '\n');
-    fputs(buf_cstr(&out), stdout);
+        code = cli_fail(EXIT_INTERNAL, "out of memory");
+    else
+        fputs(buf_cstr(&out), stdout);
     buf_fini(&out);
-    return EXIT_DONE;
+    return code;
 }
+
+static const struct cli_option options[] = {
+    {.name = "--mdoc", .value = "TABLE", .meaning = "print a table of the manual as mdoc(7) instead; all: every one"},
+    {0},
+};
 
 const struct cli_verb verb_schema = {
     .name = "schema",
@@ -32,5 +54,6 @@ const struct cli_verb verb_schema = {
         "more: names that nothing has, bounds of durations and sizes, patterns that AWS refuses.",
     .no_json = true,
     .no_url = true,
+    .options = options,
     .run = schema,
 };
