@@ -21,7 +21,7 @@ def test_help():
         code, text, err = weir(verb, "--help")
         assert code == 0 and text.startswith(f"usage: weir {verb}") and " \n" not in text and not err
         assert ("--json" in text) == (verb not in ["run", "schema", "completion"])
-        assert ("--url" in text) == (verb not in ["run", "check", "match", "targets", "schema", "lint", "completion"])
+        assert ("--url" in text) == (verb not in ["run", "match", "targets", "schema", "lint", "completion"])
         assert weir("help", verb) == (0, text, "")
     assert weir("--version")[1].startswith("weir 0.")
 
@@ -33,7 +33,7 @@ def test_usage_errors():
     code, _, err = weir("match", "--cuont", "{}")
     assert code == 64 and "did you mean '--count'" in err
     assert weir("match")[0] == 64
-    code, _, err = weir("check", "--url", "http://127.0.0.1:9")
+    code, _, err = weir("targets", "--url", "http://127.0.0.1:9")
     assert code == 64 and "unknown option '--url'" in err
     code, _, err = weir("targets", "htp")
     assert code == 64 and "did you mean 'http'" in err
