@@ -24,4 +24,7 @@ bool replay_write_progress(struct store *store, const struct replay_progress *p,
                            struct weir_diag *diag);
 bool replay_expire(struct store *store, struct weir_time now, struct weir_diag *diag); /* old finished ones */
 
+/* Appends the event with "replay-name" where AWS puts it: before "resources". */
+void replay_name_event(struct buf *out, struct str event, struct str name);
+
 #endif

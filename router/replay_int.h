@@ -53,8 +53,6 @@ bool index_read(struct replay_index *x, uint64_t position, struct str name, stru
 bool index_walk(struct replay_index *x, int64_t from_ms, int64_t to_ms,
                 void (*each)(void *context, struct str event, int64_t time_ms), void *context);
 void index_fini(struct replay_index *x);
-/* Appends the event with "replay-name" where AWS puts it: before "resources". */
-void replay_name_event(struct buf *out, struct str event, struct str name);
 
 /* ---- replay_store.c ---- */
 

@@ -13,6 +13,7 @@
 #include "router/cli/cli.h"
 #include "router/cli/records.h"
 #include "router/clock.h"
+#include "router/replay.h"
 #include "router/xalloc.h"
 #include "rules/input.h"
 
@@ -25,6 +26,7 @@ struct run {
     struct rule_test_result *result;
     struct arena arena;
     struct buf body;     /* the event as its source gives it */
+    struct buf replay;   /* the name of the replay that it comes from; empty: none */
     struct buf envelope; /* what the source made of it */
 };
 
@@ -92,6 +94,48 @@ static void complete_record(struct run *run)
     xbuf(&run->body);
 }
 
+/* Ingest refuses "replay-name", since only replays may set it: a test may play one. It is cut out of the event here. */
+static void take_replay_name(struct run *run)
+{
+    struct str event = buf_view(&run->body), name;
+    struct json_info info;
+    struct json_reader r;
+    struct json_token t;
+    struct buf rest = BUF_INIT;
+    if (!json_check(event, &info, NULL) || info.type != JSON_OBJECT ||
+        !(name = json_member(event, "replay-name")).ptr || json_type_of(name) != JSON_STRING)
+        return;
+    json_decode(&run->replay, name);
+    json_reader_init(&r, event);
+    json_next(&r, &t);
+    buf_char(&rest, '{');
+    while (json_next(&r, &t) == JSON_KEY) {
+        struct str key = t.raw;
+        json_next(&r, &t);
+        json_skip(&r, &t);
+        if (json_raw_is(key, "replay-name"))
+            continue;
+        buf_printf(&rest, "%s%.*s:", rest.size > 1 ? "," : "", STR_ARG(key));
+        buf_str(&rest, t.raw);
+    }
+    buf_char(&rest, '}');
+    buf_fini(&run->body);
+    run->body = rest;
+    xbuf(&run->body);
+}
+
+/* As the router puts it into an archived event. */
+static void put_replay_name(struct run *run)
+{
+    struct buf whole = BUF_INIT;
+    if (!run->replay.size)
+        return;
+    replay_name_event(&whole, buf_view(&run->envelope), buf_view(&run->replay));
+    buf_fini(&run->envelope);
+    run->envelope = whole;
+    xbuf(&run->envelope);
+}
+
 static bool parse_body(struct run *run, const struct source *source, struct diags *diags)
 {
     struct source_events events = {0};
@@ -121,10 +165,14 @@ static bool make_envelope(struct run *run)
         return no_event(run, "format '%.*s' is not served by this version", STR_ARG(format));
     if (str_is(format, "cloudtrail"))
         complete_record(run);
+    if (str_is(str_from(source->name), "events"))
+        take_replay_name(run);
     if (!diags_init(&diags, DIAGS_MAX))
         xfail("out of memory");
     bool ok = parse_body(run, source, &diags);
     diags_fini(&diags);
+    if (ok)
+        put_replay_name(run);
     return ok;
 }
 
@@ -254,6 +302,7 @@ bool rule_tests_run(struct rule_tests *t, const struct rule *rule, const struct 
     xbuf(&result->got);
     xbuf(&result->why);
     buf_fini(&run.body);
+    buf_fini(&run.replay);
     buf_fini(&run.envelope);
     arena_fini(&run.arena);
     return ok;

@@ -14,9 +14,9 @@
  *     rule_test_result_fini(&result);
  *     rule_tests_close(&t);
  *
- * Two things are easier than at ingest. A CloudTrail record may leave out its eventType (AwsApiCall is meant), and the
- * ingestion time is the event's own time, so that an expected input can be written down. A disabled rule meets its
- * events alone, since no matcher holds it.
+ * Three things differ from ingest. A CloudTrail record may leave out its eventType (AwsApiCall is meant). An event may
+ * have a "replay-name", as if it came from a replay. The ingestion time is the event's own time, so that an expected
+ * input can be written down. And a disabled rule meets its events alone, since no matcher holds it.
  */
 
 #include "rules/ruleset.h"

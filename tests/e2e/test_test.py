@@ -147,6 +147,14 @@ def test_inputs_that_are_right(run, test, targets):
         assert run(one_rule(test, targets, state="disabled"))[0] == 0  # its pattern is tested all the same
 
 
+@pytest.mark.parametrize("exists,name,code", [("true", "again", 0), ("false", "again", 1), ("true", "", 1), ("false", "", 0)])
+def test_an_event_of_a_replay(run, exists, name, code):
+    member = f"replay-name: {name}, " if name else ""
+    pattern = "{source: [s], replay-name: [{exists: %s}], resources: [r]}" % exists
+    assert run(one_rule("{name: t, event: {%ssource: s, resources: [r], detail-type: t, detail: {}}}" % member,
+                        pattern=pattern))[0] == code
+
+
 def test_event_file(run, tmp_path):
     event = {"source": "s", "detail-type": "t", "detail": {"text": "long"}}
     (tmp_path / "one.json.gz").write_bytes(gzip.compress(json.dumps(event, indent=2).encode()))
