@@ -24,7 +24,8 @@ static void interrupt(int signal_number)
     interrupted = 1;
 }
 
-static bool take_time(struct cli *cli, const char *option, const char *otherwise, char out[40])
+/* Events say their time in whole seconds: `end` is rounded up, so that "now" takes those of this second too. */
+static bool take_time(struct cli *cli, const char *option, const char *otherwise, bool end, char out[40])
 {
     const char *text = cli_value(cli, option, otherwise);
     int64_t ms;
@@ -37,7 +38,7 @@ static bool take_time(struct cli *cli, const char *option, const char *otherwise
         cli_usage(cli, "%s '%s' is not a time: write 2026-11-21T04:00:00Z, 2026-11-21, -1h or now", option, text);
         return false;
     }
-    time_format_rfc3339(ms, out);
+    time_format_rfc3339(end ? ms + 999 : ms, out);
     return true;
 }
 
@@ -47,7 +48,7 @@ static bool make_request(struct cli *cli, struct buf *body)
     size_t count = cli_values(cli, "--rule", rules, CLI_OPTIONS_MAX);
     char from[40], to[40];
 
-    if (!take_time(cli, "--from", NULL, from) || !take_time(cli, "--to", "now", to))
+    if (!take_time(cli, "--from", NULL, false, from) || !take_time(cli, "--to", "now", true, to))
         return false;
     buf_char(body, '{');
     json_write_member(body, "archive", str_from(cli->arguments[0]));
