@@ -8,9 +8,7 @@ from conftest import ROOT, weir
 
 EXAMPLES = sorted(p for p in (ROOT / "rules" / "examples").glob("**/*.yaml") if "version:" in p.read_text())
 # What an example does on purpose, and why.
-ON_PURPOSE = {
-    "demo/weir.yaml": ["no-tests"],  # make demo shows where its events go
-}
+ON_PURPOSE = {}
 ONE = """version: 1
 queues: {q: {}, spare: {}}
 rules:
