@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "matcher/hash.h"
 #include "matcher/weir.h"
 #include "router/xalloc.h"
 
@@ -85,7 +86,10 @@ static const struct family {
 static const int64_t bucket_ms[BUCKETS] = {1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000};
 
 struct series {
-    struct series *next;
+    struct series *next;  /* of its family, in the order they were made */
+    struct series *chain; /* of its slot */
+    enum metric family;
+    uint64_t hash;
     struct str labels[LABELS_MAX];
     atomic_int_fast64_t value;     /* histograms: the sum in ms */
     atomic_int_fast64_t buckets[]; /* histograms: BUCKETS and +Inf, not cumulative */
@@ -94,6 +98,9 @@ struct series {
 static struct {
     pthread_mutex_t lock;
     struct series *first[METRIC_COUNT], *last[METRIC_COUNT];
+    struct series **slots;
+    size_t slot_count; /* a power of two */
+    size_t series_count;
     struct collector {
         void (*collect)(void *context);
         void *context;
@@ -115,35 +122,91 @@ void metric_describe(enum metric family, struct metric_info *out)
     *out = (struct metric_info){f->name, kind_names[f->kind], f->help, f->labels, label_count(family)};
 }
 
-static bool same_labels(const struct series *s, const struct str *labels, size_t count)
+/* ---- finding: a hash table over family and labels ---- */
+
+static uint64_t hash_labels(enum metric family, const struct str *labels, size_t count)
+{
+    uint64_t hash = (uint64_t)family;
+    for (size_t i = 0; i < count; i++)
+        hash = hash_bytes(hash, labels[i].ptr, labels[i].size);
+    return hash;
+}
+
+static bool is_series(const struct series *s, enum metric family, const struct str *labels, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!str_eq(s->labels[i], labels[i]))
             return false;
-    return true;
+    return s->family == family;
+}
+
+static struct series *find(enum metric family, const struct str *labels, size_t count, uint64_t hash)
+{
+    if (!registry.slot_count)
+        return NULL;
+    struct series *s = registry.slots[hash & (registry.slot_count - 1)];
+    while (s && (s->hash != hash || !is_series(s, family, labels, count)))
+        s = s->chain;
+    return s;
+}
+
+static void grow(void)
+{
+    size_t count = registry.slot_count ? 2 * registry.slot_count : 256;
+    struct series **slots = xarray(count, sizeof(struct series *));
+
+    for (int family = 0; family < METRIC_COUNT; family++)
+        for (struct series *s = registry.first[family]; s; s = s->next) {
+            s->chain = slots[s->hash & (count - 1)];
+            slots[s->hash & (count - 1)] = s;
+        }
+    free(registry.slots);
+    registry.slots = slots;
+    registry.slot_count = count;
+}
+
+static struct series *add(enum metric family, const struct str *labels, size_t count, uint64_t hash)
+{
+    size_t buckets = families[family].kind == HISTOGRAM ? BUCKETS + 1 : 0;
+    struct series *s = xalloc(sizeof *s + buckets * sizeof s->buckets[0]);
+
+    s->family = family;
+    s->hash = hash;
+    for (size_t i = 0; i < count; i++)
+        s->labels[i] = xstr(labels[i]);
+    if (registry.series_count++ >= registry.slot_count)
+        grow();
+    s->chain = registry.slots[hash & (registry.slot_count - 1)];
+    registry.slots[hash & (registry.slot_count - 1)] = s;
+    if (registry.last[family])
+        registry.last[family]->next = s;
+    else
+        registry.first[family] = s;
+    registry.last[family] = s;
+    return s;
 }
 
 struct series *metric_str(enum metric family, const struct str *labels)
 {
     size_t count = label_count(family);
+    uint64_t hash = hash_labels(family, labels, count);
 
     pthread_mutex_lock(&registry.lock);
-    struct series *s = registry.first[family];
-    while (s && !same_labels(s, labels, count))
-        s = s->next;
-    if (!s) {
-        size_t buckets = families[family].kind == HISTOGRAM ? BUCKETS + 1 : 0;
-        s = xalloc(sizeof *s + buckets * sizeof s->buckets[0]);
-        for (size_t i = 0; i < count; i++)
-            s->labels[i] = xstr(labels[i]);
-        if (registry.last[family])
-            registry.last[family]->next = s;
-        else
-            registry.first[family] = s;
-        registry.last[family] = s;
-    }
+    struct series *s = find(family, labels, count, hash);
+    if (!s)
+        s = add(family, labels, count, hash);
     pthread_mutex_unlock(&registry.lock);
     return s;
+}
+
+int64_t metric_value(enum metric family, const struct str *labels)
+{
+    size_t count = label_count(family);
+
+    pthread_mutex_lock(&registry.lock);
+    struct series *s = find(family, labels, count, hash_labels(family, labels, count));
+    pthread_mutex_unlock(&registry.lock);
+    return s ? series_get(s) : 0;
 }
 
 struct series *metric(enum metric family, ...)
@@ -193,10 +256,9 @@ void metrics_each(enum metric family, void (*each)(void *context, const struct s
                   void *context)
 {
     pthread_mutex_lock(&registry.lock);
-    struct series *s = registry.first[family]; /* only ever appended to: safe to walk unlocked from here */
-    pthread_mutex_unlock(&registry.lock);
-    for (; s; s = s->next)
+    for (struct series *s = registry.first[family]; s; s = s->next)
         each(context, s->labels, series_get(s));
+    pthread_mutex_unlock(&registry.lock);
 }
 
 /* ---- exposition ---- */

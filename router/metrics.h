@@ -50,6 +50,7 @@ struct series;
 /* Labels in the order of the family's row, as const char *; finds or makes the series. */
 struct series *metric(enum metric family, ...);
 struct series *metric_str(enum metric family, const struct str *labels); /* the same from slices */
+int64_t metric_value(enum metric family, const struct str *labels);      /* 0: there is no such series */
 void series_add(struct series *s, int64_t n);
 void series_set(struct series *s, int64_t value);
 int64_t series_get(const struct series *s);
@@ -66,7 +67,7 @@ void metric_describe(enum metric family, struct metric_info *out);
 void metrics_on_collect(void (*collect)(void *context), void *context);
 /* Appends the Prometheus text format 0.0.4. */
 void metrics_write(struct buf *out);
-/* Walks the series of a family: label values in row order. */
+/* Walks the series of a family: label values in row order. each() may not ask for another series. */
 void metrics_each(enum metric family, void (*each)(void *context, const struct str *labels, int64_t value),
                   void *context);
 

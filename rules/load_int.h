@@ -65,6 +65,7 @@ bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *li
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
 bool load_filters(struct load *l); /* load_filters.c: filter policies, compiled, if nothing was wrong */
+bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
 bool load_parts(struct load *l);   /* load_parts.c: fills the set's parts */
 bool load_watch(struct load *l);   /* watch.c: fills the set's watched and fingerprint */
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is done with a loaded rule set: counting who holds it, and finding things in it by name. Names are asked for
- * by API calls and the command line; the hot path goes by index, so a search through the list will do.
+ * by API calls, the command line and rows of the ledger. Rules are many and have a table; the rest is walked.
  */
-#include "rules/ruleset.h"
+#include "rules/load_int.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+#include "matcher/hash.h"
 
 struct ruleset *ruleset_ref(struct ruleset *set)
 {
@@ -37,11 +39,39 @@ const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn)
     return NULL;
 }
 
+static uint32_t rule_slot(const struct ruleset *set, struct str bus, struct str name)
+{
+    uint64_t hash = hash_bytes(hash_bytes(0, bus.ptr, bus.size), name.ptr, name.size);
+    return (uint32_t)(hash & (set->rule_slot_count - 1));
+}
+
+bool ruleset_index(struct ruleset *set)
+{
+    set->rule_slot_count = 16;
+    while (set->rule_slot_count < 2 * set->rule_count)
+        set->rule_slot_count *= 2;
+    uint32_t *slots = arena_array(&set->keep, set->rule_slot_count, sizeof(*slots));
+    if (!slots)
+        return false;
+    for (uint32_t i = 0; i < set->rule_count; i++) {
+        uint32_t at = rule_slot(set, set->rules[i].bus, set->rules[i].name);
+        while (slots[at])
+            at = (at + 1) & (set->rule_slot_count - 1);
+        slots[at] = i + 1;
+    }
+    set->rule_slots = slots;
+    return true;
+}
+
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name)
 {
-    for (uint32_t i = 0; i < set->rule_count; i++)
-        if (str_eq(set->rules[i].name, name) && str_eq(set->rules[i].bus, bus))
-            return &set->rules[i];
+    if (!set->rule_slots)
+        return NULL;
+    for (uint32_t at = rule_slot(set, bus, name); set->rule_slots[at]; at = (at + 1) & (set->rule_slot_count - 1)) {
+        const struct rule *rule = &set->rules[set->rule_slots[at] - 1];
+        if (str_eq(rule->name, name) && str_eq(rule->bus, bus))
+            return rule;
+    }
     return NULL;
 }
 

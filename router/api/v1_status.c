@@ -19,30 +19,60 @@ static void write_count(struct buf *out, const char *key, int64_t n)
     json_write_int(out, n);
 }
 
-/* Sums a family over the series whose labels at these places are these. */
-struct sum {
-    struct {
-        int place; /* -1: ends the list */
-        struct str value;
-    } want[3];
-    int64_t total;
+/* ---- sums of a family over all but one or two labels, made in one walk ---- */
+
+struct sums {
+    int by, and; /* the labels' places; and: -1: none */
+    struct sum {
+        struct str by, and;
+        int64_t total;
+    } * list;
+    size_t count, capacity;
 };
 
 static void add_series(void *context, const struct str *labels, int64_t value)
 {
-    struct sum *s = context;
-    for (int i = 0; i < 3 && s->want[i].place >= 0; i++)
-        if (!str_eq(labels[s->want[i].place], s->want[i].value))
-            return;
-    s->total += value;
+    struct sums *s = context;
+
+    if (s->count == s->capacity) {
+        s->capacity = s->capacity ? 2 * s->capacity : 64;
+        s->list = xrealloc(s->list, s->capacity * sizeof *s->list);
+    }
+    s->list[s->count++] = (struct sum){labels[s->by], s->and < 0 ? STR("") : labels[s->and ], value};
 }
 
-static int64_t sum_of(enum metric family, int place1, struct str value1, int place2, struct str value2)
+static int sum_cmp(const void *a, const void *b)
 {
-    struct sum s = {.want = {{place1, value1}, {place2, value2}, {-1, {0}}}};
-    metrics_each(family, add_series, &s);
-    return s.total;
+    const struct sum *x = a, *y = b;
+    int order = str_cmp(x->by, y->by);
+    return order ? order : str_cmp(x->and, y->and);
 }
+
+static struct sums sum_family(enum metric family, int by, int and)
+{
+    struct sums s = {.by = by, .and = and};
+    size_t kept = 0;
+
+    metrics_each(family, add_series, &s);
+    if (s.count)
+        qsort(s.list, s.count, sizeof *s.list, sum_cmp);
+    for (size_t i = 0; i < s.count; i++)
+        if (kept && sum_cmp(&s.list[kept - 1], &s.list[i]) == 0)
+            s.list[kept - 1].total += s.list[i].total;
+        else
+            s.list[kept++] = s.list[i];
+    s.count = kept;
+    return s;
+}
+
+static int64_t sum_of(const struct sums *s, struct str by, struct str and)
+{
+    struct sum wanted = {by, and, 0};
+    const struct sum *found = s->count ? bsearch(&wanted, s->list, s->count, sizeof *s->list, sum_cmp) : NULL;
+    return found ? found->total : 0;
+}
+
+/* ---- parts of the answer ---- */
 
 static void write_head(struct buf *out, const struct router *router, const struct ruleset *set, const char *listen)
 {
@@ -100,15 +130,18 @@ static void next_element(struct buf *out)
 
 static void write_buses(struct buf *out, const struct ruleset *set)
 {
+    struct sums accepted = sum_family(METRIC_EVENTS_ACCEPTED, 0, -1);
+
     json_write_key(out, "buses");
     buf_char(out, '[');
     for (uint32_t i = 0; i < set->bus_count; i++) {
         next_element(out);
         json_write_member(out, "name", set->buses[i].name);
-        write_count(out, "accepted", sum_of(METRIC_EVENTS_ACCEPTED, 0, set->buses[i].name, -1, (struct str){0}));
+        write_count(out, "accepted", sum_of(&accepted, set->buses[i].name, STR("")));
         buf_char(out, '}');
     }
     buf_char(out, ']');
+    free(accepted.list);
 }
 
 static void write_rules(struct buf *out, const struct ruleset *set)
@@ -123,7 +156,7 @@ static void write_rules(struct buf *out, const struct ruleset *set)
         json_write_member(out, "bus", rule->bus);
         json_write_member(out, "name", rule->name);
         json_write_member(out, "state", rule->enabled ? STR("enabled") : STR("disabled"));
-        write_count(out, "matched", sum_of(METRIC_RULE_MATCHES, 0, rule->bus, 1, rule->name));
+        write_count(out, "matched", metric_value(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name}));
         buf_char(out, '}');
     }
     buf_char(out, ']');
@@ -132,6 +165,8 @@ static void write_rules(struct buf *out, const struct ruleset *set)
 static void write_targets(struct buf *out, const struct ruleset *set)
 {
     static const char *const results[] = {"delivered", "retried", "dead_lettered", "dropped"};
+
+    struct sums sums = sum_family(METRIC_DELIVERIES, 2, 3);
 
     json_write_key(out, "targets");
     buf_char(out, '[');
@@ -145,12 +180,13 @@ static void write_targets(struct buf *out, const struct ruleset *set)
         json_write_member(out, "type", str_from(def->adapter->type));
         json_write_member(out, "name", def->name);
         for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
-            write_count(out, results[k], sum_of(METRIC_DELIVERIES, 2, buf_view(&label), 3, str_from(results[k])));
-        write_count(out, "owed", sum_of(METRIC_DELIVERIES_OWED, 0, buf_view(&label), -1, (struct str){0}));
+            write_count(out, results[k], sum_of(&sums, buf_view(&label), str_from(results[k])));
+        write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, (struct str[]){buf_view(&label)}));
         buf_char(out, '}');
         buf_fini(&label);
     }
     buf_char(out, ']');
+    free(sums.list);
 }
 
 static bool status_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
