@@ -110,10 +110,12 @@ const struct pattern *pattern_parse(struct arena *a, struct pattern_source *sour
 const struct pattern *pattern_parse_json(struct arena *a, struct str text, struct weir_diag *diag);
 
 /*
- * How many states of a wildcard's automaton can be alive at once, AWS's measure of complexity (10 is its maximum).
+ * How many states of a wildcard's automaton can be alive at once, AWS's measure of complexity.
  * The wildcard must be valid. UINT_MAX when out of memory.
  */
 unsigned pattern_wildcard_complexity(struct str wildcard);
+/* The first atom with a wildcard that is more complex than LIMIT_AWS_COMPLEXITY; NULL: none. */
+const struct pattern_atom *pattern_too_complex(const struct pattern *pattern);
 
 /* <0, 0, >0: UTF-16 code unit order of two UTF-8 texts. */
 int pattern_path_cmp(struct str a, struct str b);

@@ -110,3 +110,31 @@ unsigned pattern_wildcard_complexity(struct str wildcard)
     free(nodes);
     return complexity;
 }
+
+/* ---- over the limit ---- */
+
+static const struct pattern_atom *first_too_complex(const struct pattern_atom *atoms, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pattern_atom *atom = &atoms[i];
+        if (atom->op == PATTERN_WILDCARD && pattern_wildcard_complexity(atom->text) > LIMIT_AWS_COMPLEXITY)
+            return atom;
+        if (atom->op == PATTERN_ANYTHING_BUT && first_too_complex(atom->excluded, atom->excluded_count))
+            return atom;
+    }
+    return NULL;
+}
+
+const struct pattern_atom *pattern_too_complex(const struct pattern *pattern)
+{
+    for (uint32_t i = 0; i < pattern->conjunction_count; i++) {
+        const struct pattern_conjunction *conjunction = &pattern->conjunctions[i];
+        for (uint32_t j = 0; j < conjunction->leaf_count; j++) {
+            const struct pattern_leaf *leaf = conjunction->leaves[j];
+            const struct pattern_atom *found = first_too_complex(leaf->atoms, leaf->atom_count);
+            if (found)
+                return found;
+        }
+    }
+    return NULL;
+}

@@ -104,31 +104,7 @@ static void read_pattern(struct load *l, const struct node *n, const char *what,
 
 /* ---- strict: aws ---- */
 
-#define STRICT_TARGETS_MAX    5
-#define STRICT_COMPLEXITY_MAX 10
-
-/* The first wildcard that AWS would refuse; NULL: none. */
-static const struct pattern_atom *too_complex(const struct pattern_atom *atoms, uint32_t count)
-{
-    const struct pattern_atom *found = NULL;
-    for (uint32_t i = 0; !found && i < count; i++)
-        if (atoms[i].op == PATTERN_WILDCARD && pattern_wildcard_complexity(atoms[i].text) > STRICT_COMPLEXITY_MAX)
-            found = &atoms[i];
-        else if (atoms[i].op == PATTERN_ANYTHING_BUT && too_complex(atoms[i].excluded, atoms[i].excluded_count))
-            found = &atoms[i];
-    return found;
-}
-
-static const struct pattern_atom *find_too_complex(const struct pattern *pattern)
-{
-    const struct pattern_atom *found = NULL;
-    for (uint32_t i = 0; !found && i < pattern->conjunction_count; i++)
-        for (uint32_t k = 0; !found && k < pattern->conjunctions[i].leaf_count; k++) {
-            const struct pattern_leaf *leaf = pattern->conjunctions[i].leaves[k];
-            found = too_complex(leaf->atoms, leaf->atom_count);
-        }
-    return found;
-}
+#define STRICT_TARGETS_MAX 5
 
 static void check_strict(struct load *l, const struct rule *rule, const char *what)
 {
@@ -139,7 +115,7 @@ static void check_strict(struct load *l, const struct rule *rule, const char *wh
         diag_error(l->diags, rule->targets[STRICT_TARGETS_MAX].pos,
                    "%s has %u targets; AWS allows %d (strict: aws on bus '%.*s')", what, rule->target_count,
                    STRICT_TARGETS_MAX, STR_ARG(rule->bus));
-    const struct pattern_atom *atom = rule->pattern ? find_too_complex(rule->pattern) : NULL;
+    const struct pattern_atom *atom = rule->pattern ? pattern_too_complex(rule->pattern) : NULL;
     if (atom)
         diag_error(l->diags, (struct diag_pos){rule->pos.file, atom->line, atom->column},
                    "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "

@@ -12,17 +12,15 @@
 #define PUT_EVENTS_BYTES_MAX   (1u << 20)
 #define PUT_EVENTS_ENTRIES_MAX 10
 
-/* A pattern that comes by the API is at most as long as the service model says, and no wildcard in it is more complex
- * than AWS takes (inclusive; the number is not published, it is consistent with all known answers). */
-#define EVENT_PATTERN_LENGTH_MAX     4096
-#define EVENT_PATTERN_COMPLEXITY_MAX 10
+#define EVENT_PATTERN_LENGTH_MAX 4096 /* a pattern that comes by the API: as the service model says */
 
 void events_put_events(struct aws_request *r);
 void events_test_event_pattern(struct aws_request *r);
 
 /*
  * An event pattern in AWS's language, into the request's arena. NULL: answered with InvalidEventPatternException in
- * AWS's words: "Event pattern is not valid. Reason: …", and where AWS does so, the place in Jackson's.
+ * AWS's words: "Event pattern is not valid. Reason: …", and where AWS does so, the place in Jackson's. Wildcards are
+ * held to LIMIT_AWS_COMPLEXITY.
  */
 const struct pattern *events_parse_pattern(struct aws_request *r, struct str text);
 

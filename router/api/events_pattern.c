@@ -76,26 +76,6 @@ static void fail(struct aws_request *r, struct str text, const struct weir_diag 
     buf_fini(&reason);
 }
 
-/* ---- complexity ---- */
-
-static bool is_complex(const struct pattern_atom *atom)
-{
-    if (atom->op == PATTERN_ANYTHING_BUT)
-        for (uint32_t i = 0; i < atom->excluded_count; i++)
-            if (is_complex(&atom->excluded[i]))
-                return true;
-    return atom->op == PATTERN_WILDCARD && pattern_wildcard_complexity(atom->text) > EVENT_PATTERN_COMPLEXITY_MAX;
-}
-
-static bool conjunction_is_complex(const struct pattern_conjunction *conjunction)
-{
-    for (uint32_t i = 0; i < conjunction->leaf_count; i++)
-        for (uint32_t j = 0; j < conjunction->leaves[i]->atom_count; j++)
-            if (is_complex(&conjunction->leaves[i]->atoms[j]))
-                return true;
-    return false;
-}
-
 const struct pattern *events_parse_pattern(struct aws_request *r, struct str text)
 {
     struct weir_diag diag = {0};
@@ -105,12 +85,10 @@ const struct pattern *events_parse_pattern(struct aws_request *r, struct str tex
         fail(r, text, &diag);
         return NULL;
     }
-    for (uint32_t i = 0; i < pattern->conjunction_count; i++)
-        if (conjunction_is_complex(&pattern->conjunctions[i])) {
-            aws_fail(r, 400, "InvalidEventPatternException",
-                     "Event pattern is not valid. Reason: Rule is too complex - try using fewer wildcard characters or "
-                     "fewer repeating character sequences after a wildcard character");
-            return NULL;
-        }
-    return pattern;
+    if (!pattern_too_complex(pattern))
+        return pattern;
+    aws_fail(r, 400, "InvalidEventPatternException",
+             "Event pattern is not valid. Reason: Rule is too complex - try using fewer wildcard characters or fewer "
+             "repeating character sequences after a wildcard character");
+    return NULL;
 }
