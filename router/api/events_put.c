@@ -5,7 +5,9 @@
  *
  *     request -> constraints, total size (whole request) -> checks of each entry, in AWS's order -> envelope -> journal
  *
- * An entry for an event bus that does not exist succeeds and goes nowhere, as at AWS; it is counted and logged.
+ * An entry for an event bus that does not exist succeeds and goes nowhere, as at AWS; it is counted and logged. Sources
+ * that begin with "aws." are AWS's own and refused there; here only on a bus with `strict: aws`, since people want to
+ * put events as S3 or CloudTrail would.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -133,11 +135,13 @@ static bool read_entries(struct put *put)
 
 /* ---- one entry ---- */
 
-static void fail_entry(struct result *result, const char *error, const char *reason)
+static bool fail_entry(struct result *result, const char *error, const char *reason)
 {
     result->error = error;
     result->reason = reason;
+    result->bus = NULL;
     refused("invalid", 1);
+    return false;
 }
 
 /* The detail is one level deep in its envelope, which must not be deeper than any event. */
@@ -192,30 +196,40 @@ static void add_envelope(struct put *put, const struct entry *e, const char *id,
         xfail("out of memory");
 }
 
+/* In the order in which AWS looks. */
+static bool check_entry(const struct entry *e, struct result *result, bool *repeated_keys)
+{
+    if (!e->source.size)
+        return fail_entry(result, "InvalidArgument",
+                          "Parameter Source is not valid. Reason: Source is a required argument.");
+    if (!e->detail_type.size)
+        return fail_entry(result, "InvalidArgument",
+                          "Parameter DetailType is not valid. Reason: DetailType is a required argument.");
+    if (!e->detail.size)
+        return fail_entry(result, "InvalidArgument",
+                          "Parameter Detail is not valid. Reason: Detail is a required argument.");
+    if (!check_detail(e->detail, repeated_keys))
+        return fail_entry(result, "MalformedDetail", "Detail is malformed.");
+    if (result->bus && result->bus->strict_aws && str_starts(e->source, STR("aws.")))
+        return fail_entry(result, "NotAuthorizedForSourceException", "Not authorized for the source.");
+    return true;
+}
+
 static void put_entry(struct put *put, const struct entry *e, struct result *result)
 {
     bool repeated_keys = false;
 
-    if (!e->source.size)
-        fail_entry(result, "InvalidArgument", "Parameter Source is not valid. Reason: Source is a required argument.");
-    else if (!e->detail_type.size)
-        fail_entry(result, "InvalidArgument",
-                   "Parameter DetailType is not valid. Reason: DetailType is a required argument.");
-    else if (!e->detail.size)
-        fail_entry(result, "InvalidArgument", "Parameter Detail is not valid. Reason: Detail is a required argument.");
-    else if (!check_detail(e->detail, &repeated_keys))
-        fail_entry(result, "MalformedDetail", "Detail is malformed.");
-    if (result->error)
+    result->bus = e->bus_name.ptr ? ruleset_bus(put->set, e->bus_name) : &put->set->buses[0];
+    if (!check_entry(e, result, &repeated_keys))
         return;
     if (!uuid_random(result->id))
         xfail("the kernel gives no random bytes");
-    result->bus = e->bus_name.ptr ? ruleset_bus(put->set, e->bus_name) : &put->set->buses[0];
-    if (!result->bus) {
-        log_warn("an event was put on an event bus that does not exist, and goes nowhere", LOG_STR("bus", e->bus_name));
-        refused("unknown_bus", 1);
+    if (result->bus) {
+        add_envelope(put, e, result->id, repeated_keys);
         return;
     }
-    add_envelope(put, e, result->id, repeated_keys);
+    log_warn("an event was put on an event bus that does not exist, and goes nowhere", LOG_STR("bus", e->bus_name));
+    refused("unknown_bus", 1);
 }
 
 /* ---- answers ---- */

@@ -32,6 +32,7 @@
 static struct bus buses[] = {
     {.name = STR("default"), .arn = STR("arn:aws:events:us-east-1:000000000000:event-bus/default")},
     {.name = STR("audit"), .arn = STR("arn:aws:events:us-east-1:000000000000:event-bus/audit")},
+    {.name = STR("strict"), .arn = STR("arn:aws:events:us-east-1:000000000000:event-bus/strict"), .strict_aws = true},
 };
 static struct ruleset set = {
     .references = 1,
@@ -39,7 +40,7 @@ static struct ruleset set = {
     .account = STR("000000000000"),
     .region = STR("us-east-1"),
     .buses = buses,
-    .bus_count = 2,
+    .bus_count = 3,
 };
 
 static struct {
