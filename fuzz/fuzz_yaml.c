@@ -5,7 +5,7 @@
  */
 #include "fuzz/fuzz.h"
 #include "matcher/json.h"
-#include "rules/ruleset.h"
+#include "rules/lint.h"
 #include "rules/yaml.h"
 
 #define DIAGS_MAX 50
@@ -55,6 +55,21 @@ static void check_tree(struct str text)
     arena_fini(&arena);
 }
 
+/* Whatever loads can be looked over, and every finding has a place and words. */
+static void check_lint(const struct ruleset *set, const struct diags *loaded, size_t size)
+{
+    struct findings found = {0};
+    struct buf report = BUF_INIT;
+    if (!lint_run(set, loaded, NULL, &found))
+        fail("lint is out of memory", "");
+    for (const struct finding *f = found.list; f; f = f->next)
+        if (f->pos.line < 1 || (size_t)f->pos.line > size + 2 || f->message[0] == '\0')
+            fail("a finding without a place or words", f->check->id);
+    lint_report(&found, &report);
+    buf_fini(&report);
+    findings_fini(&found);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *exact = fuzz_exact(data, size);
@@ -72,6 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (uint32_t i = 0; set && i < set->bus_count; i++)
         if (!set->buses[i].matcher)
             fail("a bus without a matcher", "");
+    if (set)
+        check_lint(set, &diags, size);
     ruleset_unref(set);
     buf_fini(&report);
     diags_fini(&diags);

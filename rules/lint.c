@@ -31,6 +31,8 @@ const struct lint_check lint_checks[] = {
     {"same-pattern", "two rules of a bus with the same pattern and other targets", NULL, lint_same_pattern},
     {"unused-target", "a target that nothing in the configuration names", NULL, lint_unused_target},
     {"unused-bus", "an event bus without a rule or an archive", NULL, lint_unused_bus},
+    {"load", "what the loader warns of by itself, such as input templates that will deliver nothing", NULL,
+     lint_loaded},
     {NULL, NULL, NULL, NULL},
 };
 
@@ -193,9 +195,10 @@ static bool sort(struct findings *f, const struct ruleset *set)
     return true;
 }
 
-bool lint_run(const struct ruleset *set, const struct lint_check *const *off, struct findings *out)
+bool lint_run(const struct ruleset *set, const struct diags *loaded, const struct lint_check *const *off,
+              struct findings *out)
 {
-    struct lint l = {.set = set, .out = out};
+    struct lint l = {.set = set, .loaded = loaded, .out = out};
     bool ok = true;
     for (uint32_t i = 0; ok && i < set->rule_count; i++)
         ok = check_rule(&l, &set->rules[i], off);

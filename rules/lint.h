@@ -7,7 +7,7 @@
  * one of rules/lint_*.c; what it finds has a place, a message and, where there is one, a way out.
  *
  *     struct findings found = {0};
- *     lint_run(set, NULL, &found);
+ *     lint_run(set, &diags, NULL, &found);
  *     lint_report(&found, &out);
  *     findings_fini(&found);
  */
@@ -41,8 +41,12 @@ struct findings {
     size_t count;
 };
 
-/* off: checks to leave out, ended by NULL, or NULL. False: out of memory. The findings live as long as set. */
-bool lint_run(const struct ruleset *set, const struct lint_check *const *off, struct findings *out);
+/*
+ * loaded: what the load of set said, whose warnings are findings too; or NULL. off: checks to leave out, ended by NULL,
+ * or NULL. False: out of memory. The findings live as long as set.
+ */
+bool lint_run(const struct ruleset *set, const struct diags *loaded, const struct lint_check *const *off,
+              struct findings *out);
 void findings_fini(struct findings *f);
 
 /* Each as FILE:LINE:COLUMN: warning: MESSAGE [ID], its line, a caret and the suggestion. */

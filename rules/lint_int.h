@@ -8,6 +8,7 @@
 
 struct lint {
     const struct ruleset *set;
+    const struct diags *loaded; /* or NULL */
     struct findings *out;
     const struct lint_check *check; /* the one that runs */
 
@@ -44,7 +45,8 @@ void lint_wildcard(struct lint *l, const struct rule *rule);
 void lint_star_in_text(struct lint *l, const struct rule *rule);
 void lint_cidr_in_text(struct lint *l, const struct rule *rule);
 void lint_account_number(struct lint *l, const struct rule *rule);
-/* lint_set.c: rules beside each other, and what they name */
+/* lint_set.c: what the loader warned of, rules beside each other, and what they name */
+void lint_loaded(struct lint *l);
 void lint_no_tests(struct lint *l, const struct rule *rule);
 void lint_no_targets(struct lint *l, const struct rule *rule);
 void lint_duplicates(struct lint *l);

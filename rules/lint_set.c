@@ -24,6 +24,17 @@ void lint_no_targets(struct lint *l, const struct rule *rule)
         lint_add(l, rule->pos, NULL, "rule '%.*s' has no targets: what it matches goes nowhere", STR_ARG(rule->name));
 }
 
+/* ---- the loader's warnings ---- */
+
+void lint_loaded(struct lint *l)
+{
+    for (size_t i = 0; l->loaded && i < l->loaded->count; i++) {
+        const struct weir_diag *d = &l->loaded->list[i];
+        if (d->warning)
+            lint_add(l, (struct diag_pos){l->loaded->files[i], d->line, d->column}, NULL, "%s", d->message);
+    }
+}
+
 /* ---- equal patterns ---- */
 
 static void write_atom(struct buf *out, const struct pattern_atom *a)
@@ -56,7 +67,8 @@ static struct str pattern_key(struct arena *a, const struct pattern *p)
                 write_atom(&key, &leaf->atoms[k]);
         }
     }
-    struct str kept = key.failed ? (struct str){NULL, 0} : arena_str(a, buf_view(&key));
+    struct str kept = arena_str(a, buf_view(&key));
+    a->failed |= key.failed;
     buf_fini(&key);
     return kept;
 }

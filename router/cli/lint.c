@@ -59,23 +59,6 @@ static void print_text(const struct findings *found, const struct ruleset *set)
     buf_fini(&report);
 }
 
-/* NULL: printed why. */
-static struct ruleset *load(const char *file)
-{
-    struct diags diags;
-    struct buf report = BUF_INIT;
-    if (!diags_init(&diags, DIAGS_MAX)) {
-        cli_fail(EXIT_INTERNAL, "out of memory");
-        return NULL;
-    }
-    struct ruleset *set = ruleset_load(file, 1, &diags);
-    ruleset_report(&diags, &report);
-    fputs(buf_cstr(&report), stderr);
-    buf_fini(&report);
-    diags_fini(&diags);
-    return set;
-}
-
 static int unknown_check(const struct cli *cli, const char *id)
 {
     const char *names[64];
@@ -99,23 +82,40 @@ static int read_disabled(const struct cli *cli, const struct lint_check *off[OFF
     return EXIT_DONE;
 }
 
-static int lint_file(const struct cli *cli, const char *file, const struct lint_check *const *off)
+static int lint_set(const struct cli *cli, const struct ruleset *set, const struct diags *loaded,
+                    const struct lint_check *const *off)
 {
     struct findings found = {0};
-    struct ruleset *set = load(file);
-    if (!set)
-        return EXIT_CONFIG;
-    int code = EXIT_NO_MATCH;
-    if (!lint_run(set, off, &found))
+    int code = EXIT_DONE;
+    if (!lint_run(set, loaded, off, &found))
         code = cli_fail(EXIT_INTERNAL, "out of memory");
     else if (cli->json)
         print_json(&found);
     else
         print_text(&found, set);
-    if (code == EXIT_NO_MATCH && found.count == 0)
-        code = EXIT_DONE;
+    if (code == EXIT_DONE && found.count)
+        code = EXIT_NO_MATCH;
     findings_fini(&found);
+    return code;
+}
+
+static int lint_file(const struct cli *cli, const char *file, const struct lint_check *const *off)
+{
+    struct diags diags;
+    if (!diags_init(&diags, DIAGS_MAX))
+        return cli_fail(EXIT_INTERNAL, "out of memory");
+    struct ruleset *set = ruleset_load(file, 1, &diags);
+    int code = EXIT_CONFIG;
+    if (set)
+        code = lint_set(cli, set, &diags, off);
+    else {
+        struct buf report = BUF_INIT;
+        ruleset_report(&diags, &report);
+        fputs(buf_cstr(&report), stderr);
+        buf_fini(&report);
+    }
     ruleset_unref(set);
+    diags_fini(&diags);
     return code;
 }
 
