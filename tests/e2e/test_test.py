@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conftest import weir
+from conftest import ROOT, weir
 
 HEAD = "version: 1\ndata: ./data\nbuses: {audit: {}}\nqueues: {q: {}, p: {}}\n"
 
@@ -88,6 +88,11 @@ def test_names_choose(run, arguments, names):
 def test_unknown_names(run, arguments, message):
     code, out, err = run(RULES, *arguments)
     assert (code, out) == (64, "") and message in err, err
+
+
+def test_the_sample_of_the_manual():
+    code, out, _ = weir("test", "-c", ROOT / "tests" / "rules" / "full.yaml", env={"HOOK_TOKEN": "x"})
+    assert code == 0 and "ok 1 - audit/root-login: root is seen\n" in out, out
 
 
 def test_bad_configuration(run, tmp_path):
