@@ -64,10 +64,10 @@ bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *
 bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
-bool load_filters(struct load *l); /* load_filters.c: filter policies, compiled, if nothing was wrong */
+bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */
 bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
-bool load_parts(struct load *l);   /* load_parts.c: fills the set's parts */
-bool load_watch(struct load *l);   /* watch.c: fills the set's watched and fingerprint */
+bool load_parts(struct load *l);         /* load_parts.c: fills the set's parts */
+bool load_watch(struct load *l);         /* watch.c: fills the set's watched and fingerprint */
 
 /* The value of a top-level key of a file, if it is a mapping; other values are reported once, here. */
 const struct node *load_section(struct load *l, const struct load_file *f, const char *key);

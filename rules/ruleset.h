@@ -114,8 +114,8 @@ struct ruleset {
     uint32_t bus_count;
     const struct rule *rules;
     uint32_t rule_count;
-    const uint32_t *rule_slots; /* hash table over bus and name: indexes + 1, 0 is free */
-    uint32_t rule_slot_count;   /* a power of two */
+    const uint32_t *rule_slots;              /* hash table over bus and name: indexes + 1, 0 is free */
+    uint32_t rule_slot_count;                /* a power of two */
     const struct target_def *const *targets; /* by index */
     uint32_t target_count;
     const struct target_def *dead_letters; /* the built-in queue */
