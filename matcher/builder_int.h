@@ -31,6 +31,7 @@ enum test_op {
     TEST_SUFFIX_FOLD,
     TEST_EQUALS_FOLD,
     TEST_WILDCARD, /* as written, and not one that a simpler test can stand for */
+    TEST_REGEX,    /* as written */
     TEST_RANGE,    /* low, high: two doubles */
     TEST_EXISTS,
     TEST_ABSENT,
@@ -52,6 +53,7 @@ struct weir_builder {
     struct intern fields, tests, conditions, conjunctions;
     struct builder_link *links;
     size_t link_count, link_capacity;
+    enum pattern_language language; /* of the patterns that weir_builder_add() reads */
     struct buf key, numbers, inner; /* keys being written */
 };
 

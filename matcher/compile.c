@@ -18,6 +18,11 @@ struct weir_builder *weir_builder_create(void)
     return calloc(1, sizeof(struct weir_builder));
 }
 
+void weir_builder_allow_extensions(struct weir_builder *b)
+{
+    b->language = PATTERN_EXTENDED;
+}
+
 void weir_builder_destroy(struct weir_builder *b)
 {
     if (!b)
@@ -176,6 +181,7 @@ static bool intern_atom(struct weir_builder *b, uint32_t field, const struct pat
         [PATTERN_SUFFIX] = TEST_SUFFIX,
         [PATTERN_SUFFIX_FOLD] = TEST_SUFFIX_FOLD,
         [PATTERN_EQUALS_FOLD] = TEST_EQUALS_FOLD,
+        [PATTERN_REGEX] = TEST_REGEX,
         [PATTERN_EXISTS] = TEST_EXISTS,
         [PATTERN_ABSENT] = TEST_ABSENT,
     };
@@ -190,7 +196,7 @@ static bool intern_atom(struct weir_builder *b, uint32_t field, const struct pat
     default: break;
     }
     head.op = ops[atom->op];
-    bool texted = head.op >= TEST_PREFIX && head.op <= TEST_EQUALS_FOLD;
+    bool texted = head.op >= TEST_PREFIX && head.op <= TEST_REGEX;
     return intern_test(b, head, atom->text.ptr, texted ? atom->text.size : 0, out);
 }
 
@@ -262,7 +268,7 @@ bool weir_builder_add(struct weir_builder *b, uint32_t id, const char *pattern, 
     struct weir_diag unread;
     struct arena temp = ARENA_INIT;
     diag = diag ? diag : &unread;
-    const struct pattern *parsed = pattern_parse_json(&temp, (struct str){pattern, size}, diag);
+    const struct pattern *parsed = pattern_parse_json_in(&temp, b->language, (struct str){pattern, size}, diag);
     bool done = parsed && builder_add_pattern(b, id, parsed, diag);
     arena_fini(&temp);
     return done;

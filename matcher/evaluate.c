@@ -54,6 +54,7 @@ static const struct field *begin_value(struct weir_scratch *s, uint32_t number)
         *state = (struct field_state){.epoch = s->epoch, .pending = field->default_count};
     if (++s->serial == 0) { /* once in 2^32 values: stale marks must not look new */
         memset(s->excluded_serial, 0, s->m->default_count * sizeof(*s->excluded_serial));
+        memset(s->regex_seen, 0, s->m->regex_count * sizeof(*s->regex_seen));
         if (s->m->joins) {
             memset(s->hit_serial, 0, s->m->condition_count * sizeof(*s->hit_serial));
             memset(s->missed_serial, 0, s->m->condition_count * sizeof(*s->missed_serial));
@@ -126,6 +127,8 @@ void evaluate_string(struct weir_scratch *s, uint32_t number, struct str decoded
         byte_trie_walk_fold_back(s, field->folded_back, decoded);
     if (field->wildcards)
         wildcard_set_match(s, field->wildcards, decoded);
+    if (field->regexes)
+        regex_set_match(s, field->regexes, decoded);
     if (field->addresses)
         evaluate_address(s, number, decoded);
     end_value(s, number);

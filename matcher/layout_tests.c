@@ -4,6 +4,7 @@
  * conditions it belongs to, and the defaults (anything-but) that exclude what it matches.
  */
 #include "matcher/layout_int.h"
+#include "matcher/regex.h"
 
 /* ---- defaults: exists and anything-but, numbered field by field ---- */
 
@@ -184,7 +185,7 @@ static bool freeze_tries(struct layout *l)
     return true;
 }
 
-/* ---- ranges and wildcards: all of a field's at once ---- */
+/* ---- ranges, wildcards and regexes: all of a field's at once ---- */
 
 static bool make_ranges(struct layout *l, struct field *field, const uint32_t *tests, uint32_t count)
 {
@@ -222,6 +223,29 @@ static bool make_wildcards(struct layout *l, struct field *field, const uint32_t
     return true;
 }
 
+static bool make_regexes(struct layout *l, struct field *field, const uint32_t *tests, uint32_t count)
+{
+    struct weir_matcher *m = l->m;
+    struct regex_set *set = arena_new(&m->keep, struct regex_set);
+    struct regex_input *regexes = arena_array(&l->temp, count, sizeof(*regexes));
+    if (!set || !regexes)
+        return false;
+    for (uint32_t i = 0; i < count; i++) {
+        builder_test(l->b, tests[i], &regexes[i].text);
+        regexes[i].list = l->lists[tests[i]];
+    }
+    set->next = m->regex_sets;
+    m->regex_sets = set; /* from here on it is released with the matcher */
+    field->regexes = set;
+    if (!regex_set_init(set, &m->keep, &l->temp, regexes, count))
+        return false;
+    set->first = m->regex_count;
+    m->regex_count += count;
+    for (uint32_t i = 0; i < count; i++)
+        m->regex_bytes += regex_bytes(&set->list[i]);
+    return true;
+}
+
 /* Gathers the tests of one kind by field, and makes one set of each field's. */
 static bool make_sets(struct layout *l, enum test_op op,
                       bool (*make)(struct layout *, struct field *, const uint32_t *, uint32_t))
@@ -252,5 +276,6 @@ static bool make_sets(struct layout *l, enum test_op op,
 bool layout_tests(struct layout *l)
 {
     return number_defaults(l) && number_slots(l) && build_lists(l) && place_single_tests(l) && freeze_tries(l) &&
-           make_sets(l, TEST_RANGE, make_ranges) && make_sets(l, TEST_WILDCARD, make_wildcards);
+           make_sets(l, TEST_RANGE, make_ranges) && make_sets(l, TEST_WILDCARD, make_wildcards) &&
+           make_sets(l, TEST_REGEX, make_regexes);
 }

@@ -161,6 +161,42 @@ bool wildcard_set_init(struct wildcard_set *set, struct arena *keep, struct aren
                        const struct wildcard_input *wildcards, uint32_t count);
 void wildcard_set_match(struct weir_scratch *s, const struct wildcard_set *set, struct str value);
 
+/* Regular expressions of one field (regex.h), and what finds the literals without which they need not run. */
+struct regex {
+    void *code;      /* pcre2_code */
+    struct str text; /* as written */
+    uint32_t list;   /* conditions only: nothing excludes by regex */
+};
+
+struct regex_literal {
+    struct str text;
+    uint32_t regex;        /* in the set */
+    uint32_t window, next; /* hashed: which four bytes of it; the next of the same hash, from 1 */
+};
+
+struct regex_set {
+    struct regex_set *next; /* of the whole matcher's sets, for release */
+    struct regex *list;
+    uint32_t count;
+    uint32_t first;   /* number of the first in scratch.regex_seen */
+    uint32_t *always; /* without literals */
+    uint32_t always_count;
+    struct regex_literal *literals; /* those to look for one by one, then … */
+    uint32_t literal_count, hashed_from;
+    uint32_t *heads; /* … those found by four bytes of theirs: [hash], from 1; NULL: none */
+    uint32_t shift;  /* of the hash */
+};
+
+struct regex_input {
+    struct str text;
+    uint32_t list;
+};
+
+bool regex_set_init(struct regex_set *set, struct arena *keep, struct arena *temp, const struct regex_input *regexes,
+                    uint32_t count);
+void regex_set_release(struct regex_set *set);
+void regex_set_match(struct weir_scratch *s, const struct regex_set *set, struct str value);
+
 struct field {
     bool tracked; /* its values are written down with their array elements: a conjunction joins it */
     bool strings, numbers, addresses;                 /* has tests of exact strings; on numbers; on addresses */
@@ -169,6 +205,7 @@ struct field {
     uint32_t defaults, default_count;                 /* in weir_matcher.defaults */
     const struct range_set *ranges;
     const struct wildcard_set *wildcards;
+    const struct regex_set *regexes;
     uint32_t v4_networks; /* bit n: some network has n leading bits, n < 32 */
     uint64_t v6_networks[2];
 };
@@ -211,6 +248,9 @@ struct weir_matcher {
     uint32_t members_max; /* of a conjunction */
     uint32_t words_max;   /* of a wildcard_set */
     bool joins;           /* some conjunction joins */
+    struct regex_set *regex_sets;
+    uint32_t regex_count;
+    size_t regex_bytes; /* held by PCRE2 */
 };
 
 /* ---- one thread's working memory ---- */
@@ -266,6 +306,7 @@ struct weir_scratch {
     uint32_t excluded_count;
     uint64_t *rank_bits, *rank_summary; /* matched ids; all zero between events */
     uint32_t *ids;
+    long matched; /* how many */
     uint64_t *wildcard_bits;
     struct fold_step *fold_steps;
 
@@ -285,6 +326,14 @@ struct weir_scratch {
     struct join_hit *hit_log;
     uint32_t *value_elements, *hits; /* the logs, sorted by field and by condition */
     uint32_t *bound, *trail;
+
+    struct regex_runner *regex_runner; /* NULL: no regexes */
+    uint32_t *regex_seen;              /* by regex: serial of the value that it was run for last */
+    uint32_t *given_up;                /* by condition: epoch of the event in which one of its regexes was given up */
+    bool any_given_up;                 /* in this event */
+    bool regexes_over;                 /* all of them are, from here on */
+    uint32_t *given_up_ids;
+    char *regex_heap;
 
     char *decoded; /* a string whose escapes were undone */
     void *block;   /* what malloc gave; the rest points into it … */

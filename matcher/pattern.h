@@ -38,6 +38,7 @@ enum pattern_op {
     PATTERN_SUFFIX_FOLD,
     PATTERN_EQUALS_FOLD, /* equals-ignore-case */
     PATTERN_WILDCARD,    /* text: the operand as written; escapes \* and \\ still in it, validated */
+    PATTERN_REGEX,       /* text: the expression; it compiles. PATTERN_EXTENDED only */
     /* other tests */
     PATTERN_RANGE,  /* numeric */
     PATTERN_CIDR,   /* address, address_bits, address_size */
@@ -94,12 +95,16 @@ struct pattern_token {
     enum weir_code code; /* JSON_ERROR: WEIR_E_JSON, WEIR_E_LIMIT, WEIR_E_MEMORY; 0 stands for WEIR_E_PATTERN */
 };
 
+/* AWS's operators and nothing more; or also those of ours that AWS refuses. */
+enum pattern_language { PATTERN_AWS, PATTERN_EXTENDED };
+
 struct pattern_source {
     /*
      * Gives the next token; JSON_END once the pattern's last brace was given. AWS's parser has read the first token
      * of a key's value by the time it hands out the key, so in JSON a key's stop column is that token's.
      */
     void (*next)(struct pattern_source *self, struct pattern_token *token);
+    enum pattern_language language; /* in which the pattern is written; unset: AWS's */
 };
 
 /*
@@ -107,7 +112,10 @@ struct pattern_source {
  * Duplicate keys: the last wins (by flat path, in document order); the JSON source has no strict mode.
  */
 const struct pattern *pattern_parse(struct arena *a, struct pattern_source *source, struct weir_diag *diag);
+/* The same of JSON, in AWS's language or another. */
 const struct pattern *pattern_parse_json(struct arena *a, struct str text, struct weir_diag *diag);
+const struct pattern *pattern_parse_json_in(struct arena *a, enum pattern_language language, struct str text,
+                                            struct weir_diag *diag);
 
 /*
  * How many states of a wildcard's automaton can be alive at once, AWS's measure of complexity.
@@ -116,6 +124,8 @@ const struct pattern *pattern_parse_json(struct arena *a, struct str text, struc
 unsigned pattern_wildcard_complexity(struct str wildcard);
 /* The first atom with a wildcard that is more complex than LIMIT_AWS_COMPLEXITY; NULL: none. */
 const struct pattern_atom *pattern_too_complex(const struct pattern *pattern);
+/* The first atom that PATTERN_AWS does not have; NULL: none. */
+const struct pattern_atom *pattern_extension(const struct pattern *pattern);
 
 /* <0, 0, >0: UTF-16 code unit order of two UTF-8 texts. */
 int pattern_path_cmp(struct str a, struct str b);
@@ -136,6 +146,7 @@ struct pattern_operator {
     enum pattern_operand kind;
     const char *operand;
     const char *meaning;
+    enum pattern_language language;
 };
 extern const struct pattern_operator pattern_operators[];
 extern const size_t pattern_operator_count;

@@ -56,6 +56,7 @@ void atom_set_number(struct pattern_atom *atom, struct str literal);
 bool operator_parse(struct parser *p, struct pattern_atom *atom);
 bool operator_parse_anything_but(struct parser *p, struct pattern_atom *atom);
 bool operator_parse_numeric(struct parser *p, struct pattern_atom *atom);
+bool operator_parse_regex(struct parser *p, struct pattern_atom *atom);
 bool operator_end(struct parser *p, const char *else_reason); /* reads the closing brace, or fails */
 bool operator_check_wildcard(struct parser *p, struct str text);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The operators of event patterns: one table, and the parse functions of the simple ones (numeric and anything-but
- * have files of their own). A new operator is a row and a function.
+ * have files of their own, and so has regex). A new operator is a row and a function.
  *
  * Every function is entered with the operator's name as the present token and reads up to the match object's closing
  * brace. Which token is current when a check fails decides the column that AWS names, so the order of reading and
@@ -201,11 +201,18 @@ static bool parse_cidr(struct parser *p, struct pattern_atom *atom)
     ROW("exists", parse_exists, OPERAND_FLAG, "true or false", "there is, or is not, a value")                         \
     ROW("cidr", parse_cidr, OPERAND_CIDR, "address/bits", "the value is an IP address in this block")
 
-#define INFO_ROW(name, parse, kind, operand, meaning)  {name, kind, operand, meaning},
-#define PARSE_ROW(name, parse, kind, operand, meaning) parse,
+/* AWS refuses these. */
+#define EXTENSIONS(ROW)                                                                                                \
+    ROW("regex", operator_parse_regex, OPERAND_TEXT, "regular expression (PCRE2)",                                     \
+        "the expression matches somewhere in the value")
 
-const struct pattern_operator pattern_operators[] = {OPERATORS(INFO_ROW)};
-static bool (*const parse_functions[])(struct parser *, struct pattern_atom *) = {OPERATORS(PARSE_ROW)};
+#define INFO_ROW(name, parse, kind, operand, meaning)      {name, kind, operand, meaning, PATTERN_AWS},
+#define EXTENSION_ROW(name, parse, kind, operand, meaning) {name, kind, operand, meaning, PATTERN_EXTENDED},
+#define PARSE_ROW(name, parse, kind, operand, meaning)     parse,
+
+const struct pattern_operator pattern_operators[] = {OPERATORS(INFO_ROW) EXTENSIONS(EXTENSION_ROW)};
+static bool (*const parse_functions[])(struct parser *,
+                                       struct pattern_atom *) = {OPERATORS(PARSE_ROW) EXTENSIONS(PARSE_ROW)};
 const size_t pattern_operator_count = sizeof(pattern_operators) / sizeof(pattern_operators[0]);
 
 bool operator_parse(struct parser *p, struct pattern_atom *atom)
@@ -213,7 +220,7 @@ bool operator_parse(struct parser *p, struct pattern_atom *atom)
     if (parser_next(p) != JSON_KEY)
         return parser_fail(p, "Match expression name not found");
     for (size_t i = 0; i < pattern_operator_count; i++)
-        if (str_is(p->token.text, pattern_operators[i].name))
+        if (str_is(p->token.text, pattern_operators[i].name) && pattern_operators[i].language <= p->source->language)
             return parse_functions[i](p, atom);
     return parser_fail(p, "Unrecognized match type %.*s", STR_ARG(p->token.text));
 }

@@ -142,7 +142,14 @@ static void next_token(struct pattern_source *base, struct pattern_token *token)
 
 const struct pattern *pattern_parse_json(struct arena *a, struct str text, struct weir_diag *diag)
 {
-    struct json_source source = {.base = {next_token}, .arena = a, .place = {.line = 1, .column = 1, .unit_column = 1}};
+    return pattern_parse_json_in(a, PATTERN_AWS, text, diag);
+}
+
+const struct pattern *pattern_parse_json_in(struct arena *a, enum pattern_language language, struct str text,
+                                            struct weir_diag *diag)
+{
+    struct json_source source = {
+        .base = {next_token, language}, .arena = a, .place = {.line = 1, .column = 1, .unit_column = 1}};
     if (text.size > LIMIT_PATTERN_BYTES) {
         *diag = (struct weir_diag){.code = WEIR_E_LIMIT};
         snprintf(diag->message, sizeof(diag->message), "pattern is longer than %u bytes (LIMIT_PATTERN_BYTES)",

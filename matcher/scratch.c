@@ -3,7 +3,7 @@
  * One thread's working memory. What the set's size bounds comes from malloc, in one block; what only the event's size
  * bounds is reserved for the largest event in one mapping, of which a page costs memory when it is touched.
  */
-#include "matcher/matcher_int.h"
+#include "matcher/regex.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -37,6 +37,9 @@ static void carve_for_set(struct weir_scratch *s, const struct weir_matcher *m, 
     CARVE(c, s->ids, m->id_count);
     CARVE(c, s->wildcard_bits, m->words_max);
     CARVE(c, s->fold_steps, m->tries.symbol_count);
+    CARVE(c, s->regex_seen, m->regex_count);
+    CARVE(c, s->given_up, m->regex_count ? m->condition_count : 0);
+    CARVE(c, s->given_up_ids, m->regex_count ? m->id_count : 0);
     CARVE(c, s->logs, joined);
     CARVE(c, s->hit_serial, joined);
     CARVE(c, s->missed_serial, joined);
@@ -52,6 +55,7 @@ static void carve_for_event(struct weir_scratch *s, const struct weir_matcher *m
     /* a value and what parts it from the next take two bytes at least; so do an element and an array */
     size_t values = m->joins ? LIMIT_EVENT_BYTES / 2 + 2 : 0, hits = m->joins ? LIMIT_JOIN_HITS : 0;
     CARVE(c, s->decoded, LIMIT_EVENT_BYTES);
+    CARVE(c, s->regex_heap, m->regex_count ? REGEX_HEAP_BYTES : 0);
     CARVE(c, s->elements, values);
     CARVE(c, s->value_log, values);
     CARVE(c, s->value_elements, values);
@@ -81,13 +85,19 @@ bool scratch_init(struct weir_scratch *s, struct weir_matcher *m)
     carve_for_event(s, m, &event);
     for (uint32_t i = 0; i < m->default_count; i++)
         s->pending[i] = i;
+    if (m->regex_count && !(s->regex_runner = regex_runner_create(s->regex_heap))) {
+        scratch_fini(s);
+        return false;
+    }
     return true;
 }
 
 void scratch_fini(struct weir_scratch *s)
 {
+    regex_runner_destroy(s->regex_runner);
     free(s->block);
     if (s->pages)
         munmap(s->pages, s->pages_size);
     s->block = s->pages = NULL;
+    s->regex_runner = NULL;
 }

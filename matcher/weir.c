@@ -8,7 +8,7 @@
  * not.
  */
 #include "matcher/json.h"
-#include "matcher/matcher_int.h"
+#include "matcher/regex.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,13 +25,15 @@ void weir_matcher_unref(struct weir_matcher *m)
 {
     if (!m || atomic_fetch_sub(&m->references, 1) != 1)
         return;
+    for (struct regex_set *set = m->regex_sets; set; set = set->next)
+        regex_set_release(set);
     arena_fini(&m->keep);
     free(m);
 }
 
 size_t weir_matcher_bytes(const struct weir_matcher *m)
 {
-    return sizeof(*m) + m->keep.total;
+    return sizeof(*m) + m->keep.total + m->regex_bytes;
 }
 
 struct weir_scratch *weir_scratch_create(struct weir_matcher *m)
@@ -107,11 +109,17 @@ static void begin_event(struct weir_scratch *s)
     if (++s->epoch == 0) { /* once in 2^32 events: stale marks must not look new */
         memset(s->fields, 0, m->field_count * sizeof(*s->fields));
         memset(s->condition_epoch, 0, m->condition_count * sizeof(*s->condition_epoch));
+        if (m->regex_count)
+            memset(s->given_up, 0, m->condition_count * sizeof(*s->given_up));
         if (m->joins)
             memset(s->logs, 0, m->condition_count * sizeof(*s->logs));
         s->epoch = 1;
     }
     s->hung_hit_count = s->excluded_count = 0;
+    s->any_given_up = s->regexes_over = false;
+    s->matched = 0;
+    if (s->regex_runner)
+        regex_runner_begin(s->regex_runner);
     join_begin(s);
 }
 
@@ -143,12 +151,8 @@ static bool conjunction_holds(struct weir_scratch *s, const struct conjunction *
     return !joined || join_holds(s, conjunction);
 }
 
-static void gather(struct weir_scratch *s, uint32_t number)
+static void add_ids(struct weir_scratch *s, const struct conjunction *conjunction)
 {
-    const struct conjunction *conjunction = &s->m->conjunctions[number];
-    if (conjunction->count > 1 || s->m->conditions[s->m->members[conjunction->first]].absent)
-        if (!conjunction_holds(s, conjunction))
-            return;
     uint32_t one;
     const uint32_t *ranks;
     uint32_t count = list_items(s->m->pool, &conjunction->ids, &one, &ranks);
@@ -158,15 +162,24 @@ static void gather(struct weir_scratch *s, uint32_t number)
     }
 }
 
+static void gather(struct weir_scratch *s, uint32_t number)
+{
+    const struct conjunction *conjunction = &s->m->conjunctions[number];
+    if (conjunction->count > 1 || s->m->conditions[s->m->members[conjunction->first]].absent)
+        if (!conjunction_holds(s, conjunction))
+            return;
+    add_ids(s, conjunction);
+}
+
 /* The gathered bits as ids; wiped on the way. */
-static long read_ids(struct weir_scratch *s)
+static long read_ids(struct weir_scratch *s, uint32_t *out)
 {
     long count = 0;
     for (uint32_t block = 0; block <= s->m->id_count / 4096; block++) {
         for (; s->rank_summary[block]; s->rank_summary[block] &= s->rank_summary[block] - 1) {
             uint32_t word = block * 64 + (uint32_t)__builtin_ctzll(s->rank_summary[block]);
             for (; s->rank_bits[word]; s->rank_bits[word] &= s->rank_bits[word] - 1)
-                s->ids[count++] = s->m->ids[word * 64 + (uint32_t)__builtin_ctzll(s->rank_bits[word])];
+                out[count++] = s->m->ids[word * 64 + (uint32_t)__builtin_ctzll(s->rank_bits[word])];
         }
     }
     return count;
@@ -184,7 +197,7 @@ static long match_marked(struct weir_scratch *s)
     }
     for (uint32_t i = 0; i < m->unhung_count; i++)
         gather(s, m->unhung[i]);
-    return read_ids(s);
+    return read_ids(s, s->ids);
 }
 
 long weir_match(const struct weir_matcher *m, struct weir_scratch *s, const char *event, size_t size,
@@ -210,6 +223,51 @@ long weir_match(const struct weir_matcher *m, struct weir_scratch *s, const char
         return -1;
     }
     *ids = s->ids;
-    return count;
+    return s->matched = count;
 }
 static_assert(LIMIT_JOIN_HITS == 16777216 && LIMIT_JOIN_STEPS == 1048576, "the messages name the limits");
+
+/* ---- what was given up ---- */
+
+/*
+ * Might it hold if the regexes that were given up matched? Every condition must hold or be one of theirs. Where
+ * elements of arrays are told apart, one that holds might also have held for another element.
+ */
+static bool is_open(const struct weir_scratch *s, const struct conjunction *conjunction)
+{
+    const uint32_t *members = s->m->members + conjunction->first;
+    bool open = false;
+    for (uint32_t i = 0; i < conjunction->count; i++) {
+        const struct condition *condition = &s->m->conditions[members[i]];
+        bool holds = condition_holds(s, members[i]);
+        bool given_up = s->given_up[members[i]] == s->epoch && s->fields[condition->field].epoch == s->epoch;
+        if (!holds && !given_up)
+            return false;
+        open |= given_up && (!holds || conjunction->join);
+    }
+    return open;
+}
+
+/* Takes those out that matched after all; both lists ascend. */
+static long without_matched(const struct weir_scratch *s, uint32_t *ids, long count)
+{
+    long kept = 0, matched = 0;
+    for (long i = 0; i < count; i++) {
+        while (matched < s->matched && s->ids[matched] < ids[i])
+            matched++;
+        if (matched == s->matched || s->ids[matched] != ids[i])
+            ids[kept++] = ids[i];
+    }
+    return kept;
+}
+
+long weir_match_given_up(struct weir_scratch *s, const uint32_t **ids)
+{
+    if (!s->any_given_up)
+        return 0;
+    for (uint32_t i = 0; i < s->m->conjunction_count; i++)
+        if (is_open(s, &s->m->conjunctions[i]))
+            add_ids(s, &s->m->conjunctions[i]);
+    *ids = s->given_up_ids;
+    return without_matched(s, s->given_up_ids, read_ids(s, s->given_up_ids));
+}

@@ -82,6 +82,12 @@ WEIR_API struct weir_builder *weir_builder_create(void);
 WEIR_API void weir_builder_destroy(struct weir_builder *b);
 
 /*
+ * Patterns added from now on may use the operators that are ours and not AWS's: {"regex": "expression"}. Without this,
+ * they are refused as AWS refuses them.
+ */
+WEIR_API void weir_builder_allow_extensions(struct weir_builder *b);
+
+/*
  * Adds a pattern under a number of the caller's choice; several patterns may share one number (any of
  * them matching reports it). The text is read now and may be freed after. False: diag says why, and the
  * builder is as it was.
@@ -114,6 +120,14 @@ enum weir_mode {
  */
 WEIR_API long weir_match(const struct weir_matcher *m, struct weir_scratch *s, const char *event, size_t size,
                          enum weir_mode mode, const uint32_t **ids, struct weir_diag *diag);
+
+/*
+ * Regular expressions are given so much work a value and an event (weir-pattern(7), LIMITS); one that needs more counts
+ * as no match. These are the numbers of the patterns that the last weir_match() with s might have found to match,
+ * had it not given up: ascending, without repeats, in *ids (scratch memory, as above). Returns their count; 0 is the
+ * rule, and costs nothing to ask.
+ */
+WEIR_API long weir_match_given_up(struct weir_scratch *s, const uint32_t **ids);
 
 /* Is this one JSON object, grammar, UTF-8, depth and size as weir_match() takes it? No allocation. */
 WEIR_API bool weir_event_check(const char *event, size_t size, struct weir_diag *diag);

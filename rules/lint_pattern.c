@@ -126,7 +126,8 @@ static bool pins(const struct pattern_atom *atom)
     case PATTERN_PREFIX:
     case PATTERN_PREFIX_FOLD:
     case PATTERN_SUFFIX:
-    case PATTERN_SUFFIX_FOLD: return atom->text.size;
+    case PATTERN_SUFFIX_FOLD:
+    case PATTERN_REGEX: return atom->text.size;
     case PATTERN_WILDCARD: return !str_is(atom->text, "*");
     case PATTERN_NUMBER:
     case PATTERN_TRUE:

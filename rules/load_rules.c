@@ -106,6 +106,14 @@ static void read_pattern(struct load *l, const struct node *n, const char *what,
 
 #define STRICT_TARGETS_MAX 5
 
+/* atom: what AWS refuses with that reason; NULL: nothing. */
+static void refuse_strict(struct load *l, const struct rule *rule, const struct pattern_atom *atom, const char *reason)
+{
+    if (atom)
+        diag_error(l->diags, (struct diag_pos){rule->pos.file, atom->line, atom->column},
+                   "%s (strict: aws on bus '%.*s')", reason, STR_ARG(rule->bus));
+}
+
 static void check_strict(struct load *l, const struct rule *rule, const char *what)
 {
     const struct bus *bus = references_find(&l->names, LOAD_BUSES, rule->bus);
@@ -115,12 +123,12 @@ static void check_strict(struct load *l, const struct rule *rule, const char *wh
         diag_error(l->diags, rule->targets[STRICT_TARGETS_MAX].pos,
                    "%s has %u targets; AWS allows %d (strict: aws on bus '%.*s')", what, rule->target_count,
                    STRICT_TARGETS_MAX, STR_ARG(rule->bus));
-    const struct pattern_atom *atom = rule->pattern ? pattern_too_complex(rule->pattern) : NULL;
-    if (atom)
-        diag_error(l->diags, (struct diag_pos){rule->pos.file, atom->line, atom->column},
-                   "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
-                   "after a wildcard character (strict: aws on bus '%.*s')",
-                   STR_ARG(rule->bus));
+    if (!rule->pattern)
+        return;
+    refuse_strict(l, rule, pattern_too_complex(rule->pattern),
+                  "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences "
+                  "after a wildcard character");
+    refuse_strict(l, rule, pattern_extension(rule->pattern), "Unrecognized match type regex");
 }
 
 static bool read_rule(struct load *l, const struct node_pair *pair)
@@ -179,6 +187,7 @@ static bool archive_rule(struct load *l, const struct target_def *def)
     rule->is_archive = true;
     if (!rule->name.ptr || !rule->pattern)
         return load_out_of_memory(l);
+    check_strict(l, rule, "the archive");
     return rule_declare(l, rule);
 }
 

@@ -142,7 +142,7 @@ const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp,
     if (n->type == NODE_TEXT && !(n = node_read_json(temp, n, diags)))
         return NULL;
     struct weir_diag diag = {.code = WEIR_OK};
-    struct node_source source = {.source = {next_token}, .keep = keep, .root = n};
+    struct node_source source = {.source = {next_token, PATTERN_EXTENDED}, .keep = keep, .root = n};
     const struct pattern *pattern = pattern_parse(keep, &source.source, &diag);
     if (pattern || source.last->type == NODE_FAULT)
         return pattern;

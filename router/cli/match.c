@@ -35,6 +35,8 @@ static struct weir_matcher *compile(const char *name, struct str pattern)
     struct weir_matcher *m = NULL;
     struct weir_builder *b = weir_builder_create();
 
+    if (b)
+        weir_builder_allow_extensions(b);
     if (b && weir_builder_add(b, 0, pattern.ptr, pattern.size, &diag))
         m = weir_builder_build(b, &diag);
     if (!b)

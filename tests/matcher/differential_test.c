@@ -49,10 +49,19 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 
 /* ---- the matcher under test ---- */
 
+static struct weir_builder *new_builder(void)
+{
+    struct weir_builder *builder = weir_builder_create();
+
+    assert_non_null(builder);
+    weir_builder_allow_extensions(builder);
+    return builder;
+}
+
 static bool weir_takes(struct judge_text pattern)
 {
     struct weir_diag diag;
-    struct weir_builder *builder = weir_builder_create();
+    struct weir_builder *builder = new_builder();
     bool taken = weir_builder_add(builder, 1, pattern.at, pattern.size, &diag);
 
     weir_builder_destroy(builder);
@@ -63,7 +72,7 @@ static bool weir_takes(struct judge_text pattern)
 static struct set set_open(const struct judge_text *patterns, size_t count)
 {
     struct weir_diag diag;
-    struct weir_builder *builder = weir_builder_create();
+    struct weir_builder *builder = new_builder();
     struct set set;
 
     for (size_t i = 0; i < count; i++) {
@@ -98,7 +107,7 @@ enum answer {
 static enum answer set_match(struct set set, struct judge_text event, enum weir_mode mode, bool hits[PATTERNS_MAX])
 {
     struct weir_diag diag;
-    const uint32_t *ids;
+    const uint32_t *ids, *ids_given_up;
     char *exact = malloc(event.size);
     long count;
 
@@ -108,6 +117,8 @@ static enum answer set_match(struct set set, struct judge_text event, enum weir_
     memset(hits, 0, PATTERNS_MAX * sizeof hits[0]);
     if (count < 0)
         return diag.code == WEIR_E_LIMIT ? ABSTAINED : REFUSED;
+    if (weir_match_given_up(set.scratch, &ids_given_up) > 0)
+        return ABSTAINED;
     for (long i = 0; i < count; i++) {
         assert_true(ids[i] < PATTERNS_MAX);
         assert_true(i == 0 || ids[i - 1] < ids[i]);
@@ -363,7 +374,7 @@ static void run_round(struct counts *counts, unsigned long seed, void (*add)(str
     struct judge_memory memory = {NULL};
     /* Seeds of neighbouring rounds must not give neighbouring numbers. */
     struct round r = {
-        .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u}, .counts = counts, .seed = seed};
+        .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u, .extended = true}, .counts = counts, .seed = seed};
 
     for (int families = seed % MANY_EVERY == 0 ? FAMILIES_MAX : 1; families > 0; families--)
         add(&r);

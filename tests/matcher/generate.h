@@ -28,6 +28,7 @@ enum generate_operator {
     GENERATE_SUFFIX_FOLD,
     GENERATE_FOLD,
     GENERATE_WILDCARD,
+    GENERATE_REGEX,
     GENERATE_NUMERIC,
     GENERATE_CIDR,
     GENERATE_EXISTS,
@@ -52,6 +53,7 @@ extern const char *const generate_operator_names[GENERATE_OPERATORS];
 struct generator {
     struct judge_memory *memory;
     uint64_t state;     /* of the random numbers; any value will do as a seed */
+    bool extended;      /* patterns may use what AWS does not have: regex */
     uint32_t operators; /* a bit for each operator in the pattern made last */
 };
 
@@ -87,5 +89,6 @@ struct judge_text generate_string(struct generator *g);
 struct judge_text generate_number(struct generator *g);
 struct judge_text generate_respelled(struct generator *g, struct judge_text number); /* mostly the same value */
 struct judge_node *generate_scalar(struct generator *g);
+struct judge_text generate_regex(struct generator *g, struct judge_text text); /* mostly one that matches it */
 
 #endif

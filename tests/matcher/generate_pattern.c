@@ -22,6 +22,7 @@ const char *const generate_operator_names[GENERATE_OPERATORS] = {
     "suffix/equals-ignore-case",
     "equals-ignore-case",
     "wildcard",
+    "regex",
     "numeric",
     "cidr",
     "exists: true",
@@ -284,7 +285,7 @@ static enum generate_operator fitting_operator(struct generator *g, const struct
         return generate_chance(g, 50) ? GENERATE_ADDRESS : GENERATE_CIDR;
     if (generate_chance(g, 15))
         return GENERATE_STRING;
-    return (enum generate_operator)(GENERATE_EXACTLY + generate_below(g, GENERATE_WILDCARD - GENERATE_EXACTLY + 1));
+    return (enum generate_operator)(GENERATE_EXACTLY + generate_below(g, GENERATE_REGEX - GENERATE_EXACTLY + 1));
 }
 
 static struct judge_node *string_operator(struct generator *g, const char *name, struct judge_text operand, bool folded)
@@ -300,6 +301,8 @@ static struct judge_node *alternative(struct generator *g, const struct judge_no
     struct judge_text text = string_for(g, scalar, 90);
     struct judge_node *literal;
 
+    if (op == GENERATE_REGEX && !g->extended)
+        op = GENERATE_WILDCARD;
     g->operators |= 1u << op;
     switch (op) {
     case GENERATE_STRING: return generate_string_node(g, text);
@@ -317,6 +320,7 @@ static struct judge_node *alternative(struct generator *g, const struct judge_no
     case GENERATE_SUFFIX_FOLD: return string_operator(g, "suffix", tail_of(g, text), true);
     case GENERATE_FOLD: return string_operator(g, "equals-ignore-case", recased(g, text), false);
     case GENERATE_WILDCARD: return string_operator(g, "wildcard", starred(g, text), false);
+    case GENERATE_REGEX: return string_operator(g, "regex", generate_regex(g, text), false);
     case GENERATE_NUMERIC: return numeric(g, scalar);
     case GENERATE_CIDR: return string_operator(g, "cidr", network_of(g, text), false);
     case GENERATE_EXISTS: return match_object(g, "exists", generate_node(g, JUDGE_TRUE));
@@ -473,11 +477,12 @@ static struct judge_node *any_node(struct generator *g, struct judge_node *tree)
 void generate_damage(struct generator *g, struct judge_node *pattern)
 {
     static const char *const names[] = {
-        "prefix",  "suffix", "wildcard", "numeric", "cidr",   "exists", "anything-but",
-        "exactly", "$or",    "a",        "",        "EXISTS", "regex",  "equals-ignore-case"};
+        "prefix", "suffix", "wildcard",           "numeric", "cidr", "exists", "anything-but", "exactly", "$or", "a",
+        "",       "EXISTS", "equals-ignore-case", "regex"};
     static const char *const operands[] = {"a**b",     "a\\",     "\\n",    "",          "10.0.0.0/32", "10.0.0.0/8/",
                                            "10.0.0/8", "::/128",  "::1/-1", ">",         "<",           "=",
-                                           "<=",       "\\\\\\*", "*\\**",  "1::2::3/8", "/8",          "10.0.0.0/"};
+                                           "<=",       "\\\\\\*", "*\\**",  "1::2::3/8", "/8",          "10.0.0.0/",
+                                           "(a",       "[a",      "a{2",    "\\C",       "(?C1)"};
     struct judge_node *node = any_node(g, pattern);
 
     switch (generate_below(g, 6)) {
@@ -501,7 +506,7 @@ void generate_damage(struct generator *g, struct judge_node *pattern)
         node->text = generate_number(g);
         node->first = NULL;
         return;
-    case 4: node->key = words(names[generate_below(g, sizeof names / sizeof names[0])]); return;
+    case 4: node->key = words(names[generate_below(g, sizeof names / sizeof names[0] - !g->extended)]); return;
     default:
         if (node->type == JUDGE_ARRAY || node->type == JUDGE_OBJECT)
             generate_append(node, generate_copy(g, any_node(g, pattern)));

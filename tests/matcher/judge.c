@@ -135,6 +135,14 @@ static bool number_passes(struct trial *t, struct judge_text literal, const stru
     return test->op == JUDGE_RANGE && within(number, test->low, test->high);
 }
 
+static bool regex_passes(struct trial *t, struct judge_text text, struct judge_text expression)
+{
+    enum judge_opinion opinion = judge_regex(expression, text);
+
+    t->steps += opinion == JUDGE_UNSURE ? STEPS_MAX : 50;
+    return opinion == JUDGE_PASSES;
+}
+
 static bool passes(struct trial *t, const struct judge_node *scalar, const struct judge_test *test)
 {
     t->steps++;
@@ -147,6 +155,8 @@ static bool passes(struct trial *t, const struct judge_node *scalar, const struc
         }
         return true;
     }
+    if (scalar->type == JUDGE_STRING && test->op == JUDGE_REGEX)
+        return regex_passes(t, scalar->text, test->text);
     if (scalar->type == JUDGE_STRING)
         return string_passes(scalar->text, test);
     if (scalar->type == JUDGE_NUMBER)

@@ -3,9 +3,9 @@
 #define TESTS_MATCHER_JUDGE_H
 
 /*
- * The slow, obvious matcher: event patterns as weir-pattern(7) tells them, and nothing clever. It is what
- * the compiled matcher is judged by, so it shares no line with it: its JSON reader, its numbers, its case
- * folding and its addresses are its own, and it includes nothing from matcher/.
+ * The slow, obvious matcher: event patterns as weir-pattern(7) tells them, regex included, and nothing clever. It is
+ * what the compiled matcher is judged by, so it shares no line with it: its JSON reader, its numbers, its case folding
+ * and its addresses are its own, and it includes nothing from matcher/.
  *
  *     if (judge_match(pattern, pattern_size, event, event_size) != (weir_match(…) == 1))
  *         one of the two is wrong

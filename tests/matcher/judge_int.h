@@ -57,6 +57,11 @@ bool judge_address_in(const uint8_t *address, const uint8_t *network, unsigned b
 bool judge_wildcard_valid(struct judge_text pattern);
 bool judge_wildcard(struct judge_text pattern, struct judge_text text);
 
+/* A regular expression, as in the pattern: may it stand so? Does it match somewhere in the text? */
+enum judge_opinion { JUDGE_FAILS, JUDGE_PASSES, JUDGE_UNSURE };
+bool judge_regex_valid(struct judge_text expression);
+enum judge_opinion judge_regex(struct judge_text expression, struct judge_text text);
+
 enum judge_part { JUDGE_WHOLE, JUDGE_HEAD, JUDGE_TAIL };
 /* Does the whole text, its head or its tail match the pattern but for case? */
 bool judge_folded(struct judge_text pattern, struct judge_text text, enum judge_part part);
@@ -73,6 +78,7 @@ enum judge_operator {
     JUDGE_SUFFIX_FOLDED,
     JUDGE_EQUALS_FOLDED,
     JUDGE_WILDCARD,
+    JUDGE_REGEX,
     JUDGE_RANGE,
     JUDGE_CIDR,
     JUDGE_EXISTS,

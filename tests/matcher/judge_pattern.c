@@ -209,6 +209,8 @@ static struct judge_test *operator_test(struct judge_memory *memory, const struc
         return affix_test(memory, operand, JUDGE_SUFFIX, JUDGE_SUFFIX_FOLDED);
     if (judge_text_says(operand->key, "wildcard"))
         return wildcard_test(memory, operand);
+    if (judge_text_says(operand->key, "regex"))
+        return string && judge_regex_valid(operand->text) ? new_test(memory, JUDGE_REGEX, operand->text) : NULL;
     if (judge_text_says(operand->key, "numeric"))
         return range_test(memory, operand);
     if (judge_text_says(operand->key, "cidr"))

@@ -69,6 +69,7 @@ static struct weir_matcher *build(size_t from, size_t to)
 {
     struct weir_diag diag;
     struct weir_builder *b = weir_builder_create();
+    weir_builder_allow_extensions(b);
     for (size_t i = from; i < to; i++)
         if (!weir_builder_add(b, (uint32_t)i, rows[i].pattern.ptr, rows[i].pattern.size, &diag))
             fail_msg("match.cases:%d: %s", rows[i].line, diag.message);

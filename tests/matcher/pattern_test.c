@@ -18,6 +18,7 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define OK_CASES     "tests/matcher/pattern_ok.cases"
 #define ERROR_CASES  "tests/matcher/pattern_errors.cases"
+#define REGEX_CASES  "tests/matcher/regex_errors.cases"
 
 /* ---- the printed form of a parsed pattern ---- */
 
@@ -49,13 +50,10 @@ static void print_range(struct buf *out, const struct pattern_atom *atom)
 static void print_atom(struct buf *out, const struct pattern_atom *atom)
 {
     static const char *const labels[] = {
-        [PATTERN_PREFIX] = "prefix ",
-        [PATTERN_PREFIX_FOLD] = "prefix~ ",
-        [PATTERN_SUFFIX] = "suffix ",
-        [PATTERN_SUFFIX_FOLD] = "suffix~ ",
-        [PATTERN_EQUALS_FOLD] = "equals~ ",
-        [PATTERN_WILDCARD] = "wildcard ",
-        [PATTERN_STRING] = "",
+        [PATTERN_PREFIX] = "prefix ",       [PATTERN_PREFIX_FOLD] = "prefix~ ",
+        [PATTERN_SUFFIX] = "suffix ",       [PATTERN_SUFFIX_FOLD] = "suffix~ ",
+        [PATTERN_EQUALS_FOLD] = "equals~ ", [PATTERN_WILDCARD] = "wildcard ",
+        [PATTERN_REGEX] = "regex ",         [PATTERN_STRING] = "",
     };
     switch (atom->op) {
     case PATTERN_NUMBER:
@@ -114,7 +112,7 @@ static void test_patterns_taken(void **state)
     while (cases_next(&cases, &pattern)) {
         struct arena a = ARENA_INIT;
         struct weir_diag diag;
-        const struct pattern *parsed = pattern_parse_json(&a, buf_view(&pattern), &diag);
+        const struct pattern *parsed = pattern_parse_json_in(&a, PATTERN_EXTENDED, buf_view(&pattern), &diag);
         if (!parsed)
             fail_msg("%s:%d: refused: %s", cases.name, cases.line, diag.message);
         for (uint32_t i = 0; i <= parsed->conjunction_count; i++) {
@@ -133,20 +131,21 @@ static void test_patterns_taken(void **state)
     buf_fini(&printed);
 }
 
-static void test_patterns_refused(void **state)
+/* How many of the file's cases come out otherwise. */
+static int check_refused(const char *file, enum pattern_language language)
 {
     static const char *const tails[] = {"none", "once", "twice"};
     struct cases cases;
     struct buf pattern = BUF_INIT, reason = BUF_INIT, place = BUF_INIT;
     int failures = 0;
-    cases_open(&cases, ERROR_CASES);
+    cases_open(&cases, file);
     while (cases_next(&cases, &pattern)) {
         struct arena a = ARENA_INIT;
         struct weir_diag diag = {0};
         char got[64];
         cases_line(&cases, &reason);
         cases_line(&cases, &place);
-        bool taken = pattern_parse_json(&a, buf_view(&pattern), &diag) != NULL;
+        bool taken = pattern_parse_json_in(&a, language, buf_view(&pattern), &diag) != NULL;
         int size = snprintf(got, sizeof(got), "%d:%d %s", diag.line, diag.column + diag.behind, tails[diag.tail]);
         if (diag.open_line)
             snprintf(got + size, sizeof(got) - (size_t)size, " opened %d:%d", diag.open_line, diag.open_column);
@@ -161,7 +160,13 @@ static void test_patterns_refused(void **state)
     buf_fini(&pattern);
     buf_fini(&reason);
     buf_fini(&place);
-    assert_int_equal(failures, 0);
+    return failures;
+}
+
+static void test_patterns_refused(void **state)
+{
+    assert_int_equal(check_refused(ERROR_CASES, PATTERN_AWS), 0);
+    assert_int_equal(check_refused(REGEX_CASES, PATTERN_EXTENDED), 0);
 }
 
 /* For people the place is the wrong character itself. */
@@ -424,7 +429,7 @@ static void test_path_order_is_utf16(void **state)
 
 static void test_operator_table(void **state)
 {
-    assert_int_equal(pattern_operator_count, 9);
+    assert_int_equal(pattern_operator_count, 10);
     for (size_t i = 0; i < pattern_operator_count; i++)
         assert_true(pattern_operators[i].name[0] && pattern_operators[i].operand[0] && pattern_operators[i].meaning[0]);
 }
