@@ -73,6 +73,8 @@ static void judge(struct dispatch *d, struct sieve *s, const struct route *route
                             checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
     for (long i = 0; i < count; i++)
         s->passed[ids[i]] = s->message;
+    if (count >= 0 && weir_match_given_up(s->scratch, &ids) > 0)
+        turn_count_regex_limit(route->rule, in);
 }
 
 static void count_filtered(struct route *route)

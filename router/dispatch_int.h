@@ -321,6 +321,8 @@ struct matched {
     uint64_t deliveries;
 };
 struct matched turn_offer(struct dispatch *d, const struct incoming *in);
+/* Whether the event passes is unknown, and taken as no: a regex of the rule, or of a filter behind it, was given up. */
+void turn_count_regex_limit(const struct rule *rule, const struct incoming *in);
 void turn_read(struct dispatch *d);  /* one turn's worth of the journal, then of replays */
 void turn_again(struct dispatch *d); /* calls turn_read() from the loop */
 bool turn_full(const struct turn *t);

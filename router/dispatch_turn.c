@@ -141,6 +141,26 @@ static bool offer_rule(struct offer *o, uint32_t index)
     return true;
 }
 
+void turn_count_regex_limit(const struct rule *rule, const struct incoming *in)
+{
+    series_add(metric_str(METRIC_REGEX_LIMITS, (struct str[]){rule->bus, rule->name}), 1);
+    log_warn("a regex hit a limit and counts as no match", LOG_STR("rule", rule->name), LOG_STR("bus", rule->bus),
+             LOG_INT("position", in->position));
+}
+
+/* Rules that the event would match if a regex did that was given up: rare, and somebody must hear of it. */
+static void report_given_up(const struct offer *o, struct weir_scratch *s)
+{
+    const uint32_t *ids;
+    long count = weir_match_given_up(s, &ids);
+
+    for (long i = 0; i < count; i++) {
+        const struct rule *rule = &o->dispatch->set->rules[ids[i]];
+        if (chosen(o, rule))
+            turn_count_regex_limit(rule, o->in);
+    }
+}
+
 /* No rule can be asked about it: that is no reason to lose it. */
 static void offer_failed(struct offer *o, const struct scratch *s, const char *reason)
 {
@@ -166,6 +186,8 @@ static void offer_on(struct offer *o, const struct bus *bus)
                             in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
     if (count < 0)
         offer_failed(o, s, diag.message);
+    else
+        report_given_up(o, s->scratch);
     for (long i = 0; i < count; i++)
         any |= offer_rule(o, ids[i]);
     if (count >= 0)

@@ -21,6 +21,7 @@ enum metric {
     METRIC_EVENTS_REFUSED,   /* source, reason */
     METRIC_EVENTS_MATCHED,   /* bus, result: matched, unmatched, unknown_bus */
     METRIC_RULE_MATCHES,     /* bus, rule */
+    METRIC_REGEX_LIMITS,     /* bus, rule */
     METRIC_DELIVERIES,       /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
     METRIC_FILTERED,         /* topic, subscription */
     METRIC_DELIVERIES_OWED,  /* target; gauge */

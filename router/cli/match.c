@@ -92,6 +92,10 @@ static void match_event(struct grep *g, const char *file, int line, struct str e
         report(g, file, line + (diag.line > 1 ? diag.line - 1 : 0), diag.message);
         return;
     }
+    if (weir_match_given_up(g->scratch, &ids) > 0) {
+        report(g, file, line, "a regex hit a limit: whether this event matches is unknown, see weir-pattern(7)");
+        return;
+    }
     if ((hits > 0) == g->invert)
         return;
     g->matched++;

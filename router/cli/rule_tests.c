@@ -191,7 +191,13 @@ static int meet(struct run *run, const struct weir_matcher *m, struct weir_scrat
 {
     const uint32_t *ids;
     long count = weir_match(m, s, run->envelope.data, run->envelope.size, WEIR_CHECKED, &ids, diag);
-    return count < 0 ? -1 : is_among(ids, count, run->rule->index);
+    if (count < 0 || is_among(ids, count, run->rule->index))
+        return count < 0 ? -1 : 1;
+    count = weir_match_given_up(s, &ids);
+    if (!is_among(ids, count, run->rule->index))
+        return 0;
+    *diag = (struct weir_diag){.code = WEIR_E_LIMIT, .message = "a regex hit a limit, see weir-pattern(7)"};
+    return -1;
 }
 
 static int meet_on_bus(struct run *run, struct weir_diag *diag)

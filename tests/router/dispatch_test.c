@@ -91,6 +91,26 @@ static void what_matches_nothing_or_has_no_bus_moves_the_cursor(void **state)
     assert_int_equal(series_get(unknown), before + 1);
 }
 
+static void a_regex_that_hits_a_limit_is_no_match_and_counted(void **state)
+{
+    struct series *limits = metric(METRIC_REGEX_LIMITS, "default", "hard");
+    char detail[4096] = "{\"text\":\"", *end = detail + strlen(detail);
+
+    memset(end, 'a', 3000);
+    snprintf(end + 3000, 100, "!\"}");
+    fixture_start("queues: {inbox: {}}\n"
+                  "rules:\n"
+                  "  easy: {pattern: {detail: {text: [{regex: 'a!$'}]}}, targets: [inbox]}\n"
+                  "  hard: {pattern: {detail: {text: [{regex: '(a+)+$'}]}}, targets: [inbox]}\n"
+                  "  other: {pattern: {source: [other], detail: {text: [{regex: '(a+)+$'}]}}, targets: [inbox]}\n");
+    fixture_send("default", detail);
+    fixture_send("default", "{\"text\":\"aaa\"}");
+    fixture_dispatched();
+    assert_int_equal(messages("inbox"), 2); /* easy the first, hard the second */
+    assert_int_equal(series_get(limits), 1);
+    assert_int_equal(series_get(metric(METRIC_REGEX_LIMITS, "default", "other")), 0);
+}
+
 static void an_input_is_rendered_and_one_that_cannot_be_is_a_dead_letter(void **state)
 {
     fixture_start("queues: {inbox: {}}\n"
@@ -339,6 +359,7 @@ int main(void)
         TEST(an_event_is_in_its_queue_once_and_in_order),
         TEST(once_over_crashes_and_restarts),
         TEST(what_matches_nothing_or_has_no_bus_moves_the_cursor),
+        TEST(a_regex_that_hits_a_limit_is_no_match_and_counted),
         TEST(an_input_is_rendered_and_one_that_cannot_be_is_a_dead_letter),
         TEST(a_quick_target_leaves_no_rows),
         TEST(a_failure_is_tried_again_until_it_settles),
