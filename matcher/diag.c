@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "matcher/utf8.h"
 
@@ -214,6 +215,11 @@ static unsigned edits(struct str a, struct str b)
     return above[b.size];
 }
 
+static bool equal_but_for_case(struct str a, struct str b)
+{
+    return a.size == b.size && strncasecmp(a.ptr, b.ptr, a.size) == 0;
+}
+
 const char *diag_near(struct str word, const char *const *candidates, size_t count)
 {
     const char *best = NULL;
@@ -222,7 +228,7 @@ const char *diag_near(struct str word, const char *const *candidates, size_t cou
         struct str candidate = str_from(candidates[i]);
         if (candidate.size > NEAR_SIZE)
             continue;
-        unsigned distance = edits(word, candidate);
+        unsigned distance = equal_but_for_case(word, candidate) ? 1 : edits(word, candidate);
         /* Two edits of a two-letter word are another word. */
         if (distance < best_edits && distance < candidate.size && distance < word.size) {
             best = candidates[i];

@@ -102,6 +102,31 @@ static bool ends_with(const char *text, const char *end)
     return size >= tail && strcmp(text + size - tail, end) == 0;
 }
 
+static void append(struct weir_diag *diag, const struct buf *hint)
+{
+    size_t size = strlen(diag->message);
+    if (!hint->failed && size + hint->size < sizeof(diag->message) && hint->size < 100)
+        snprintf(diag->message + size, sizeof(diag->message) - size, "%.*s", (int)hint->size, hint->data);
+}
+
+/* The operator that an unknown one was probably meant to be. */
+static void hint_operator(struct weir_diag *diag)
+{
+    static const char unknown[] = "Unrecognized match type ";
+    const char *names[64];
+    size_t count = 0;
+    struct buf hint = BUF_INIT;
+    if (strncmp(diag->message, unknown, sizeof(unknown) - 1) != 0)
+        return;
+    for (; count < pattern_operator_count && count < 64; count++)
+        names[count] = pattern_operators[count].name;
+    const char *near = diag_near(str_from(diag->message + sizeof(unknown) - 1), names, count);
+    if (near)
+        buf_printf(&hint, "; did you mean '%s'?", near);
+    append(diag, &hint);
+    buf_fini(&hint);
+}
+
 /* What to write instead of a leaf that is no list. */
 static void hint_list(struct weir_diag *diag, const struct node *leaf)
 {
@@ -114,9 +139,7 @@ static void hint_list(struct weir_diag *diag, const struct node *leaf)
     else
         buf_str(&hint, leaf->text);
     buf_char(&hint, ']');
-    size_t size = strlen(diag->message);
-    if (!hint.failed && size + hint.size < sizeof(diag->message) && hint.size < 100)
-        snprintf(diag->message + size, sizeof(diag->message) - size, "%s", buf_cstr(&hint));
+    append(diag, &hint);
     buf_fini(&hint);
 }
 
@@ -155,6 +178,7 @@ const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp,
         diag.column = n->pos.column;
     }
     hint_list(&diag, source.last);
+    hint_operator(&diag);
     diag_add(diags, file, &diag);
     return NULL;
 }
