@@ -20,7 +20,7 @@
 #include "router/xalloc.h"
 
 #define TIME_SECONDS_MAX 253402300799.0 /* 9999-12-31T23:59:59Z: what RFC 3339 can write */
-#define VALUE_SHOWN_MAX  1024           /* bytes of a value in a message */
+#define VALUE_SHOWN_MAX  (16u << 10)    /* bytes of a value in a message */
 
 size_t aws_length(struct str text)
 {
