@@ -220,7 +220,8 @@ void lint_report(const struct findings *f, struct buf *out)
 {
     struct buf source = BUF_INIT;
     const char *file = NULL;
-    for (const struct finding *one = f->list; one; one = one->next) {
+    size_t shown = 0;
+    for (const struct finding *one = f->list; one && shown < LINT_REPORT_MAX; one = one->next, shown++) {
         struct weir_diag diag = {.warning = true, .line = one->pos.line, .column = one->pos.column};
         if (one->pos.file != file)
             report_source(one->pos.file, &source);
@@ -230,5 +231,9 @@ void lint_report(const struct findings *f, struct buf *out)
         if (one->suggestion)
             buf_printf(out, "  suggestion: %s\n", one->suggestion);
     }
+    if (f->count > shown)
+        buf_printf(out, "%zu warnings, the last %zu not shown\n", f->count, f->count - shown);
+    else if (f->count > 1)
+        buf_printf(out, "%zu warnings\n", f->count);
     buf_fini(&source);
 }

@@ -49,7 +49,9 @@ bool lint_run(const struct ruleset *set, const struct diags *loaded, const struc
               struct findings *out);
 void findings_fini(struct findings *f);
 
-/* Each as FILE:LINE:COLUMN: warning: MESSAGE [ID], its line, a caret and the suggestion. */
+#define LINT_REPORT_MAX 1000 /* findings that a report shows: who has more has one fault many times */
+
+/* Each as FILE:LINE:COLUMN: warning: MESSAGE [ID], its line, a caret and the suggestion; their number in the end. */
 void lint_report(const struct findings *f, struct buf *out);
 
 #endif

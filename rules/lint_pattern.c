@@ -105,7 +105,8 @@ void lint_impossible_value(struct lint *l, const struct rule *rule)
 {
     for (uint32_t i = 0; i < l->leaf_count; i++) {
         const struct pattern_leaf *leaf = l->leaves[i];
-        for (uint32_t a = 0; a < leaf->atom_count && !all_impossible(l, leaf); a++) {
+        bool some_possible = !all_impossible(l, leaf);
+        for (uint32_t a = 0; a < leaf->atom_count && some_possible; a++) {
             const struct pattern_atom *atom = &leaf->atoms[a];
             const char *why = why_impossible(l, leaf, atom);
             if (why)

@@ -53,8 +53,6 @@ static void print_text(const struct findings *found, const struct ruleset *set)
     lint_report(found, &report);
     if (found->count == 0)
         buf_printf(&report, "%.*s: clean\n", STR_ARG(set->file));
-    else if (found->count > 1)
-        buf_printf(&report, "%zu warnings\n", found->count);
     fputs(buf_cstr(&report), stdout);
     buf_fini(&report);
 }
