@@ -31,7 +31,8 @@ void lint_loaded(struct lint *l)
     for (size_t i = 0; l->loaded && i < l->loaded->count; i++) {
         const struct weir_diag *d = &l->loaded->list[i];
         if (d->warning)
-            lint_add(l, (struct diag_pos){l->loaded->files[i], d->line, d->column}, NULL, "%s", d->message);
+            lint_add(l, (struct diag_pos){l->loaded->files[i], d->line, d->column}, (const char *)NULL, "%s",
+                     d->message);
     }
 }
 

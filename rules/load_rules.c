@@ -55,6 +55,7 @@ const struct option rule_options[] = {
      .type = OPTION_PATTERN,
      .own = true,
      .required = true,
+     .instead = "schedule",
      .meaning = "which events match, see weir-pattern(7)"},
     {.key = "targets",
      .type = OPTION_LIST,

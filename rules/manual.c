@@ -110,6 +110,8 @@ static void write_facts(struct buf *out, const struct option *o)
     tables_write_bounds(&facts, o);
     if (o->required)
         buf_printf(&facts, "%srequired", facts.size ? "; " : "");
+    if (o->required && o->instead)
+        buf_printf(&facts, " unless %s stands instead", o->instead);
     if (o->value)
         buf_printf(&facts, "%sdefault %s", facts.size ? "; " : "", o->value);
     if (facts.size)

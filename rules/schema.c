@@ -40,7 +40,7 @@ static void write_required(struct buf *out, row_fn *next, const void *context)
     struct option row;
     bool open = false;
     for (size_t i = 0; next(context, i, &row); i++) {
-        if (!row.required)
+        if (!row.required || row.instead)
             continue;
         if (open)
             buf_char(out, ',');
@@ -53,6 +53,31 @@ static void write_required(struct buf *out, row_fn *next, const void *context)
     }
     if (open)
         buf_char(out, ']');
+}
+
+/* A key that another one may stand for: "anyOf": [{"required": [KEY]}, {"required": [INSTEAD]}]. */
+static void write_instead(struct buf *out, row_fn *next, const void *context)
+{
+    struct option row;
+    for (size_t i = 0; next(context, i, &row); i++)
+        if (row.required && row.instead)
+            buf_printf(out, ",\"anyOf\":[{\"required\":[\"%s\"]},{\"required\":[\"%s\"]}]", row.key, row.instead);
+}
+
+/* Rows that exclude each other: no two of them. */
+static void write_groups(struct buf *out, row_fn *next, const void *context)
+{
+    struct option one, other;
+    bool open = false;
+    for (size_t i = 0; next(context, i, &one); i++)
+        for (size_t k = i + 1; one.group && next(context, k, &other); k++) {
+            if (!other.group || strcmp(one.group, other.group) != 0)
+                continue;
+            buf_printf(out, "%s{\"required\":[\"%s\",\"%s\"]}", open ? "," : ",\"not\":{\"anyOf\":[", one.key,
+                       other.key);
+            open = true;
+        }
+    buf_text(out, open ? "]}" : "");
 }
 
 /* The members of an object's schema behind its type. */
@@ -69,6 +94,8 @@ static void write_rows(struct buf *out, row_fn *next, const void *context, const
     }
     buf_char(out, '}');
     write_required(out, next, context);
+    write_instead(out, next, context);
+    write_groups(out, next, context);
     json_write_key(out, "additionalProperties");
     buf_text(out, "false");
 }

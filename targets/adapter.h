@@ -90,6 +90,8 @@ struct option {
     int64_t min, max;  /* INT, DURATION, SIZE; both 0: unbounded. TEXT: size bounds. LIST: of count, where own.
                           SECTION: max characters of a name */
     bool required;
+    const char *instead;      /* required: but for this key, which may stand instead; for the owner to check */
+    const char *group;        /* of the rows of a group one at most may be written; for the owner to check */
     const char *form;         /* TEXT, TEXTS: a regular expression for editors; the table's owner checks what it says */
     bool own;                 /* whoever owns the table reads this key, and reports it where it is missing */
     bool scalar;              /* see OPTION_LIST */

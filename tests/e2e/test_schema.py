@@ -97,6 +97,7 @@ BAD = {
     "option of another type": "version: 1\ntargets: {t: {type: file, path: x, url: y}}\n",
     "rule without a pattern": "version: 1\nqueues: {q: {}}\nrules: {r: {targets: [q]}}\n",
     "unknown key in a target": (RULE % "{a: [1]}").replace("[q]", "[{target: q, dead_leter: q}]"),
+    "two inputs": (RULE % "{a: [1]}").replace("[q]", "[{target: q, input: 1, input_path: $.detail}]"),
     "listen without a host": "version: 1\nlisten: 4566\n",
     "account of 2 digits": 'version: 1\naccount: "12"\n',
     "x- below the top": "version: 1\nqueues: {q: {x-a: 1}}\n",
