@@ -9,8 +9,9 @@
  *
  *     struct input { struct str name; int64_t limit; };
  *     static const struct aws_member members[] = {
- *         AWS_MEMBER(struct input, "Name", AWS_STRING, name, .required = true, .min = 1, .max = 64, .regex =
- * &name_regex), AWS_MEMBER(struct input, "Limit", AWS_INTEGER, limit, .min = 1, .max = 100), {0},
+ *         AWS_MEMBER(struct input, "Name", AWS_STRING, name, .required = true, .max = 64, .regex = &name_regex),
+ *         AWS_MEMBER(struct input, "Limit", AWS_INTEGER, limit, .min = 1, .max = 100),
+ *         {0},
  *     };
  *
  *     void events_describe_rule(struct aws_request *r)
@@ -60,14 +61,14 @@ struct aws_request {
 
 /* ---- reading ---- */
 
-enum aws_type {                /* what a member fills in, at its offset; one that is absent leaves it as it was */
-                AWS_STRING,    /* struct str: decoded; in the request or in the arena */
-                AWS_INTEGER,   /* int64_t */
-                AWS_BOOLEAN,   /* bool */
-                AWS_TIMESTAMP, /* int64_t: ms since 1970; the protocol has seconds as a number, with or without a
-                                  fraction */
-                AWS_LIST,      /* struct str: the array's text, every element of type `element` */
-                AWS_STRUCTURE  /* struct str: the object's text; maps too */
+/* What a member fills in, at its offset; one that is absent leaves it as it was. */
+enum aws_type {
+    AWS_STRING,    /* struct str: decoded; in the request or in the arena */
+    AWS_INTEGER,   /* int64_t */
+    AWS_BOOLEAN,   /* bool */
+    AWS_TIMESTAMP, /* int64_t: ms since 1970; the protocol has seconds, with or without a fraction */
+    AWS_LIST,      /* struct str: the array's text, every element of type `element` */
+    AWS_STRUCTURE  /* struct str: the object's text; maps too */
 };
 
 /* A pattern of AWS's service model, compiled at first use; the whole value must match. */

@@ -303,12 +303,14 @@ bool aws_read(struct aws_request *r, struct str object, const char *path, const 
     json_reader_init(&reader, object);
     json_next(&reader, &t);
     while (json_next(&reader, &t) == JSON_KEY) {
-        struct str key = t.raw;
+        struct str key = t.raw, value = {0};
         json_next(&reader, &t);
         json_skip(&reader, &t);
+        if (t.type != JSON_NULL)
+            value = t.raw;
         for (size_t i = 0; i < count; i++)
             if (json_raw_is(key, members[i].name))
-                values[i] = t.type == JSON_NULL ? (struct str){0} : t.raw; /* of equal names the last counts */
+                values[i] = value; /* of equal names the last counts */
     }
     for (size_t i = 0; i < count; i++) {
         const struct aws_member *m = &members[i];

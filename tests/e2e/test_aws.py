@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from conftest import wait_until
 
 CONFIG = """
-buses: {audit: {}}
+buses: {audit: {}, tight: {strict: aws}}
 queues: {inbox: {}, audited: {}}
 rules:
   all: {pattern: {source: [{prefix: ""}]}, targets: [inbox]}
@@ -83,6 +83,9 @@ def test_errors_by_boto3(router):
             call()
         assert caught.value.response["Error"]["Code"] == code
         assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    entry = {"Source": "aws.s3", "DetailType": "t", "Detail": "{}", "EventBusName": "tight"}
+    assert events.put_events(Entries=[entry])["Entries"] == [
+        {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}]
     assert events.test_event_pattern(EventPattern='{"source": ["shop"]}', Event=json.dumps(EVENT))["Result"] is True
 
 
