@@ -76,6 +76,7 @@ static struct set compile(struct str patterns)
     struct str line;
     double start = seconds();
     struct weir_builder *b = weir_builder_create();
+    weir_builder_allow_extensions(b);
     while (next_line(&patterns, &line))
         if (!weir_builder_add(b, (uint32_t)set.patterns++, line.ptr, line.size, &diag))
             die("pattern", diag.message);
@@ -185,6 +186,58 @@ static void check_with_judge(const struct set *set, struct str patterns, struct 
     fprintf(stderr, "judge agrees on %lu matches\n", judged);
 }
 
+/* ---- regexes: so many on one text that has the literal of none, of the one that matches, or of all ---- */
+
+static const struct {
+    const char *name, *tail;
+    unsigned events;
+    bool match;
+} regex_rows[] = {
+    {"of none", "verdict %u code", 20000, false},
+    {"of one", "status %u code", 20000, true},
+    {"of all", "agent Mozilla/5.0 .*status %u\\\\b", 1000, true},
+};
+#define REGEX_ROWS (sizeof(regex_rows) / sizeof(regex_rows[0]))
+
+static void make_regexes(struct buf *events, struct buf *patterns, unsigned count, size_t row)
+{
+    for (unsigned i = 0; i < regex_rows[row].events; i++) {
+        buf_printf(events, "{\"m\":\"2026-01-01T00:00:00Z host-%u GET /api/v2/users?id=%u agent Mozilla/5.0 ", i % 9,
+                   i);
+        buf_printf(events, "(X11) status %u code\"}\n", i % count);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        buf_text(patterns, "{\"m\":[{\"regex\":\"GET /[^ ?]+\\\\?id=\\\\d+ .*");
+        buf_printf(patterns, regex_rows[row].tail, i);
+        buf_text(patterns, "\"}]}\n");
+    }
+}
+
+static void run_regexes(unsigned count, size_t row)
+{
+    struct buf events = BUF_INIT, patterns = BUF_INIT;
+    make_regexes(&events, &patterns, count, row);
+    struct set set = compile(buf_view(&patterns));
+    struct run run = run_events(&set, buf_view(&events), WEIR_TRUSTED, NULL);
+    printf("{\"regexes\":%u,\"literals_there\":\"%s\",\"events\":%zu,\"matches\":%llu,\"events_per_s\":%.0f,"
+           "\"bytes_per_rule\":%.0f,\"compile_s\":%.4f}\n",
+           count, regex_rows[row].name, run.events, run.matches, (double)run.events / run.seconds,
+           (double)weir_matcher_bytes(set.m) / count, set.compile_s);
+    if (run.matches != (regex_rows[row].match ? run.events : 0))
+        die("regexes", "counts differ");
+    set_close(&set);
+    buf_fini(&events);
+    buf_fini(&patterns);
+}
+
+static void run_all_regexes(void)
+{
+    static const unsigned counts[] = {1, 100, 1000};
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        for (size_t row = 0; row < REGEX_ROWS; row++)
+            run_regexes(counts[i], row);
+}
+
 static int run_own(void)
 {
     struct buf events = BUF_INIT, patterns = BUF_INIT;
@@ -198,6 +251,7 @@ static int run_own(void)
         fprintf(stderr, "%.1f times the newline search\n", run.seconds / newlines);
     }
     check_with_judge(&set, buf_view(&patterns), buf_view(&events));
+    run_all_regexes();
     set_close(&set);
     buf_fini(&events);
     buf_fini(&patterns);
