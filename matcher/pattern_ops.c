@@ -204,7 +204,7 @@ static bool parse_cidr(struct parser *p, struct pattern_atom *atom)
 /* AWS refuses these. */
 #define EXTENSIONS(ROW)                                                                                                \
     ROW("regex", operator_parse_regex, OPERAND_TEXT, "regular expression (PCRE2)",                                     \
-        "the expression matches somewhere in the value")
+        "the expression matches somewhere in the value; AWS does not have this operator")
 
 #define INFO_ROW(name, parse, kind, operand, meaning)      {name, kind, operand, meaning, PATTERN_AWS},
 #define EXTENSION_ROW(name, parse, kind, operand, meaning) {name, kind, operand, meaning, PATTERN_EXTENDED},
