@@ -11,6 +11,7 @@
  * in json_text.c, whole-text checks in json_check.c, writing in json_write.c.
  */
 #include "matcher/json_int.h"
+#include "matcher/plain.h"
 
 #include <assert.h>
 
@@ -112,27 +113,6 @@ static void skip_space(struct json_reader *r)
 
 /* ---- strings ---- */
 
-/* Is one of the eight bytes a quote, a backslash, a control or not ASCII? (Classic carry-free byte tests.) */
-static bool has_special(uint64_t eight)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = ones << 7;
-    uint64_t quote = eight ^ (ones * '"'), slash = eight ^ (ones * '\\');
-    uint64_t hit = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((eight - ones * 0x20) & ~eight) | eight;
-    return hit & tops;
-}
-
-static size_t skip_plain(const struct json_reader *r, size_t at)
-{
-    uint64_t eight;
-    while (r->size - at >= sizeof(eight)) {
-        memcpy(&eight, r->text + at, sizeof(eight));
-        if (has_special(eight))
-            break;
-        at += sizeof(eight);
-    }
-    return at;
-}
-
 static bool is_hex(char c)
 {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
@@ -171,7 +151,7 @@ static enum json_type read_string(struct json_reader *r, struct json_token *toke
     size_t start = r->offset, at = start + 1;
     bool escaped = false;
     for (;;) {
-        at = skip_plain(r, at);
+        at = (size_t)(plain_end(r->text + at, r->text + r->size) - r->text);
         if (at == r->size)
             return fail(r, token, at, JSON_FAULT_STRING_END);
         unsigned char c = (unsigned char)r->text[at];
@@ -187,8 +167,6 @@ static enum json_type read_string(struct json_reader *r, struct json_token *toke
             at += size;
         } else if (c < 0x20) {
             return fail(r, token, at, JSON_FAULT_CONTROL);
-        } else if (c < 0x80) {
-            at++;
         } else {
             uint32_t code = 0;
             unsigned size = utf8_decode(r->text + at, r->size - at, &code);

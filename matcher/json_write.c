@@ -5,6 +5,7 @@
  */
 #include "matcher/json.h"
 
+#include "matcher/plain.h"
 #include "matcher/utf8.h"
 
 static void write_escaped(struct buf *out, uint32_t code)
@@ -73,10 +74,10 @@ void json_write_member(struct buf *out, const char *key, struct str text)
 /* at: of a string's opening quote. Returns the offset behind the closing one. */
 static size_t string_end(struct str json, size_t at)
 {
-    for (at++; at < json.size && json.ptr[at] != '"'; at++)
-        if (json.ptr[at] == '\\')
-            at++;
-    return at < json.size ? at + 1 : json.size;
+    const char *end = json.ptr + json.size, *p = json.ptr + at + 1;
+    while ((p = plain_end(p, end)) < end && *p != '"')
+        p += *p == '\\' ? 2 : 1;
+    return p < end ? (size_t)(p - json.ptr) + 1 : json.size;
 }
 
 void json_minify(struct buf *out, struct str json)

@@ -13,6 +13,7 @@
 #include "matcher/hash.h"
 #include "matcher/json.h"
 #include "matcher/matcher_int.h"
+#include "matcher/plain.h"
 #include "matcher/utf8.h"
 
 struct walk {
@@ -88,15 +89,7 @@ static const char *escape_end(const char *p, const char *end)
 static const char *checked_string_end(const char *p, const char *end, bool *escaped)
 {
     for (;;) {
-        for (; end - p >= 8; p += 8) {
-            uint64_t eight = load(p);
-            uint64_t special = equal_bytes(eight, '"') | equal_bytes(eight, '\\') |
-                               (((eight - ONES * 0x20) & ~eight) & TOPS) | (eight & TOPS);
-            if (special) {
-                p += first_marked(special);
-                break;
-            }
-        }
+        p = plain_end(p, end);
         if (p == end)
             return NULL;
         unsigned char c = (unsigned char)*p;
@@ -109,8 +102,6 @@ static const char *checked_string_end(const char *p, const char *end, bool *esca
                 return NULL;
         } else if (c < 0x20) {
             return NULL;
-        } else if (c < 0x80) {
-            p++;
         } else {
             uint32_t code = 0;
             unsigned size = utf8_decode(p, (size_t)(end - p), &code);
