@@ -90,7 +90,7 @@ $(BUILD)/weir: $(BUILD)/obj/router/main.o $(BUILD)/router.a $(BUILD)/rules.a $(B
 
 # The modelines of the examples name it.
 rules/examples/weir.schema.json: $(BUILD)/weir
-	$(Q)$(BUILD)/weir schema >$@.new && mv $@.new $@
+	$(Q)$(BUILD)/weir schema >$@.$$$$ && mv $@.$$$$ $@
 
 # The static library is one object whose hidden names are local: only weir_… can be linked against.
 $(BUILD)/libweir.a: $(call obj,$(MATCHER))
