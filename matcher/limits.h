@@ -24,13 +24,13 @@
           need no such limit */
 
 /* What regexes may cost; a step is about 5 ns, see regex.c. */
-#define LIMIT_REGEX_BYTES          2048 /* an expression's text: longer ones are lists, and wildcards or prefixes */
+#define LIMIT_REGEX_BYTES          2048u        /* an expression's text */
 #define LIMIT_REGEX_CODE_BYTES     (32u << 10)  /* … compiled: counted repeats multiply what they repeat */
 #define LIMIT_REGEX_STEPS          (1 << 17)    /* of one expression on one value, and … */
 #define LIMIT_REGEX_STEPS_PER_BYTE 32           /* … this for every byte of the value: honest ones need 1 to 5 */
 #define LIMIT_REGEX_EVENT_STEPS    (1 << 24)    /* of all expressions on an event: 0.1 s */
-#define LIMIT_REGEX_STACK_BYTES    (512u << 10) /* of machine code, a thread: a pair of steps takes about 24 bytes */
-#define LIMIT_REGEX_HEAP_BYTES     (8u << 20)   /* of the interpreter, a thread, where that is not enough */
+#define LIMIT_REGEX_STACK_BYTES    (512u << 10) /* of machine code, a thread: 8,000 to 20,000 turns of a group */
+#define LIMIT_REGEX_HEAP_BYTES     (8u << 20)   /* of the interpreter, a thread: about as many */
 
 #define LIMIT_DIAG_BYTES 512 /* a diagnosis' text */
 

@@ -179,7 +179,8 @@ static size_t far_look(struct str text, size_t at, size_t size, size_t rest)
     if (size < 2 || at > text.size || size > text.size - at)
         return 0;
     const char *item = text.ptr + at;
-    bool refers = item[0] == '\\' && ((item[1] >= '1' && item[1] <= '9') || strchr("gkX", item[1]));
+    char kind = item[0] == '\\' ? item[1] : '\0';
+    bool refers = (kind >= '1' && kind <= '9') || kind == 'g' || kind == 'k' || kind == 'X';
     if (refers || (size > 3 && memcmp(item, "(?P", 3) == 0))
         return rest;
     size_t bare = size - (item[size - 1] == '+' || item[size - 1] == '?');

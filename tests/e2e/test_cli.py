@@ -97,6 +97,15 @@ def test_match_reads_cloudtrail_and_s3():
     assert weir("match", "--count", pattern, demo / "s3.json")[:2] == (0, "1\n")
 
 
+def test_match_by_regex():
+    events = "".join(json.dumps({"m": m}) + "\n" for m in ["GET /api/v2/x", "GET /api/vx", "a" * 3000 + "!", 7])
+    assert weir("match", "--count", r'{"m":[{"regex":"^GET /api/v\\d+/"}]}', stdin=events)[:2] == (0, "1\n")
+    code, out, err = weir("match", r'{"m":[{"regex":"GET|(a+)+$"}]}', stdin=events)
+    assert code == 65 and len(out.splitlines()) == 2 and "stdin:3: error: a regex hit a limit" in err, err
+    code, _, err = weir("match", '{"m":[{"regex":"GET (api"}]}', stdin=events)
+    assert code == 78 and "bad regex: missing closing parenthesis at character 8\n" in err and " " * 23 + "^" in err, err
+
+
 def test_check_reports_every_error(tmp_path):
     file = tmp_path / "weir.yaml"
     file.write_text("""version: 1

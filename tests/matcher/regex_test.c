@@ -199,6 +199,47 @@ static void values_without_the_literal_never_reach_pcre2(void **state)
     check_prefilter(1000);
 }
 
+static uint32_t next_random(uint32_t *state)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return *state >> 16;
+}
+
+static struct str random_text(uint32_t *state, char *out, uint32_t size)
+{
+    for (uint32_t i = 0; i < size; i++)
+        out[i] = "abc"[next_random(state) % 3];
+    return (struct str){out, size};
+}
+
+/* Of many literals that are much alike, one pass finds those that memmem() finds. */
+static void no_literal_is_missed(void **state)
+{
+    enum { COUNT = 200 };
+    char texts[COUNT][12], value[400];
+    uint32_t random = 1, hits = 0;
+    struct set set;
+    set_open(&set);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        texts[i][random_text(&random, texts[i], 2 + i % 9).size] = '\0';
+        add_regex(&set, i, texts[i]);
+    }
+    build(&set);
+    for (uint32_t round = 0; round < 500; round++) {
+        struct str text = random_text(&random, value, round % sizeof(value));
+        long count = match_value(&set, text), at = 0;
+        for (uint32_t i = 0; i < COUNT; i++) {
+            bool there = text.size && memmem(text.ptr, text.size, texts[i], strlen(texts[i]));
+            assert_int_equal(there, at < count && set.ids[at] == i);
+            at += there;
+            hits += there;
+        }
+        assert_int_equal(at, count);
+    }
+    assert_in_range(hits, 10000, 90000);
+    set_close(&set);
+}
+
 static void what_is_true_is_not_looked_for_again(void **state)
 {
     struct set set;
@@ -382,6 +423,7 @@ int main(void)
         cmocka_unit_test(literals_are_only_what_must_be_there),
         cmocka_unit_test(refused_without_extensions),
         cmocka_unit_test(values_without_the_literal_never_reach_pcre2),
+        cmocka_unit_test(no_literal_is_missed),
         cmocka_unit_test(what_is_true_is_not_looked_for_again),
         cmocka_unit_test(sizes_are_counted),
         cmocka_unit_test(explosions_are_given_up_and_reported),
