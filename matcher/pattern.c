@@ -333,7 +333,7 @@ static int compare_keys(const void *a, const void *b)
 
 /* keys: room for every field of the draft; rank above leaf index, so that the newest of equal paths comes last. */
 static bool finish_draft(struct parser *p, const struct draft *draft, const uint32_t *ranks, uint64_t *keys,
-                         struct pattern_conjunction *out)
+                         struct pattern *pattern, struct pattern_conjunction *out)
 {
     uint32_t count = 0;
     for (const struct draft_field *f = draft->newest; f; f = f->older)
@@ -345,9 +345,15 @@ static bool finish_draft(struct parser *p, const struct draft *draft, const uint
     if (!leaves)
         return parser_fail_memory(p);
     out->leaves = leaves;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        const struct pattern_leaf *leaf = p->leaves[(uint32_t)keys[i]];
         if (i + 1 == count || keys[i] >> 32 != keys[i + 1] >> 32)
-            leaves[out->leaf_count++] = p->leaves[(uint32_t)keys[i]];
+            leaves[out->leaf_count++] = leaf;
+        else if (!pattern->replaced) {
+            pattern->replaced = leaf;
+            pattern->replacement = p->leaves[(uint32_t)keys[i + 1]];
+        }
+    }
     return true;
 }
 
@@ -371,7 +377,7 @@ static const struct pattern *finish(struct parser *p, const struct drafts *draft
         return NULL;
     }
     for (uint32_t i = 0; i < drafts->count; i++)
-        if (!finish_draft(p, &drafts->list[i], ranks, keys, &conjunctions[i]))
+        if (!finish_draft(p, &drafts->list[i], ranks, keys, pattern, &conjunctions[i]))
             return NULL;
     pattern->conjunctions = conjunctions;
     pattern->conjunction_count = drafts->count;

@@ -79,6 +79,9 @@ struct pattern_conjunction {
 struct pattern {
     const struct pattern_conjunction *conjunctions;
     uint32_t conjunction_count;
+    /* Where a field is written twice for one conjunction, by repeated keys or beside $or and in it, the later one
+       counts: the first such pair, for lint; or both NULL. */
+    const struct pattern_leaf *replaced, *replacement;
 };
 
 /* ---- tokens in ---- */

@@ -16,6 +16,8 @@ const struct lint_check lint_checks[] = {
     {"impossible-value", "an alternative that the member of the envelope can never have", lint_impossible_value, NULL},
     {"never-matches", "a pattern, or a branch of $or, that no event can match", lint_never_matches, NULL},
     {"absent-object", "exists: false on what must be an object, where it says nothing", lint_absent_object, NULL},
+    {"replaced-field", "a field written twice, such as beside $or and in a branch: the later one counts alone",
+     lint_replaced_field, NULL},
     {"anything-but-or", "several anything-but side by side: one of them holds for every value", lint_anything_but_or,
      NULL},
     {"anything-but-absent", "anything-but on a field that may be missing: it then does not match",

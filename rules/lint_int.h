@@ -37,6 +37,7 @@ void lint_unknown_member(struct lint *l, const struct rule *rule);
 void lint_impossible_value(struct lint *l, const struct rule *rule);
 void lint_never_matches(struct lint *l, const struct rule *rule);
 void lint_absent_object(struct lint *l, const struct rule *rule);
+void lint_replaced_field(struct lint *l, const struct rule *rule);
 /* lint_leaf.c: the alternatives of one field */
 void lint_anything_but_or(struct lint *l, const struct rule *rule);
 void lint_anything_but_absent(struct lint *l, const struct rule *rule);

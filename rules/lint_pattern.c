@@ -261,3 +261,12 @@ void lint_absent_object(struct lint *l, const struct rule *rule)
         }
     }
 }
+
+void lint_replaced_field(struct lint *l, const struct rule *rule)
+{
+    const struct pattern_leaf *leaf = l->pattern ? l->pattern->replaced : NULL;
+    if (leaf)
+        lint_add(l, lint_pos(l, leaf->line, leaf->column), "name the field once, in every branch or beside them",
+                 "'%.*s' is there again in line %d, which replaces this: the two are not joined by 'and'",
+                 STR_ARG(leaf->path), l->pattern->replacement->line);
+}
