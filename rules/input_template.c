@@ -313,18 +313,18 @@ static bool check_lines(struct str text, struct weir_diag *diag)
     return true;
 }
 
-static bool render(struct rendering *r, struct buf *out, struct weir_diag *diag)
+static bool render(struct rendering r, struct buf *out, struct weir_diag *diag)
 {
     struct buf raw;
     struct weir_diag why = {.code = WEIR_OK};
     bool ok = true;
     buf_init(&raw, out->max);
-    r->out = &raw;
-    for (uint32_t i = 0; i < r->template->piece_count; i++)
-        write_piece(r, &r->template->pieces[i]);
+    r.out = &raw;
+    for (uint32_t i = 0; i < r.template->piece_count; i++)
+        write_piece(&r, &r.template->pieces[i]);
     if (raw.failed)
         out->failed = true;
-    else if (!r->template->is_json) {
+    else if (!r.template->is_json) {
         ok = check_lines(buf_view(&raw), diag);
         buf_str(out, buf_view(&raw));
     } else if (json_check(buf_view(&raw), NULL, &why))
@@ -340,7 +340,7 @@ bool template_render(const struct template *t, struct str event, const struct in
                      struct buf *out, struct weir_diag *diag)
 {
     struct rendering r = {.template = t, .event = event, .variables = variables};
-    return render(&r, out, diag);
+    return render(r, out, diag);
 }
 
 bool template_try(const struct template *t, const struct str *trial, struct weir_diag *diag, bool *out_of_memory)
@@ -348,7 +348,7 @@ bool template_try(const struct template *t, const struct str *trial, struct weir
     const struct input_variables variables = {STR("x"), STR("x"), STR("x")};
     struct rendering r = {.template = t, .event = STR("{}"), .variables = &variables, .trial = trial};
     struct buf out = BUF_INIT;
-    bool ok = render(&r, &out, diag);
+    bool ok = render(r, &out, diag);
     *out_of_memory |= out.failed;
     buf_fini(&out);
     return ok;

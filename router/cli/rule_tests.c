@@ -85,10 +85,10 @@ static void complete_record(struct run *run)
         json_member(record, "eventType").ptr)
         return;
     struct buf whole = BUF_INIT;
-    const char *open = memchr(record.ptr, '{', record.size);
-    size_t rest = (size_t)(record.ptr + record.size - open) - 1;
-    buf_text(&whole, "{\"eventType\":\"AwsApiCall\",");
-    buf_add(&whole, open + 1, rest);
+    const char *rest = (const char *)memchr(record.ptr, '{', record.size) + 1;
+    bool is_empty = rest[strspn(rest, " \t\r\n")] == '}';
+    buf_printf(&whole, "{\"eventType\":\"AwsApiCall\"%s", is_empty ? "" : ",");
+    buf_add(&whole, rest, (size_t)(record.ptr + record.size - rest));
     buf_fini(&run->body);
     run->body = whole;
     xbuf(&run->body);
