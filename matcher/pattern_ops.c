@@ -150,7 +150,7 @@ static bool looks_like_address(struct str text)
 static bool parse_cidr_text(struct parser *p, struct pattern_atom *atom, struct str text)
 {
     const char *slash = text.size ? memchr(text.ptr, '/', text.size) : NULL;
-    const char *end = text.ptr + text.size;
+    const char *end = slash ? text.ptr + text.size : NULL; /* of a faulty string there is no text */
     if (!slash || slash + 1 == end || memchr(slash + 1, '/', (size_t)(end - slash - 1)))
         return parser_fail_bare(p, "Malformed CIDR, one '/' required");
     struct str address = {text.ptr, (size_t)(slash - text.ptr)}, mask = {slash + 1, (size_t)(end - slash - 1)};
