@@ -14,6 +14,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
+#include "router/schedules.h"
 #include "router/xalloc.h"
 
 #define STOP_EXTRA_MS 5000
@@ -127,6 +128,7 @@ static void make_events(struct dispatch *d)
     d->job_timer = make_event(d, job_cb);
     d->due_timer = make_event(d, due_cb);
     d->stop_timer = make_event(d, stop_cb);
+    d->schedule_timer = make_event(d, turn_cb);
 }
 
 /* ---- opening ---- */
@@ -165,7 +167,8 @@ static bool open_run(struct ledger_job *job, struct store *store, struct weir_ti
     struct owed_cursor cursor = {0};
 
     if (!recover_targets(d, store, diag) || !owed_cursor_load(store, &cursor, diag) || !owed_release(store, diag) ||
-        !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag))
+        !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag) ||
+        !schedules_load(d, store, diag))
         return false;
     d->job_number = cursor.job;
     d->next_id = cursor.last_id + 1;
@@ -210,6 +213,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->completed);
     TAILQ_INIT(&d->retired);
     TAILQ_INIT(&d->replays);
+    TAILQ_INIT(&d->schedules);
     STAILQ_INIT(&d->jobs);
     if (getrandom(&d->random, sizeof d->random, 0) != sizeof d->random || !d->random)
         d->random = (uint64_t)d->now.wall_ms | 1;
@@ -250,6 +254,7 @@ static void *dispatch_main(void *context)
     house_start(d);
     outlet_tick(d);
     replays_resume(d);
+    schedules_apply(d);
     turn_again(d);
     event_base_loop(d->host.base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
@@ -302,7 +307,8 @@ void dispatch_stop(struct dispatch *d, int64_t drain_ms)
 
 static void free_events(struct dispatch *d)
 {
-    struct event *all[] = {d->turn_event, d->settle_event, d->hold_timer, d->job_timer, d->due_timer, d->stop_timer};
+    struct event *all[] = {d->schedule_timer, d->turn_event, d->settle_event, d->hold_timer,
+                           d->job_timer,      d->due_timer,  d->stop_timer};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         event_free(all[i]);
 }
@@ -335,6 +341,7 @@ void dispatch_close(struct dispatch *d)
     turn_free(d->turn);
     close_flights(d);
     replays_close(d);
+    schedules_close(d);
     reload_drop(d);
     house_stop(d);
     free_events(d);

@@ -17,6 +17,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
+#include "router/schedules.h"
 #include "router/xalloc.h"
 
 #define HOLD_MS      20
@@ -48,6 +49,7 @@ void turn_free(struct turn *t)
     free_list(&t->created, false);
     free_list(&t->puts, true);
     free_list(&t->ended, true);
+    schedule_notes_fini(t);
     free(t);
 }
 
@@ -132,7 +134,7 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
     for (size_t i = 0; i < t->replay_count; i++)
         if (!replay_write_progress(store, &t->replays[i], now, diag))
             return false;
-    return true;
+    return schedules_write(t, store, diag);
 }
 
 /* ---- committed ---- */
@@ -174,6 +176,7 @@ static void finish(struct dispatch *d, struct turn *t)
     t->puts.count = t->ended.count = t->created.count = 0;
     for (size_t i = 0; i < t->replay_count; i++)
         replay_committed(d, &t->replays[i]);
+    schedules_committed(d, t);
 }
 
 static void pause_jobs(struct dispatch *d)
@@ -260,7 +263,8 @@ static bool has_work(const struct dispatch *d)
 {
     const struct turn *t = d->turn;
 
-    return t->cursor != d->submitted || t->puts.count || t->created.count || t->ended.count || t->replay_count;
+    return t->cursor != d->submitted || t->puts.count || t->created.count || t->ended.count || t->replay_count ||
+           t->note_count;
 }
 
 void turn_schedule(struct dispatch *d)

@@ -13,6 +13,7 @@
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
  *   dispatch_letter.c   dead letters
+ *   schedules.c         rules that fire by the clock
  *   dispatch_house.c    housekeeping: expiry and gauges
  *   dispatch.c          life cycle, thread, what is lent to targets
  *
@@ -32,6 +33,8 @@
 #include "router/workers.h"
 
 struct replay;
+struct scheduled;
+struct schedule_note;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -190,6 +193,8 @@ struct turn {
     size_t open;                /* of created, without a result */
     struct replay_progress replays[REPLAYS_ACTIVE_MAX];
     size_t replay_count;
+    struct schedule_note *notes; /* of scheduled rules */
+    size_t note_count;
 };
 STAILQ_HEAD(turn_queue, turn);
 
@@ -249,6 +254,11 @@ struct dispatch {
     /* replays */
     TAILQ_HEAD(, replay)
     replays; /* active */
+
+    /* schedules */
+    TAILQ_HEAD(, scheduled)
+    schedules;
+    struct event *schedule_timer;
 
     /* stopping */
     struct mail stop_mail;
@@ -321,6 +331,7 @@ struct matched {
     uint64_t deliveries;
 };
 struct matched turn_offer(struct dispatch *d, const struct incoming *in);
+void turn_offer_rule(struct dispatch *d, const struct incoming *in, const struct rule *rule); /* unasked, to it alone */
 /* Whether the event passes is unknown, and taken as no: a regex of the rule, or of a filter behind it, was given up. */
 void turn_count_regex_limit(const struct rule *rule, const struct incoming *in);
 void turn_read(struct dispatch *d);  /* one turn's worth of the journal, then of replays */

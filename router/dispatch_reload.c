@@ -21,6 +21,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
+#include "router/schedules.h"
 #include "router/xalloc.h"
 
 struct fresh { /* a target opened for the new set */
@@ -215,6 +216,7 @@ static void recovered(struct reload *r)
     for (size_t i = 0; i < d->outlet_count; i++)
         outlet_reroute(d->outlets[i]);
     replays_apply(d);
+    schedules_apply(d);
     house_apply(d);
     end(r, true, NULL);
 }

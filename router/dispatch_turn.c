@@ -12,6 +12,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
+#include "router/schedules.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
 #include "targets/bus.h"
@@ -215,6 +216,18 @@ struct matched turn_offer(struct dispatch *d, const struct incoming *in)
     return o.matched;
 }
 
+void turn_offer_rule(struct dispatch *d, const struct incoming *in, const struct rule *rule)
+{
+    struct offer o = {.dispatch = d, .in = in, .now = d->now};
+
+    d->turn->events++;
+    d->turn->bytes += in->event.size;
+    d->event_number++;
+    offer_rule(&o, rule->index);
+    if (o.event)
+        event_release(o.event);
+}
+
 /* ---- the journal ---- */
 
 /* Takes one record into the turn. False: none is waiting. */
@@ -256,6 +269,8 @@ void turn_read(struct dispatch *d)
     d->now = dispatch_now(d);
     while (more && !turn_full(d->turn))
         more = read_one(d);
+    if (schedules_feed(d))
+        more = true;
     if (!more && replays_feed(d))
         more = true;
     turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */

@@ -37,6 +37,8 @@ enum metric {
     METRIC_ARCHIVE_EVENTS,    /* archive */
     METRIC_ARCHIVE_BYTES,     /* archive */
     METRIC_REPLAYED_EVENTS,   /* replay */
+    METRIC_SCHEDULES_FIRED,   /* rule */
+    METRIC_SCHEDULES_SKIPPED, /* rule */
     METRIC_HTTP_REQUESTS,     /* route, code */
     METRIC_HTTP_CONNECTIONS,  /* gauge */
     METRIC_CONFIG_GENERATION, /* gauge */

@@ -27,7 +27,8 @@ static bool build_matcher(struct load *l, struct bus *bus)
     bool ok = builder || load_out_of_memory(l);
     for (uint32_t i = 0; ok && i < l->set->rule_count; i++) {
         const struct rule *rule = &l->rules[i];
-        if (rule->enabled && rule->bus.ptr == bus->name.ptr && !builder_add_pattern(builder, i, rule->pattern, &diag))
+        if (rule->enabled && rule->pattern && rule->bus.ptr == bus->name.ptr &&
+            !builder_add_pattern(builder, i, rule->pattern, &diag))
             ok = report_build(l, rule, &diag);
     }
     if (ok && !(bus->matcher = weir_builder_build(builder, &diag)))

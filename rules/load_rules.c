@@ -10,6 +10,7 @@
 
 #include "matcher/json.h"
 #include "rules/pattern_source_yaml.h"
+#include "rules/schedule.h"
 #include "rules/tables.h"
 #include "targets/archive.h"
 
@@ -57,6 +58,11 @@ const struct option rule_options[] = {
      .required = true,
      .instead = "schedule",
      .meaning = "which events match, see weir-pattern(7)"},
+    {.key = "schedule",
+     .type = OPTION_TEXT,
+     .own = true,
+     .form = "^(rate|cron)\\(.*\\)$",
+     .meaning = "when the rule fires by itself: rate(5 minutes), or cron(0 10 ? * MON-FRI *) in UTC"},
     {.key = "targets",
      .type = OPTION_LIST,
      .own = true,
@@ -88,19 +94,48 @@ static bool rule_declare(struct load *l, struct rule *rule)
     return !l->diags->out_of_memory;
 }
 
+static void read_schedule(struct load *l, const struct node *n, const char *what, struct rule *rule)
+{
+    struct weir_diag diag;
+    struct str text;
+    if (!options_read_text(&l->options, n, "'schedule'", &text))
+        return;
+    if (!str_eq(rule->bus, l->buses->name))
+        diag_error(l->diags, n->pos, "%s is on bus '%.*s', and schedules are on the default event bus only", what,
+                   STR_ARG(rule->bus));
+    rule->schedule = schedule_parse(&l->set->keep, text, &diag);
+    if (rule->schedule)
+        return;
+    if (diag.code == WEIR_E_MEMORY)
+        load_out_of_memory(l);
+    else /* plain text stands where it is written, quoted text behind a quote */
+        diag_error(
+            l->diags,
+            (struct diag_pos){n->pos.file, n->pos.line, n->pos.column + diag.column - 1 + (n->style != NODE_PLAIN)},
+            "schedule '%.*s' in %s: %s", STR_ARG(text), what, diag.message);
+}
+
 static void read_pattern(struct load *l, const struct node *n, const char *what, struct rule *rule)
 {
-    const struct node *pattern = node_get(n, "pattern"), *schedule = NULL;
-    for (uint32_t i = 0; n->type == NODE_MAP && i < n->count; i++)
-        if (str_is(n->pairs[i].key->text, "schedule"))
-            schedule = n->pairs[i].key;
+    const struct node *pattern = node_get(n, "pattern"), *schedule = node_get(n, "schedule");
     if (schedule)
-        diag_error(l->diags, schedule->pos, "schedules are not served by this version; remove 'schedule' from %s",
-                   what);
+        read_schedule(l, schedule, what, rule);
     if (pattern)
         rule->pattern = pattern_parse_node(&l->set->keep, &l->temp, pattern, l->diags);
     else if (!schedule)
-        diag_error(l->diags, rule->pos, "missing key 'pattern' in %s", what);
+        diag_error(l->diags, rule->pos, "missing key 'pattern' (or 'schedule') in %s", what);
+}
+
+/* What a schedule fires comes from no bus: archives, which keep a bus's events, and tests, which play one, have nothing
+   to do with it. */
+static void check_schedule(struct load *l, const struct rule *rule, const char *what)
+{
+    for (uint32_t i = 0; rule->schedule && i < rule->target_count; i++)
+        if (rule->targets[i].target && load_is_archive(rule->targets[i].target))
+            diag_error(l->diags, rule->targets[i].pos, "%s has a schedule and cannot have an archive as a target",
+                       what);
+    if (rule->schedule && !rule->pattern && rule->test_count)
+        diag_error(l->diags, rule->tests[0].pos, "%s has tests, but no pattern that they could test", what);
 }
 
 /* ---- strict: aws ---- */
@@ -134,7 +169,6 @@ static void check_strict(struct load *l, const struct rule *rule, const char *wh
 
 static bool read_rule(struct load *l, const struct node_pair *pair)
 {
-    static const char *const own[] = {"schedule", NULL};
     struct rule *rule = &l->rules[l->set->rule_count];
     const struct node *n = pair->value, *name = node_get(n, "name");
     struct rule_text text = {0};
@@ -142,7 +176,7 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
 
     *rule = (struct rule){.pos = pair->key->pos};
     snprintf(what, sizeof(what), "rule '%.*s'", STR_ARG(pair->key->text));
-    bool ok = options_fill(&l->options, rule_options, n, rule->pos, what, own, &text);
+    bool ok = options_fill(&l->options, rule_options, n, rule->pos, what, NULL, &text);
     if (n->type != NODE_MAP && !node_is_empty(n))
         return true;
     rule->name = text.name.ptr ? text.name : arena_str(&l->set->keep, pair->key->text);
@@ -156,6 +190,7 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
     if (!load_targets_of_rule(l, rule, node_get(n, "targets")) || !load_tests_of_rule(l, rule, node_get(n, "tests")))
         return false;
     check_strict(l, rule, what);
+    check_schedule(l, rule, what);
     return (ok ? rule_declare(l, rule) : true) && !l->diags->out_of_memory;
 }
 

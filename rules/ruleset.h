@@ -24,6 +24,7 @@ struct retry_policy {
     int64_t maximum_event_age;      /* ms, 60 s..24 h, default 24 h */
 };
 
+struct schedule;
 struct input; /* rules/input.h; NULL: the event as it is */
 
 struct rule_target {
@@ -59,7 +60,8 @@ struct rule {
     struct str arn; /* arn:aws:events:REGION:ACCOUNT:rule/[BUS/]NAME */
     struct str description;
     bool enabled;
-    const struct pattern *pattern;
+    const struct pattern *pattern;   /* NULL: it only has a schedule */
+    const struct schedule *schedule; /* rules/schedule.h; NULL: none */
     const struct rule_target *targets;
     uint32_t target_count;
     const struct rule_test *tests;
