@@ -56,6 +56,8 @@ struct str http_path(const struct http_request *r);      /* decoded path */
 struct str http_path_rest(const struct http_request *r); /* what a "*" route matched, decoded; "" */
 bool http_query(const struct http_request *r, const char *name, struct str *out); /* decoded query parameter */
 const char *http_header(const struct http_request *r, const char *name);          /* NULL: none */
+void http_each_header(const struct http_request *r, void (*each)(void *context, const char *name, const char *value),
+                      void *context);
 struct str http_body(const struct http_request *r);
 
 void http_reply(struct http_request *r, int status, const char *content_type, struct str body);

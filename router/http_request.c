@@ -74,6 +74,14 @@ const char *http_header(const struct http_request *r, const char *name)
     return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);
 }
 
+void http_each_header(const struct http_request *r, void (*each)(void *context, const char *name, const char *value),
+                      void *context)
+{
+    struct evkeyval *h;
+    TAILQ_FOREACH (h, evhttp_request_get_input_headers(r->ev), next)
+        each(context, h->key, h->value);
+}
+
 bool http_query(const struct http_request *r, const char *name, struct str *out)
 {
     const char *value = evhttp_find_header(&r->query, name);

@@ -147,8 +147,20 @@ static void answer_fault(struct ingest *in, const struct diags *diags, const cha
     buf_fini(&message);
 }
 
+static const char *header_of(void *request, const char *name)
+{
+    return http_header(request, name);
+}
+
+static void each_header_of(void *request, void (*each)(void *context, const char *name, const char *value),
+                           void *context)
+{
+    http_each_header(request, each, context);
+}
+
 static bool parse(struct ingest *in, struct str body)
 {
+    const char *content_type = http_header(in->request, "Content-Type");
     struct router *router = http_router(in->request);
     struct arena arena = ARENA_INIT;
     struct diags diags;
@@ -163,8 +175,12 @@ static bool parse(struct ingest *in, struct str body)
         .diags = &diags,
         .out = &in->out,
         .unit = "line",
+        .request = in->request,
+        .header = header_of,
+        .each_header = each_header_of,
     };
-    bool ok = in->source->parse(&context, body, http_header(in->request, "Content-Type"), &in->events);
+    in->source = source_for(&context, http_route_name(in->request), content_type);
+    bool ok = in->source->parse(&context, body, content_type, &in->events);
     if (!ok && (diags.out_of_memory || arena.failed))
         xfail("out of memory");
     if (!ok)

@@ -79,7 +79,8 @@ const char *cli_config(const struct cli *cli);
 
 /* ---- cli/client.c: a running router ---- */
 struct reply {
-    long status; /* HTTP; 0: no router answered, and message says so */
+    long status;      /* HTTP; 0: no router answered, and message says so */
+    long retry_after; /* seconds; 0: it did not say */
     struct buf body;
     char message[512];
 };
@@ -91,10 +92,11 @@ int client_failed(const struct cli *cli, const struct reply *r);
 void client_escape(struct buf *out, struct str segment); /* percent-encodes a path segment */
 
 /* ---- cli/input.c: files of events ---- */
-/* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. False: message printed. */
-bool input_read(const char *path, struct buf *out);
+/* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. EXIT_IO, or
+   EXIT_DATA where what is packed is damaged: message printed. */
+enum exit_code input_read(const char *path, struct buf *out);
 /* The second half of it, for what was read otherwise: out is unpacked in place. */
-bool input_unpack(const char *name, struct buf *out);
+enum exit_code input_unpack(const char *name, struct buf *out);
 /* Times: RFC 3339, a date, or relative to now: -1h, -30m, -7d, now. False: not a time. */
 bool input_time(const char *text, int64_t now_ms, int64_t *out_ms);
 

@@ -72,6 +72,9 @@ void client_call(const struct cli *cli, const char *path, struct str body, const
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
+        curl_off_t wait = 0;
+        if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK)
+            out->retry_after = (long)wait;
         if (out->status / 100 != 2)
             take_message(out);
     } else if (code == CURLE_COULDNT_CONNECT) {

@@ -76,7 +76,7 @@ static void drop_mark(struct buf *text)
         memmove(text->data, text->data + 3, text->size -= 3);
 }
 
-bool input_unpack(const char *name, struct buf *out)
+enum exit_code input_unpack(const char *name, struct buf *out)
 {
     struct buf plain = {.max = INPUT_BYTES_MAX};
     struct str packed = buf_view(out);
@@ -86,7 +86,7 @@ bool input_unpack(const char *name, struct buf *out)
 
     if (!kind) {
         drop_mark(out);
-        return true;
+        return EXIT_DONE;
     }
     bool ok = kind[0] == 'g' ? unpack_gzip(packed, &plain) : unpack_zstd(packed, &plain);
     if (!ok)
@@ -94,10 +94,10 @@ bool input_unpack(const char *name, struct buf *out)
     buf_fini(out);
     *out = plain;
     drop_mark(out);
-    return ok;
+    return ok ? EXIT_DONE : EXIT_DATA;
 }
 
-bool input_read(const char *path, struct buf *out)
+enum exit_code input_read(const char *path, struct buf *out)
 {
     bool is_stdin = strcmp(path, "-") == 0;
     FILE *f = is_stdin ? stdin : fopen(path, "rb");
@@ -112,7 +112,7 @@ bool input_read(const char *path, struct buf *out)
         fclose(f);
     if (ok && out->failed)
         ok = cli_fail(EXIT_IO, "'%s' is larger than %zu bytes", path, INPUT_BYTES_MAX) == EXIT_DONE;
-    return ok && input_unpack(path, out);
+    return ok ? input_unpack(path, out) : EXIT_IO;
 }
 
 static bool relative_time(const char *text, int64_t now_ms, int64_t *out_ms)

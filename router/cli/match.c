@@ -58,9 +58,10 @@ static int open_pattern(struct grep *g, const char *argument)
 
     if (*argument == '@') {
         name = argument + 1;
-        if (!input_read(name, &text)) {
+        enum exit_code code = input_read(name, &text);
+        if (code != EXIT_DONE) {
             buf_fini(&text);
-            return EXIT_IO;
+            return code;
         }
     } else {
         buf_text(&text, argument);
@@ -197,9 +198,9 @@ static int match_stream(struct grep *g)
     while (!lines && size > 0 && (size = getline(&line, &capacity, stdin)) > 0)
         buf_add(&rest, line, (size_t)size);
     int code = ferror(stdin) ? cli_fail(EXIT_IO, "cannot read stdin: %s", strerror(errno)) : EXIT_DONE;
-    if (!lines && code == EXIT_DONE && !input_unpack("stdin", &rest))
-        code = EXIT_IO;
-    else if (!lines && code == EXIT_DONE)
+    if (!lines && code == EXIT_DONE)
+        code = input_unpack("stdin", &rest);
+    if (!lines && code == EXIT_DONE)
         match_text(g, "stdin", buf_view(&rest));
     buf_fini(&rest);
     free(line);
@@ -214,10 +215,11 @@ static int match_files(struct grep *g)
         return match_stream(g);
     for (size_t i = 1; i < g->cli->argument_count; i++) {
         struct buf text;
-        if (input_read(g->cli->arguments[i], &text))
+        enum exit_code read = input_read(g->cli->arguments[i], &text);
+        if (read == EXIT_DONE)
             match_text(g, g->cli->arguments[i], buf_view(&text));
         else
-            code = EXIT_IO;
+            code = read;
         buf_fini(&text);
     }
     return code;
@@ -255,7 +257,7 @@ static const struct cli_option options[] = {
     {.name = "--count", .letter = 'n', .meaning = "print only how many"},
     {.name = "--format",
      .value = "FORMAT",
-     .choices = "auto events cloudtrail s3",
+     .choices = "auto events cloudtrail s3 cloudevents",
      .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
     {0},
 };

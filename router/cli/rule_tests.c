@@ -71,7 +71,7 @@ static bool read_body(struct run *run)
         buf_str(&run->body, test->event);
         return true;
     }
-    if (input_read(test->event_file.ptr, &run->body))
+    if (input_read(test->event_file.ptr, &run->body) == EXIT_DONE)
         return true;
     return no_event(run, "the event's file '%s' cannot be read", test->event_file.ptr);
 }

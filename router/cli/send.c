@@ -5,6 +5,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "matcher/json.h"
 #include "router/cli/records.h"
@@ -12,12 +13,15 @@
 
 #define BATCH_EVENTS 1000
 #define BATCH_BYTES  ((size_t)4 << 20)
+#define WAIT_SECONDS 300 /* for one batch */
 
 struct sender {
     struct cli *cli;
     const char *bus, *source, *detail_type, *format;
     struct buf body;
     int64_t accepted; /* in all files */
+    bool said_busy;
+    size_t wrapper; /* bytes that stand before a detail that --source wraps */
 };
 
 static bool is_events(const struct records *r)
@@ -25,12 +29,18 @@ static bool is_events(const struct records *r)
     return str_is(str_from(r->source->name), "events");
 }
 
+static bool is_cloudevents(const struct records *r)
+{
+    return str_is(str_from(r->source->name), "cloudevents");
+}
+
 static void append_record(struct sender *s, const struct records *r, const struct record_span *span, bool is_first)
 {
     struct buf *b = &s->body;
+    size_t start = b->size;
 
     if (!is_events(r)) {
-        buf_text(b, is_first ? "{\"Records\":[" : ",");
+        buf_text(b, !is_first ? "," : is_cloudevents(r) ? "[" : "{\"Records\":[");
         buf_str(b, span->text);
         return;
     }
@@ -39,6 +49,7 @@ static void append_record(struct sender *s, const struct records *r, const struc
         json_write_member(b, "source", str_from(s->source));
         json_write_member(b, "detail-type", str_from(s->detail_type));
         json_write_key(b, "detail");
+        s->wrapper = b->size - start;
     }
     if (json_check(span->text, NULL, NULL))
         json_minify(b, span->text); /* a record over several lines becomes one */
@@ -56,6 +67,18 @@ static int64_t member_int(struct str object, const char *key)
     return n;
 }
 
+/* The column that the router names is one of the whole event; people count in what they wrote. */
+static void own_column(const struct sender *s, const char *reason, char *out, size_t size)
+{
+    size_t column;
+    int at = 0;
+
+    if (s->wrapper && sscanf(reason, "column %zu:%n", &column, &at) == 1 && at && column > s->wrapper)
+        snprintf(out, size, "column %zu:%s", column - s->wrapper, reason + at);
+    else
+        snprintf(out, size, "%s", reason);
+}
+
 static int refused(struct sender *s, const char *file, const struct records *r, size_t first, const struct reply *reply)
 {
     int64_t line = reply->status == 400 ? member_int(buf_view(&reply->body), "line") : 0;
@@ -63,8 +86,10 @@ static int refused(struct sender *s, const char *file, const struct records *r, 
 
     if (line > 0 && first + (size_t)line <= r->count) {
         const char *reason = strstr(reply->message, ": ");
+        char own[sizeof reply->message];
+        own_column(s, reason ? reason + 2 : reply->message, own, sizeof own);
         cli_fail(code, "%s:%d: error: %s", strcmp(file, "-") ? file : "stdin", r->list[first + (size_t)line - 1].line,
-                 reason ? reason + 2 : reply->message);
+                 own);
     } else {
         code = client_failed(s->cli, reply);
     }
@@ -75,10 +100,30 @@ static int refused(struct sender *s, const char *file, const struct records *r, 
 
 static void make_path(const struct sender *s, const struct records *r, struct buf *path)
 {
-    buf_printf(path, "/%s", r->source->name);
+    buf_printf(path, "/%s", r->source->route ? r->source->route : r->source->name);
     if (s->bus) {
         buf_char(path, '/');
         client_escape(path, str_from(s->bus));
+    }
+}
+
+/* A router that is too busy says when to come again; nothing of the batch was taken. */
+static void post(struct sender *s, const struct records *r, const char *path, struct reply *reply)
+{
+    const char *type = is_events(r)        ? "application/x-ndjson"
+                       : is_cloudevents(r) ? "application/cloudevents-batch+json"
+                                           : NULL;
+
+    for (long waited = 0;; waited += reply->retry_after) {
+        client_call(s->cli, path, buf_view(&s->body), type, reply);
+        if ((reply->status != 429 && reply->status != 503) || reply->retry_after <= 0 ||
+            waited + reply->retry_after > WAIT_SECONDS)
+            return;
+        if (!s->said_busy)
+            fprintf(stderr, "weir: %s; waiting as it asks, and going on\n", reply->message);
+        s->said_busy = true;
+        sleep((unsigned)reply->retry_after);
+        reply_fini(reply);
     }
 }
 
@@ -95,9 +140,9 @@ static int send_batch(struct sender *s, const char *file, const struct records *
         ++*next;
     }
     if (!is_events(r))
-        buf_text(&s->body, "]}");
+        buf_text(&s->body, is_cloudevents(r) ? "]" : "]}");
     make_path(s, r, &path);
-    client_call(s->cli, buf_cstr(&path), buf_view(&s->body), is_events(r) ? "application/x-ndjson" : NULL, &reply);
+    post(s, r, buf_cstr(&path), &reply);
     int code = EXIT_DONE;
     if (reply.status == 200)
         s->accepted += member_int(buf_view(&reply.body), "accepted");
@@ -116,9 +161,10 @@ static int send_file(struct sender *s, const char *file)
     int code = EXIT_DONE;
     size_t next = 0;
 
-    if (!input_read(file, &text)) {
+    code = input_read(file, &text);
+    if (code != EXIT_DONE) {
         buf_fini(&text);
-        return EXIT_IO;
+        return code;
     }
     records_split(buf_view(&text), s->source ? "events" : s->format, &records);
     while (code == EXIT_DONE && next < records.count)
@@ -173,8 +219,8 @@ static const struct cli_option options[] = {
     {.name = "--detail-type", .value = "T", .meaning = "the detail-type of wrapped details"},
     {.name = "--format",
      .value = "FORMAT",
-     .choices = "auto events cloudtrail s3",
-     .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
+     .choices = "auto events cloudtrail s3 cloudevents",
+     .meaning = "auto, events, cloudtrail, s3 or cloudevents (auto: by content)"},
     {0},
 };
 
@@ -182,7 +228,8 @@ const struct cli_verb verb_send = {
     .name = "send",
     .arguments = "[FILE…]",
     .summary = "puts events from files (or stdin) on a running router",
-    .description = "Files are NDJSON, a JSON array, one JSON object, CloudTrail log files or S3 notifications; .gz and "
+    .description = "Files are NDJSON, a JSON array, one JSON object, CloudTrail log files, S3 notifications or "
+                   "CloudEvents; .gz and "
                    ".zst are read as they\n"
                    "are. Events go in batches of up to 1,000; each batch is accepted whole or refused whole, and when "
                    "this verb ends\n"

@@ -32,6 +32,11 @@ struct source_context {
         *diags; /* faults: line = line of the NDJSON body, or record number (1-based) where `line` has no meaning */
     const char *unit; /* out: what diags' `line` counts: "line", "event" or "record" */
     struct buf *out;  /* envelopes' bytes, one behind the other */
+
+    /* Of the HTTP request it came by; NULL for files. */
+    void *request;
+    const char *(*header)(void *request, const char *name); /* NULL: none */
+    void (*each_header)(void *request, void (*each)(void *context, const char *name, const char *value), void *context);
 };
 
 struct source_events { /* growing list over out's bytes: offsets, since out moves; list is malloc's: free() it */
@@ -43,14 +48,19 @@ struct source_events { /* growing list over out's bytes: offsets, since out move
 };
 
 struct source {
-    const char *name; /* "events", "s3", "cloudtrail": route, metrics label and --format */
+    const char *name;  /* "events", "s3", "cloudtrail": metrics label and --format … */
+    const char *route; /* … and route; or the name of the source whose route it shares, by its claims(); NULL: name */
     const char *summary;
     /* False: diags says why. content_type may be NULL. */
     bool (*parse)(struct source_context *c, struct str body, const char *content_type, struct source_events *out);
+    /* Is this request of the shared route mine? NULL: the route is its own. */
+    bool (*claims)(const struct source_context *c, const char *content_type);
     /* Does this text look like mine? For --format auto of files. */
     bool (*recognise)(struct str body);
 };
 extern const struct source *const sources[]; /* ended by NULL */
 const struct source *source_find(struct str name);
+/* Whose a request on a route is. */
+const struct source *source_for(const struct source_context *c, const char *route, const char *content_type);
 
 #endif

@@ -5,9 +5,9 @@
  */
 #include "router/sources/source.h"
 
-extern const struct source source_s3, source_cloudtrail, source_events;
+extern const struct source source_s3, source_cloudtrail, source_cloudevents, source_events;
 
-const struct source *const sources[] = {&source_s3, &source_cloudtrail, &source_events, NULL};
+const struct source *const sources[] = {&source_s3, &source_cloudtrail, &source_cloudevents, &source_events, NULL};
 
 const struct source *source_find(struct str name)
 {
@@ -15,4 +15,12 @@ const struct source *source_find(struct str name)
         if (str_is(name, (*s)->name))
             return *s;
     return NULL;
+}
+
+const struct source *source_for(const struct source_context *c, const char *route, const char *content_type)
+{
+    for (const struct source *const *s = sources; *s; s++)
+        if ((*s)->route && strcmp((*s)->route, route) == 0 && (*s)->claims(c, content_type))
+            return *s;
+    return source_find(str_from(route));
 }

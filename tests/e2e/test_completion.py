@@ -45,7 +45,7 @@ LINES = [
     (["run", "-c", "we"], ["weir.yaml"]),
     (["run", "--listen", ""], []),
     (["check", "we"], ["weir.yaml"]),
-    (["match", "--format", "c"], ["cloudtrail"]),
+    (["match", "--format", "cloudt"], ["cloudtrail"]),
     (["queues", "re"], ["receive"]),
     (["lint", "--disable", "unused-t"], ["unused-target"]),
     (["replay", "a"], ["audit-all"]),

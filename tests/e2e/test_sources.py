@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CloudEvents in three modes, S3 look-alikes, limits, watched folders, weir send."""
+import gzip
+import json
+import os
+import time
+
+from conftest import event, weir, wait_until
+
+KEEP = """
+queues: {all: {}}
+buses: {audit: {}}
+rules:
+  all: {pattern: {source: [{prefix: ""}]}, targets: [all]}
+  audited: {bus: audit, pattern: {source: [{prefix: ""}]}, targets: [all]}
+"""
+
+
+def bodies(messages):
+    return [json.loads(m["body"]) for m in messages]
+
+
+def ce(**more):
+    return {"specversion": "1.0", "id": "1", "source": "/app", "type": "thing.happened", **more}
+
+
+def test_cloudevents(router):
+    r = router(KEEP)
+    structured = {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    assert r.post("/events", ce(data={"n": 1}), structured) == (200, {"accepted": 1})
+    batch = {"Content-Type": "application/cloudevents-batch+json"}
+    assert r.post("/events/audit", [ce(id="2"), ce(id="3", data="text")], batch) == (200, {"accepted": 2})
+    binary = {"ce-specversion": "1.0", "ce-id": "4", "ce-source": "/app", "ce-type": "thing.happened",
+              "ce-subject": "caf%C3%A9 100%", "ce-time": "2026-11-21T04:00:00Z", "Ce-Trace": "abc"}
+    assert r.post("/events", '{"n": 4, "n": 5}', {**binary, "Content-Type": "application/json"})[0] == 200
+    assert r.post("/events", "plain", {**binary, "ce-id": "5", "Content-Type": "text/plain"})[0] == 200
+    assert r.request("POST", "/events", b"\x00\xff", {**binary, "ce-id": "6", "Content-Type": "image/png"})[0] == 200
+    got = {b["id"]: b for b in bodies(r.receive("all", 6))}
+    assert got["1"]["detail"] == {"n": 1} and got["1"]["detail-type"] == "thing.happened" and got["1"]["source"] == "/app"
+    assert got["2"]["detail"] == {} and got["3"]["detail"] == {"data": "text"}
+    assert got["4"]["cloudevent"] == {"specversion": "1.0", "subject": "café 100%", "trace": "abc",
+                                      "datacontenttype": "application/json"} or got["4"]["cloudevent"]["subject"] == "café 100%"
+    assert got["4"]["time"] == "2026-11-21T04:00:00Z" and got["4"]["detail"] == {"n": 5}
+    assert got["5"]["detail"] == {"data": "plain"} and got["6"]["detail"] == {"data_base64": "AP8="}
+    assert r.metric('weir_events_accepted_total{bus="default",source="cloudevents"}') == 4
+    status, answer = r.post("/events", "{", {**binary, "Content-Type": "application/json"})
+    assert status == 400
+    status, answer = r.post("/events", "{}", {"ce-specversion": "1.0", "ce-source": "/a", "ce-type": "t"})
+    assert (status, answer["message"]) == (400, "missing 'id', which every CloudEvent has")
+    status, answer = r.post("/events", [ce(), {"specversion": "1.0"}], batch)
+    assert status == 400 and answer["message"].startswith("event 2: missing 'id'") and not r.take("all")
+
+
+def test_s3_look_alikes(router):
+    r = router(KEEP)
+    assert r.request("HEAD", "/")[0] == 200  # RustFS asks before it sends
+    record = {"eventVersion": "2.0", "eventSource": "minio:s3", "awsRegion": "", "eventTime": "2026-11-21T04:00:00.000Z",
+              "eventName": "s3:ObjectCreated:Put", "userIdentity": {"principalId": "minio"},
+              "requestParameters": {"sourceIPAddress": "10.0.0.1"}, "responseElements": {"x-amz-request-id": "17A"},
+              "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": "in", "arn": "arn:aws:s3:::in"},
+                     "object": {"key": "a%2Fb+c.jpg", "size": 7, "eTag": "e", "sequencer": "1"}},
+              "source": {"host": "10.0.0.1", "port": "", "userAgent": "MinIO"}}
+    minio = {"EventName": "s3:ObjectCreated:Put", "Key": "in/a/b c.jpg", "Records": [record]}
+    assert r.post("/s3", minio, {"Authorization": "Bearer x", "Content-Type": "application/json"}) == (200, {"accepted": 1})
+    ceph = {"Records": [{**record, "eventSource": "ceph:s3", "eventName": "ObjectRemoved:Delete", "eventId": "9", "opaqueData": "o",
+                         "s3": {"bucket": {"name": "in", "id": "x"}, "object": {"key": "k", "size": "12", "metadata": [], "tags": []}}}]}
+    headers = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "ceph", "ce-type": "x", "Content-Type": "application/json"}
+    assert r.post("/s3/audit", ceph, headers) == (200, {"accepted": 1})
+    first, second = sorted(bodies(r.receive("all", 2)), key=lambda b: b["detail-type"])
+    assert (first["source"], first["detail-type"], first["resources"]) == ("aws.s3", "Object Created", ["arn:aws:s3:::in"])
+    assert first["detail"]["object"] == {"key": "a/b c.jpg", "size": 7, "etag": "e", "sequencer": "1"}
+    assert second["detail-type"] == "Object Deleted" and second["detail"]["object"] == {"key": "k", "size": 12}
+
+
+def test_send_takes_every_format(router, tmp_path):
+    r = router(KEEP)
+    (tmp_path / "ce.json").write_text(json.dumps([ce(id="c1"), ce(id="c2")]))
+    (tmp_path / "e.ndjson.gz").write_bytes(gzip.compress((json.dumps({**event(1), "id": "e1"}) + "\n").encode()))
+    assert r.cli("send", tmp_path / "ce.json", tmp_path / "e.ndjson.gz")[0] == 0
+    assert sorted(b["id"] for b in bodies(r.receive("all", 3))) == ["c1", "c2", "e1"]
+    assert r.cli("send", "--format", "cloudevents", stdin=json.dumps(ce(id="c3")))[0] == 0
+    assert bodies(r.receive("all", 1))[0]["id"] == "c3"
+    (tmp_path / "bad.gz").write_bytes(gzip.compress(b"x" * 1000)[:-9])
+    code, out, err = r.cli("send", tmp_path / "bad.gz")
+    assert code == 65 and "bad.gz" in err
