@@ -108,11 +108,9 @@ static void read_schedule(struct load *l, const struct node *n, const char *what
         return;
     if (diag.code == WEIR_E_MEMORY)
         load_out_of_memory(l);
-    else /* plain text stands where it is written, quoted text behind a quote */
-        diag_error(
-            l->diags,
-            (struct diag_pos){n->pos.file, n->pos.line, n->pos.column + diag.column - 1 + (n->style != NODE_PLAIN)},
-            "schedule '%.*s' in %s: %s", STR_ARG(text), what, diag.message);
+    else
+        diag_error(l->diags, node_place(n, (size_t)diag.column - 1), "schedule '%.*s' in %s: %s", STR_ARG(text), what,
+                   diag.message);
 }
 
 static void read_pattern(struct load *l, const struct node *n, const char *what, struct rule *rule)

@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Schedules. A cron expression becomes one bit set a field; the days that depend on the month (L, W, #) are kept apart
- * and asked day by day. The next time is found by walking days, months that do not match in one step, so even what
- * fires every fourth year is found in a few hundred steps and what never fires in a few thousand.
+ * and asked day by day; as with AWS there is no list of them. A range that goes backwards (FRI-MON) and a step longer
+ * than its field (0/90 for minutes) are refused: AWS documents neither, and the second never means what was meant. The
+ * next time is found by walking days, months that do not match in one step, so even what fires every fourth year is
+ * found in a few hundred steps and what never fires in a few thousand.
  */
 #include "rules/schedule.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <strings.h>
 #include <time.h>
+
+#include "targets/archive.h"
 
 #define MINUTE_MS  60000
 #define DAY_S      86400
 #define YEAR_FIRST 1970
 #define YEAR_LAST  2199
 #define RATE_MAX   1000000 /* units: far beyond any use, and no overflow */
+#define TEXT_MAX   256     /* AWS's */
 
 enum field { MINUTES, HOURS, DAYS, MONTHS, WEEKDAYS, YEARS, FIELDS };
 
@@ -31,21 +37,22 @@ static const struct {
 } fields[FIELDS] = {
     [MINUTES] = {"minutes", "0-59", 0, 59, NULL, 0},
     [HOURS] = {"hours", "0-23", 0, 23, NULL, 0},
-    [DAYS] = {"day-of-month", "1-31, L, L-N, LW or NW", 1, 31, NULL, 0},
-    [MONTHS] = {"month", "1-12 or JAN-DEC", 1, 12, month_names, 12},
-    [WEEKDAYS] = {"day-of-week", "1-7 or SUN-SAT, L, NL or N#M", 1, 7, weekday_names, 7},
+    [DAYS] = {"day-of-month", "1-31, L, LW, 15W", 1, 31, NULL, 0},
+    [MONTHS] = {"month", "1-12, JAN-DEC", 1, 12, month_names, 12},
+    [WEEKDAYS] = {"day-of-week", "1-7, SUN-SAT, L, 6L, 3#2", 1, 7, weekday_names, 7},
     [YEARS] = {"year", "1970-2199", YEAR_FIRST, YEAR_LAST, NULL, 0},
 };
 
-#define SET_WORDS 4 /* years: 230 values */
+#define SET_WORDS    4 /* years: 230 values */
+#define NEAREST_LAST 32
 
 struct cron {
     uint64_t sets[FIELDS][SET_WORDS]; /* bit: value - low */
-    bool any_day, any_weekday;        /* ? or * */
-    int last_before;                  /* L, L-N: so many days before the last one; -1: no */
-    int nearest;                      /* NW: the weekday nearest to N; 32: LW; 0: no */
-    unsigned last_weekdays;           /* NL: bit N */
-    unsigned nth_weekdays[6];         /* N#M: bit N of [M] */
+    bool any_day, any_weekday;        /* ? */
+    bool last_day;                    /* L */
+    int nearest;                      /* NW: the weekday nearest to N; NEAREST_LAST: LW; 0: no */
+    int last_weekday;                 /* NL; 0: no */
+    int nth_weekday, nth;             /* N#M; 0: no */
 };
 
 struct schedule {
@@ -56,7 +63,6 @@ struct schedule {
 
 struct parser {
     struct str text;
-    size_t at;
     struct weir_diag *diag;
 };
 
@@ -72,18 +78,15 @@ static bool fault(struct parser *p, size_t at, const char *format, ...)
     return false;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* ---- rate ---- */
 
+/* All the digits; a number beyond RATE_MAX is any such. */
 static bool parse_number(struct str text, size_t *at, int64_t *out)
 {
     size_t start = *at;
-    for (*out = 0; *at < text.size && is_digit(text.ptr[*at]) && *out <= RATE_MAX; ++*at)
-        *out = *out * 10 + (text.ptr[*at] - '0');
+    for (*out = 0; *at < text.size && isdigit((unsigned char)text.ptr[*at]); ++*at)
+        if (*out <= RATE_MAX)
+            *out = *out * 10 + (text.ptr[*at] - '0');
     return *at > start;
 }
 
@@ -111,10 +114,25 @@ static bool parse_rate(struct parser *p, struct str inside, struct schedule *s)
         s->every_ms = value * units[i].ms;
         return true;
     }
-    return fault(p, base + at, "rate has the units minute(s), hour(s) and day(s): rate(5 minutes)");
+    static const char *const names[] = {"minute", "minutes", "hour", "hours", "day", "days"};
+    const char *near = gap < at ? diag_near(unit, names, sizeof(names) / sizeof(names[0])) : NULL;
+    return fault(p, base + at, "rate has the units minute(s), hour(s) and day(s): rate(5 minutes)%s%s%s",
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 /* ---- one field of cron ---- */
+
+/* What stands between two commas of a field. */
+struct part {
+    struct parser *parser;
+    enum field field;
+    struct str text;
+    size_t at;
+};
+
+#define PART_SHOWN         40
+#define PART_ARG(t)        (int)((t)->text.size < PART_SHOWN ? (t)->text.size : PART_SHOWN), (t)->text.ptr
+#define part_fault(t, ...) fault((t)->parser, (size_t)((t)->text.ptr - (t)->parser->text.ptr), __VA_ARGS__)
 
 static void set_add(uint64_t *set, int bit)
 {
@@ -126,144 +144,175 @@ static bool set_has(const uint64_t *set, int bit)
     return set[bit / 64] >> (bit % 64) & 1;
 }
 
-/* A number or a name of the field at *at. */
-static bool read_value(enum field f, struct str text, size_t *at, int *out)
+static bool part_is_at(const struct part *t, char c)
 {
-    int64_t number;
-    for (int i = 0; i < fields[f].name_count; i++)
-        if (text.size - *at >= 3 && strncasecmp(text.ptr + *at, fields[f].names[i], 3) == 0) {
-            *out = fields[f].low + i;
-            *at += 3;
+    return t->at < t->text.size && t->text.ptr[t->at] == c;
+}
+
+static bool not_understood(const struct part *t)
+{
+    return part_fault(t, "'%.*s' is not understood in %s, which takes %s, *, lists, ranges and steps", PART_ARG(t),
+                      fields[t->field].name, fields[t->field].takes);
+}
+
+/* FRIL is the month's last Friday: its L is not the name's. */
+static bool read_name(struct part *t, int *out)
+{
+    struct str word = {t->text.ptr + t->at, 0};
+    while (t->at + word.size < t->text.size && isalpha((unsigned char)word.ptr[word.size]))
+        word.size++;
+    if (t->field == WEEKDAYS && word.size == 4 && word.ptr[3] == 'L')
+        word.size = 3;
+    for (int i = 0; i < fields[t->field].name_count; i++)
+        if (word.size == 3 && strncasecmp(word.ptr, fields[t->field].names[i], 3) == 0) {
+            *out = fields[t->field].low + i;
+            t->at += 3;
             return true;
         }
-    if (!parse_number(text, at, &number))
-        return false;
-    *out = (int)number;
-    return number >= fields[f].low && number <= fields[f].high;
+    const char *near = diag_near(word, fields[t->field].names, (size_t)fields[t->field].name_count);
+    return near ? part_fault(t, "unknown %s '%.*s'; did you mean '%s'?", fields[t->field].name, STR_ARG(word), near)
+                : not_understood(t);
 }
 
-/* L, L-N, LW and NW in day-of-month. False: it is none of them. */
-static bool read_special_day(struct str part, struct cron *c)
+/* A number or a name of the field. */
+static bool read_value(struct part *t, int *out)
 {
-    size_t at = 1;
     int64_t number;
-    if (str_is(part, "L")) {
-        c->last_before = 0;
+    if (t->at < t->text.size && isalpha((unsigned char)t->text.ptr[t->at]) && fields[t->field].names)
+        return read_name(t, out);
+    size_t start = t->at;
+    if (!parse_number(t->text, &t->at, &number))
+        return not_understood(t);
+    *out = (int)number;
+    if (number >= fields[t->field].low && number <= fields[t->field].high)
         return true;
-    }
-    if (str_is(part, "LW")) {
-        c->nearest = 32;
-        return true;
-    }
-    if (part.size > 2 && str_starts(part, STR("L-")) && (at = 2) && parse_number(part, &at, &number) &&
-        at == part.size && number <= 30) {
-        c->last_before = (int)number;
-        return true;
-    }
-    at = 0;
-    if (part.size > 1 && part.ptr[part.size - 1] == 'W' && parse_number(part, &at, &number) && at == part.size - 1 &&
-        number >= 1 && number <= 31) {
-        c->nearest = (int)number;
-        return true;
-    }
-    return false;
+    return part_fault(t, "%s '%.*s' is not in %d-%d", fields[t->field].name, (int)(t->at - start), t->text.ptr + start,
+                      fields[t->field].low, fields[t->field].high);
 }
 
-/* L, NL and N#M in day-of-week. */
-static bool read_special_weekday(struct str part, struct cron *c)
+static bool read_step(struct part *t, int *out)
 {
-    size_t at = 0;
+    int64_t step;
+    int most = fields[t->field].high - fields[t->field].low + (fields[t->field].low > 0);
+    if (!parse_number(t->text, &t->at, &step) || step < 1 || step > most)
+        return part_fault(t, "the step in %s '%.*s' is not in 1-%d", fields[t->field].name, PART_ARG(t), most);
+    *out = (int)step;
+    return true;
+}
+
+/* VALUE, VALUE-VALUE or *, and each with /STEP; from one value, steps go to the end of the field. */
+static bool read_range(struct part *t, uint64_t *set)
+{
+    int first = fields[t->field].low, last = fields[t->field].high, low = first, high = last, step = 1;
+
+    if (part_is_at(t, '*')) {
+        t->at++;
+    } else {
+        if (!read_value(t, &low))
+            return false;
+        if (part_is_at(t, '-')) {
+            t->at++;
+            if (!read_value(t, &high))
+                return false;
+        } else if (!part_is_at(t, '/')) {
+            high = low;
+        }
+        if (high < low)
+            return part_fault(t, "%s '%.*s' goes backwards; write %d-%d,%d-%d", fields[t->field].name, PART_ARG(t), low,
+                              last, first, high);
+    }
+    if (part_is_at(t, '/')) {
+        t->at++;
+        if (!read_step(t, &step))
+            return false;
+    }
+    for (int v = low; v <= high; v += step)
+        set_add(set, v - first);
+    return t->at == t->text.size || not_understood(t);
+}
+
+static bool read_special_day(struct part *t, struct cron *c)
+{
     int day;
-    if (str_is(part, "L")) {
+    if (str_is(t->text, "L")) {
+        c->last_day = true;
+        return true;
+    }
+    if (str_is(t->text, "LW")) {
+        c->nearest = NEAREST_LAST;
+        return true;
+    }
+    if (t->text.ptr[0] == 'L' || t->text.ptr[0] == 'W')
+        return not_understood(t);
+    if (!read_value(t, &day))
+        return false;
+    c->nearest = day;
+    return (part_is_at(t, 'W') && t->at + 1 == t->text.size) || not_understood(t);
+}
+
+static bool read_special_weekday(struct part *t, struct cron *c)
+{
+    int day;
+    if (str_is(t->text, "L")) {
         set_add(c->sets[WEEKDAYS], 6);
         return true;
     }
-    if (!read_value(WEEKDAYS, part, &at, &day))
+    if (!read_value(t, &day))
         return false;
-    if (part.size == at + 1 && part.ptr[at] == 'L') {
-        c->last_weekdays |= 1u << day;
+    if (part_is_at(t, 'L') && t->at + 1 == t->text.size) {
+        c->last_weekday = day;
         return true;
     }
-    if (part.size == at + 2 && part.ptr[at] == '#' && part.ptr[at + 1] >= '1' && part.ptr[at + 1] <= '5') {
-        c->nth_weekdays[part.ptr[at + 1] - '0'] |= 1u << day;
-        return true;
-    }
-    return false;
+    if (!part_is_at(t, '#'))
+        return not_understood(t);
+    char nth = t->at + 2 == t->text.size ? t->text.ptr[t->at + 1] : '0';
+    if (nth < '1' || nth > '5')
+        return part_fault(t, "in day-of-week '%.*s', what follows # is not in 1-5", PART_ARG(t));
+    c->nth_weekday = day;
+    c->nth = nth - '0';
+    return true;
 }
 
-/* VALUE, VALUE-VALUE, and either with /STEP. */
-static bool read_range(enum field f, struct str part, uint64_t *set)
+/* Is it one that means another day in every month (or L in day-of-week, which AWS counts among them)? */
+static bool is_special(const struct part *t)
 {
-    size_t at = 0;
-    int low = fields[f].low, high = fields[f].high;
-    int64_t step = 1;
-    bool single = false;
-
-    if (part.size && part.ptr[0] == '*') {
-        at = 1;
-    } else {
-        if (!read_value(f, part, &at, &low))
-            return false;
-        single = true;
-        if (at < part.size && part.ptr[at] == '-') {
-            at++;
-            single = false;
-            if (!read_value(f, part, &at, &high) || high < low)
-                return false;
-        }
-    }
-    if (at < part.size && part.ptr[at] == '/') {
-        at++;
-        single = false;
-        if (!parse_number(part, &at, &step) || step < 1)
-            return false;
-    }
-    for (int v = low; v <= (single ? low : high); v += (int)step)
-        set_add(set, v - fields[f].low);
-    return at == part.size;
+    char last = t->text.size ? t->text.ptr[t->text.size - 1] : '\0';
+    if (t->field == DAYS)
+        return memchr(t->text.ptr, 'L', t->text.size) || last == 'W';
+    return t->field == WEEKDAYS && (last == 'L' || memchr(t->text.ptr, '#', t->text.size));
 }
 
-static bool read_part(enum field f, struct str part, struct cron *c)
+static bool read_part(struct part *t, bool alone, struct cron *c)
 {
-    if (f == DAYS && read_special_day(part, c))
-        return true;
-    if (f == WEEKDAYS && read_special_weekday(part, c))
-        return true;
-    return read_range(f, part, c->sets[f]);
+    if (!is_special(t))
+        return read_range(t, c->sets[t->field]);
+    if (!alone)
+        return part_fault(t, "'%.*s' must stand alone in %s", PART_ARG(t), fields[t->field].name);
+    return t->field == DAYS ? read_special_day(t, c) : read_special_weekday(t, c);
 }
 
 static bool parse_field(struct parser *p, enum field f, struct str text, struct cron *c)
 {
-    size_t base = (size_t)(text.ptr - p->text.ptr);
     bool *any = f == DAYS ? &c->any_day : f == WEEKDAYS ? &c->any_weekday : NULL;
+    bool alone = !memchr(text.ptr, ',', text.size);
 
     if (str_is(text, "?")) {
         if (!any)
-            return fault(p, base, "only day-of-month and day-of-week can be ?");
+            return fault(p, (size_t)(text.ptr - p->text.ptr), "only day-of-month and day-of-week can be ?");
         *any = true;
         return true;
     }
     for (struct str rest = text; rest.ptr;) {
         const char *comma = memchr(rest.ptr, ',', rest.size);
-        struct str part = {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.size};
-        if (!read_part(f, part, c))
-            return fault(p, (size_t)(part.ptr - p->text.ptr),
-                         "'%.*s' is nothing for %s, which takes %s, *, lists, "
-                         "ranges and steps",
-                         (int)(part.size > 40 ? 40 : part.size), part.ptr, fields[f].name, fields[f].takes);
+        struct part part = {p, f, {rest.ptr, comma ? (size_t)(comma - rest.ptr) : rest.size}, 0};
+        if (!read_part(&part, alone, c))
+            return false;
         rest = comma ? (struct str){comma + 1, (size_t)(text.ptr + text.size - comma - 1)} : (struct str){NULL, 0};
     }
     return true;
 }
 
 /* ---- days ---- */
-
-static int days_of_month(int year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (month == 2 && leap);
-}
 
 /* The weekday (Monday to Friday) nearest to a day of the month, without leaving the month. weekday: of that day, 0
    is Sunday. */
@@ -283,17 +332,15 @@ static int weekday_of(const struct tm *tm, int day)
 
 static bool is_day(const struct cron *c, const struct tm *tm)
 {
-    int last = days_of_month(tm->tm_year + 1900, tm->tm_mon + 1), day = tm->tm_mday, weekday = tm->tm_wday + 1;
+    int last = time_month_days(tm->tm_year + 1900, tm->tm_mon + 1), day = tm->tm_mday, weekday = tm->tm_wday + 1;
 
-    if (c->any_weekday) {
-        int wanted = c->nearest > last ? last : c->nearest;
-        return set_has(c->sets[DAYS], day - 1) || (c->last_before >= 0 && day == last - c->last_before) ||
-               (c->nearest == 32 && day == nearest_weekday(last, weekday_of(tm, last), last)) ||
-               (c->nearest && c->nearest < 32 && c->nearest <= last &&
-                day == nearest_weekday(wanted, weekday_of(tm, wanted), last));
-    }
-    return set_has(c->sets[WEEKDAYS], weekday - 1) || (c->last_weekdays >> weekday & 1 && day > last - 7) ||
-           c->nth_weekdays[(day - 1) / 7 + 1] >> weekday & 1;
+    if (!c->any_weekday)
+        return set_has(c->sets[WEEKDAYS], weekday - 1) || (c->last_weekday == weekday && day > last - 7) ||
+               (c->nth_weekday == weekday && c->nth == (day + 6) / 7);
+    if (!c->nearest)
+        return set_has(c->sets[DAYS], day - 1) || (c->last_day && day == last);
+    int wanted = c->nearest == NEAREST_LAST ? last : c->nearest;
+    return wanted <= last && day == nearest_weekday(wanted, weekday_of(tm, wanted), last);
 }
 
 /* ---- the next time ---- */
@@ -355,7 +402,6 @@ static bool parse_cron(struct parser *p, struct str inside, struct schedule *s)
     int count = 0;
     int64_t first;
 
-    c->last_before = -1;
     for (size_t at = 0; at < inside.size;) {
         if (inside.ptr[at] == ' ') {
             at++;
@@ -374,13 +420,15 @@ static bool parse_cron(struct parser *p, struct str inside, struct schedule *s)
     if (c->any_day == c->any_weekday)
         return fault(p, 0, "exactly one of day-of-month and day-of-week must be ?");
     if (!cron_next(c, -1, &first))
-        return fault(p, 0, "there is no such day: this never fires");
+        return fault(p, 0, "never fires: no day from 1970 to 2199 is one of these");
     return true;
 }
 
 static bool parse(struct parser *p, struct schedule *s)
 {
     static const char *const forms[] = {"rate", "cron"};
+    if (p->text.size > TEXT_MAX)
+        return fault(p, 0, "a schedule has at most %d characters", TEXT_MAX);
     for (size_t i = 0; i < 2; i++) {
         if (!str_starts(p->text, str_from(forms[i])) || p->text.size < 6 || p->text.ptr[4] != '(')
             continue;
@@ -389,7 +437,10 @@ static bool parse(struct parser *p, struct schedule *s)
         struct str inside = {p->text.ptr + 5, p->text.size - 6};
         return i == 0 ? parse_rate(p, inside, s) : parse_cron(p, inside, s);
     }
-    return fault(p, 0, "a schedule is rate(5 minutes) or cron(0 10 ? * MON-FRI *)");
+    const char *open = memchr(p->text.ptr, '(', p->text.size);
+    const char *near = open ? diag_near((struct str){p->text.ptr, (size_t)(open - p->text.ptr)}, forms, 2) : NULL;
+    return fault(p, 0, "a schedule is rate(5 minutes) or cron(0 10 ? * MON-FRI *)%s%s%s",
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 const struct schedule *schedule_parse(struct arena *a, struct str text, struct weir_diag *diag)

@@ -9,9 +9,9 @@
  *     cron(0 10 ? * MON-FRI *)    minutes hours day-of-month month day-of-week year
  *
  * Fields of cron: a value, * (any), lists with commas, ranges with -, steps with /. Months are 1-12 or JAN-DEC, days of
- * the week 1-7 or SUN-SAT. One of day-of-month and day-of-week must be ?, since only one can decide. Day-of-month also
- * takes L (the last day), L-3 (three days before it), 15W (the weekday nearest to the 15th, in the same month) and LW;
- * day-of-week takes L (Saturday), 6L (the month's last Friday) and 3#2 (its second Tuesday). Years: 1970-2199.
+ * the week 1-7 or SUN-SAT. One of day-of-month and day-of-week must be ?, since only one can decide. Day-of-month may
+ * instead be L (the last day), 15W (the weekday nearest to the 15th, in the same month) or LW; day-of-week L
+ * (Saturday), 6L (the month's last Friday) or 3#2 (its second Tuesday): alone, not in a list. Years: 1970-2199.
  */
 
 #include "matcher/arena.h"

@@ -54,5 +54,6 @@ bool archive_expire(struct target *t, struct store *s, struct weir_time now, int
 bool time_parse_rfc3339(struct str text, int64_t *out_ms);
 /* Writes "2026-11-21T04:00:00Z" (20 bytes and a NUL). */
 void time_format_rfc3339(int64_t ms, char out[21]);
+int time_month_days(int year, int month); /* month: 1-12 */
 
 #endif

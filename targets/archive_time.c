@@ -27,7 +27,7 @@ static bool is_leap(int year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-static int month_days(int year, int month)
+int time_month_days(int year, int month)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 
@@ -81,7 +81,7 @@ static bool read_char(struct cursor *c, char wanted)
 static bool read_date(struct cursor *c, int *year, int *month, int *day)
 {
     return read_digits(c, 4, year) && read_char(c, '-') && read_digits(c, 2, month) && read_char(c, '-') &&
-           read_digits(c, 2, day) && *month >= 1 && *month <= 12 && *day >= 1 && *day <= month_days(*year, *month);
+           read_digits(c, 2, day) && *month >= 1 && *month <= 12 && *day >= 1 && *day <= time_month_days(*year, *month);
 }
 
 static bool read_clock(struct cursor *c, struct clock_time *t)

@@ -125,7 +125,7 @@ rules:
     code, out, err = weir("check", "-c", file)
     assert code == 78
     for place, text in [(":6:26:", "write rate(1 minute)"), (":7:", "exactly one of day-of-month and day-of-week must be ?"),
-                        (":8:29:", "'25' is nothing for hours, which takes 0-23"), (":9:", "default event bus only"),
+                        (":8:29:", "hours '25' is not in 0-23"), (":9:", "default event bus only"),
                         (":10:", "never fires"), (":13:", "cannot have an archive"), (":11:", "a schedule is rate(5 minutes)"),
                         (":12:", "no pattern")]:
         assert any(place in line and text in line for line in err.splitlines()), (place, text, err)

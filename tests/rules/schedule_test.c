@@ -55,7 +55,7 @@ static void test_times(void **state)
          "2026-11-20 23:30",
          {"2026-11-23 00:00", "2026-11-23 00:30", "2026-11-23 01:00"}},
         {"cron(0 0 L * ? *)", "2028-02-01 00:00", {"2028-02-29 00:00", "2028-03-31 00:00", "2028-04-30 00:00"}},
-        {"cron(0 0 L-3 * ? *)", "2027-02-01 00:00", {"2027-02-25 00:00", "2027-03-28 00:00", "2027-04-27 00:00"}},
+        {"cron(0 0 L 2 ? *)", "2098-01-01 00:00", {"2098-02-28 00:00", "2099-02-28 00:00", "2100-02-28 00:00"}},
         {"cron(0 0 LW * ? *)", "2026-10-01 00:00", {"2026-10-30 00:00", "2026-11-30 00:00", "2026-12-31 00:00"}},
         {"cron(0 0 1W * ? *)", "2026-10-02 00:00", {"2026-11-02 00:00", "2026-12-01 00:00", "2027-01-01 00:00"}},
         {"cron(0 0 31W * ? *)", "2026-10-01 00:00", {"2026-10-30 00:00", "2026-12-31 00:00", "2027-01-29 00:00"}},
@@ -63,6 +63,13 @@ static void test_times(void **state)
         {"cron(0 0 ? * 6L *)", "2026-11-01 00:00", {"2026-11-27 00:00", "2026-12-25 00:00", "2027-01-29 00:00"}},
         {"cron(0 0 ? * L *)", "2026-11-21 00:00", {"2026-11-28 00:00", "2026-12-05 00:00", "2026-12-12 00:00"}},
         {"cron(0 0 ? * TUE#2 *)", "2026-11-01 00:00", {"2026-11-10 00:00", "2026-12-08 00:00", "2027-01-12 00:00"}},
+        {"cron(0 9 ? * fri#1 *)", "2026-11-21 00:00", {"2026-12-04 09:00", "2027-01-01 09:00", "2027-02-05 09:00"}},
+        {"cron(0 9 ? * FRIL *)", "2026-11-21 00:00", {"2026-11-27 09:00", "2026-12-25 09:00", "2027-01-29 09:00"}},
+        {"cron(0 9 ? * SUN,wed-THU *)",
+         "2026-11-21 00:00",
+         {"2026-11-22 09:00", "2026-11-25 09:00", "2026-11-26 09:00"}},
+        {"cron(* * * * ? *)", "2026-12-31 23:59", {"2027-01-01 00:00", "2027-01-01 00:01", "2027-01-01 00:02"}},
+        {"cron(0 0 1 1 ? *)", "1960-05-05 05:05", {"1970-01-01 00:00", "1971-01-01 00:00", "1972-01-01 00:00"}},
         {"cron(0 0 ? * 2#5 *)", "2026-11-21 00:00", {"2026-11-30 00:00", "2027-03-29 00:00", "2027-05-31 00:00"}},
         {"cron(30 4 29 2 ? *)", "2026-01-01 00:00", {"2028-02-29 04:30", "2032-02-29 04:30", "2036-02-29 04:30"}},
         {"cron(0 12 1,15 jan,JUL ? 2027-2029/2)",
@@ -127,19 +134,41 @@ static void test_errors(void **state)
         {"cron(0 10 * * ? * *)", 19, "cron has six fields, and this is a seventh"},
         {"cron(0 10 * * * *)", 1, "exactly one of"},
         {"cron(0 10 ? * ? *)", 1, "exactly one of"},
-        {"cron(60 10 * * ? *)", 6, "'60' is nothing for minutes"},
-        {"cron(5-1 10 * * ? *)", 6, "'5-1' is nothing for minutes"},
-        {"cron(*/0 10 * * ? *)", 6, "'*/0' is nothing for minutes"},
-        {"cron(1,,2 10 * * ? *)", 8, "'' is nothing for minutes"},
-        {"cron(0 24 * * ? *)", 8, "'24' is nothing for hours"},
-        {"cron(0 10 32 * ? *)", 11, "'32' is nothing for day-of-month"},
-        {"cron(0 10 1 JANU ? *)", 13, "'JANU' is nothing for month"},
-        {"cron(0 10 ? * 0 *)", 15, "'0' is nothing for day-of-week"},
-        {"cron(0 10 ? * 3#6 *)", 15, "'3#6' is nothing for day-of-week"},
-        {"cron(0 10 ? * MON 2200)", 19, "'2200' is nothing for year"},
+        {"cron(60 10 * * ? *)", 6, "minutes '60' is not in 0-59"},
+        {"cron(5-1 10 * * ? *)", 6, "minutes '5-1' goes backwards; write 5-59,0-1"},
+        {"cron(0 10 ? * FRI-MON *)", 15, "day-of-week 'FRI-MON' goes backwards; write 6-7,1-2"},
+        {"cron(*/0 10 * * ? *)", 6, "the step in minutes '*/0' is not in 1-59"},
+        {"cron(0/90 * * * ? *)", 6, "the step in minutes '0/90' is not in 1-59"},
+        {"cron(5/ * * * ? *)", 6, "the step in minutes '5/' is not in 1-59"},
+        {"cron(1,,2 10 * * ? *)", 8, "'' is not understood in minutes"},
+        {"cron(1x 10 * * ? *)", 6, "'1x' is not understood in minutes, which takes 0-59, *, lists, ranges and steps"},
+        {"cron(0 24 * * ? *)", 8, "hours '24' is not in 0-23"},
+        {"cron(0 L * * ? *)", 8, "'L' is not understood in hours"},
+        {"cron(0 10 32 * ? *)", 11, "day-of-month '32' is not in 1-31"},
+        {"cron(0 10 32W * ? *)", 11, "day-of-month '32' is not in 1-31"},
+        {"cron(0 10 L-3 * ? *)", 11, "'L-3' is not understood in day-of-month, which takes 1-31, L, LW, 15W,"},
+        {"cron(0 10 1,15W * ? *)", 13, "'15W' must stand alone in day-of-month"},
+        {"cron(0 10 1-5W * ? *)", 11, "'1-5W' is not understood in day-of-month"},
+        {"cron(0 10 W * ? *)", 11, "'W' is not understood in day-of-month"},
+        {"cron(0 10 MON * ? *)", 11, "'MON' is not understood in day-of-month"},
+        {"cron(0 10 1 JUNE ? *)", 13, "unknown month 'JUNE'; did you mean 'JUN'?"},
+        {"cron(0 10 1 JAN-SPE ? *)", 13, "unknown month 'SPE'; did you mean 'SEP'?"},
+        {"cron(0 10 ? * 0 *)", 15, "day-of-week '0' is not in 1-7"},
+        {"cron(0 10 ? * 3#6 *)", 15, "in day-of-week '3#6', what follows # is not in 1-5"},
+        {"cron(0 10 ? * 3# *)", 15, "in day-of-week '3#', what follows # is not in 1-5"},
+        {"cron(0 10 ? * 3#1,6#3 *)", 15, "'3#1' must stand alone in day-of-week"}, /* AWS's own example */
+        {"cron(0 10 ? * 8L *)", 15, "day-of-week '8' is not in 1-7"},
+        {"cron(0 10 ? * # *)", 15, "'#' is not understood in day-of-week"},
+        {"cron(0 10 ? * MON 2200)", 19, "year '2200' is not in 1970-2199"},
+        {"cron(0 10 ? * MON 99999999999999999999)", 19, "year '99999999999999999999' is not in 1970-2199"},
         {"cron(? 10 * * ? *)", 6, "only day-of-month and day-of-week can be ?"},
-        {"cron(0 0 31 2,4,6,9,11 ? *)", 1, "there is no such day"},
-        {"cron(0 0 29 2 ? 2025-2027)", 1, "there is no such day"},
+        {"cron(0 10 1,? * ? *)", 13, "'?' is not understood in day-of-month"},
+        {"cron(0 0 31 2,4,6,9,11 ? *)", 1, "never fires"},
+        {"cron(0 0 29 2 ? 2025-2027)", 1, "never fires"},
+        {"cron(0 0 30W 2 ? *)", 1, "never fires"},
+        {"corn(0 10 * * ? *)", 1, "a schedule is rate(5 minutes) or cron(0 10 ? * MON-FRI *); did you mean 'cron'?"},
+        {"rate(5 minuets)", 8,
+         "rate has the units minute(s), hour(s) and day(s): rate(5 minutes); did you mean 'minutes'?"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct weir_diag diag = {0};
@@ -148,6 +177,19 @@ static void test_errors(void **state)
         if (diag.column != cases[i].column || strncmp(diag.message, cases[i].message, strlen(cases[i].message)) != 0)
             fail_msg("%s: column %d: %s", cases[i].text, diag.column, diag.message);
     }
+}
+
+static void test_too_long(void **state)
+{
+    struct weir_diag diag = {0};
+    char text[300];
+    memset(text, ' ', sizeof text);
+    memcpy(text, "cron(0 10 * * ? *", 17);
+    text[255] = ')';
+    assert_non_null(schedule_parse(&arena, (struct str){text, 256}, &diag));
+    text[256] = ')';
+    assert_null(schedule_parse(&arena, (struct str){text, 257}, &diag));
+    assert_string_equal(diag.message, "a schedule has at most 256 characters");
 }
 
 /* ---- the oracle ---- */
@@ -180,7 +222,7 @@ static void write_field(char *out, size_t size, int low, int high)
     case 1: snprintf(out, size, "%d", a); break;
     case 2: snprintf(out, size, "%d-%d", a, b); break;
     case 3: snprintf(out, size, "%d,%d", a, b); break;
-    case 4: snprintf(out, size, "%d/%d", a, 1 + rand() % 20); break;
+    case 4: snprintf(out, size, "%d/%d", a, 1 + rand() % (high - low)); break;
     default: snprintf(out, size, "%d-%d/%d", a, b, 1 + rand() % 5); break;
     }
 }
@@ -219,6 +261,105 @@ static void test_against_every_minute(void **state)
     }
 }
 
+/* ---- days that depend on the month, by their definitions ---- */
+
+static struct tm date(int64_t day)
+{
+    time_t seconds = (time_t)(day * 86400);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    return tm;
+}
+
+static bool same_month(int64_t a, int64_t b)
+{
+    return date(a).tm_mon == date(b).tm_mon;
+}
+
+static bool is_workday(int64_t day)
+{
+    return date(day).tm_wday >= 1 && date(day).tm_wday <= 5;
+}
+
+/* Of the month's days from Monday to Friday, the one nearest to day `number`. */
+static bool is_nearest(int64_t day, int number)
+{
+    int64_t middle = day - date(day).tm_mday + number;
+    if (!same_month(day, middle) || !is_workday(day))
+        return false;
+    for (int64_t other = day - 31; other <= day + 31; other++)
+        if (same_month(day, other) && is_workday(other) && llabs(other - middle) < llabs(day - middle))
+            return false;
+    return true;
+}
+
+static bool is_last_workday(int64_t day)
+{
+    for (int64_t later = day + 1; same_month(day, later); later++)
+        if (is_workday(later))
+            return false;
+    return is_workday(day);
+}
+
+static int nth_of_its_kind(int64_t day)
+{
+    int nth = 1;
+    while (same_month(day, day - 7 * nth))
+        nth++;
+    return nth;
+}
+
+enum kind { LAST_DAY, LAST_WORKDAY, NEAREST, LAST_WEEKDAY, NTH_WEEKDAY };
+
+static bool is_wanted(int64_t day, enum kind kind, int a, int b)
+{
+    switch (kind) {
+    case LAST_DAY: return !same_month(day, day + 1);
+    case LAST_WORKDAY: return is_last_workday(day);
+    case NEAREST: return is_nearest(day, a);
+    case LAST_WEEKDAY: return date(day).tm_wday + 1 == a && !same_month(day, day + 7);
+    case NTH_WEEKDAY: return date(day).tm_wday + 1 == a && nth_of_its_kind(day) == b;
+    }
+    return false;
+}
+
+/* Six years, and with them a month of every length beginning with every weekday. */
+static void check_days(const char *day, const char *weekday, enum kind kind, int a, int b)
+{
+    char text[64];
+    snprintf(text, sizeof text, "cron(0 0 %s * %s *)", day, weekday);
+    const struct schedule *s = parse(text);
+    int64_t time = at("2023-12-31 12:00"), next = 0;
+    for (int64_t d = at("2024-01-01 00:00") / 86400000; d < at("2030-01-01 00:00") / 86400000; d++) {
+        if (!is_wanted(d, kind, a, b))
+            continue;
+        assert_true(schedule_next(s, 0, time, &next));
+        if (next != d * 86400000)
+            fail_msg("%s after %lld: day %lld, not %lld", text, (long long)(time / 86400000),
+                     (long long)(next / 86400000), (long long)d);
+        time = next;
+    }
+}
+
+static void test_special_days(void **state)
+{
+    char text[16];
+    check_days("L", "?", LAST_DAY, 0, 0);
+    check_days("LW", "?", LAST_WORKDAY, 0, 0);
+    for (int a = 1; a <= 31; a++) {
+        snprintf(text, sizeof text, "%dW", a);
+        check_days(text, "?", NEAREST, a, 0);
+    }
+    for (int a = 1; a <= 7; a++) {
+        snprintf(text, sizeof text, "%dL", a);
+        check_days("?", text, LAST_WEEKDAY, a, 0);
+        for (int b = 1; b <= 5; b++) {
+            snprintf(text, sizeof text, "%d#%d", a, b);
+            check_days("?", text, NTH_WEEKDAY, a, b);
+        }
+    }
+}
+
 static int teardown(void **state)
 {
     arena_fini(&arena);
@@ -231,7 +372,9 @@ int main(void)
         cmocka_unit_test(test_times),
         cmocka_unit_test(test_rate_keeps_its_phase),
         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_against_every_minute),
+        cmocka_unit_test(test_special_days),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);
 }
