@@ -9,6 +9,7 @@
  *     load_settings  listen, data, account, region; unknown top-level keys      load_settings.c
  *     load_buses     names                                                      load_targets.c
  *     load_targets   names first, then options: references may point forward    load_targets.c
+ *     load_sources   limits and folders                                         load_sources.c
  *     load_rules     patterns, targets, tests; archives' rules                  load_rules.c
  *     load_matchers  one compiled matcher a bus, if nothing was wrong           load.c
  *     load_filters   one compiled matcher a topic with filter policies          load_filters.c
@@ -64,6 +65,7 @@ bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *
 bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
 void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
+bool load_sources(struct load *l);       /* load_sources.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */
 bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
 bool load_parts(struct load *l);         /* load_parts.c: fills the set's parts */

@@ -21,8 +21,6 @@ struct test_text {
     bool match;
 };
 
-static const char *const formats[] = {"auto", "events", "cloudtrail", "s3", "cloudevents", NULL};
-
 const struct option rule_test_options[] = {
     {.key = "name",
      .type = OPTION_TEXT,
@@ -35,7 +33,7 @@ const struct option rule_test_options[] = {
      .type = OPTION_ENUM,
      .offset = offsetof(struct test_text, format),
      .value = "auto",
-     .names = formats,
+     .names = event_formats,
      .meaning = "what kind of record the event is"},
     {.key = "event",
      .type = OPTION_EVENT,
@@ -178,7 +176,7 @@ static void read_test(struct load *l, const struct rule *rule, const struct node
         return;
     if (ok)
         *test = (struct rule_test){
-            .name = text.name, .format = str_from(formats[text.format]), .match = text.match, .pos = n->pos};
+            .name = text.name, .format = str_from(event_formats[text.format]), .match = text.match, .pos = n->pos};
     if (event)
         read_event(l, event, test);
     else

@@ -82,3 +82,11 @@ const struct target_def *ruleset_target(const struct ruleset *set, const char *t
             return set->targets[i];
     return NULL;
 }
+
+const struct source_def *ruleset_source(const struct ruleset *set, struct str name)
+{
+    for (uint32_t i = 0; i < set->source_count; i++)
+        if (str_eq(set->sources[i].name, name))
+            return &set->sources[i];
+    return NULL;
+}

@@ -81,6 +81,17 @@ struct bus {
     struct diag_pos pos; /* file NULL: default */
 };
 
+/* An entry of `sources:`: limits of a way in, or a watched folder. */
+struct source_def {
+    struct str name;
+    bool is_folder;
+    int64_t rate, burst, concurrency; /* limits; 0: none */
+    struct str path, format, bus;     /* of a folder; path is absolute */
+    struct diag_pos pos;
+};
+extern const char *const source_routes[]; /* the ways in that can have limits; ended by NULL */
+extern const char *const event_formats[]; /* "auto" and what events can come as; ended by NULL */
+
 /* The filter policies of a topic's subscriptions, compiled. */
 struct topic_filter {
     const struct target_def *topic;
@@ -124,6 +135,8 @@ struct ruleset {
     const struct topic_filter *filters;    /* of the topics that have any */
     uint32_t filter_count;
 
+    const struct source_def *sources;
+    uint32_t source_count;
     const struct ruleset_part *parts; /* in the order of the files */
     uint32_t part_count;
     const char *const *watched; /* the file's name and the globs of its includes, as they stand in the file system */
@@ -144,7 +157,8 @@ void ruleset_unref(struct ruleset *set);
 /* The fingerprint of the files as they are now: differs when one was changed, replaced, added or removed. */
 uint64_t ruleset_fingerprint(const struct ruleset *set);
 
-const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn); /* NULL: none */
+const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn);    /* NULL: none */
+const struct source_def *ruleset_source(const struct ruleset *set, struct str name); /* NULL: none */
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);
 const struct target_def *ruleset_target(const struct ruleset *set, const char *type,
                                         struct str name); /* type NULL: any */

@@ -15,6 +15,7 @@
 
 #include "router/api/events.h"
 #include "router/log.h"
+#include "router/limits.h"
 #include "router/metrics.h"
 #include "router/router.h"
 #include "router/sources/envelope.h"
@@ -41,6 +42,7 @@ struct put {
     struct aws_request *request;
     const struct ruleset *set;
     struct weir_time now;
+    bool limited; /* let in by the limits: they are to be told when it is answered */
     struct entry entries[PUT_EVENTS_ENTRIES_MAX];
     struct result results[PUT_EVENTS_ENTRIES_MAX];
     unsigned count;
@@ -80,6 +82,8 @@ static const struct aws_member entry_members[] = {
 
 static void release(struct put *put)
 {
+    if (put->limited)
+        limits_leave(SOURCE);
     buf_fini(&put->out);
     free(put->events.list);
     free(put);
@@ -327,6 +331,19 @@ static void submit(struct put *put)
         answer_unavailable(put, "full", "the journal is behind: too much waits to be written");
 }
 
+static bool let_in(struct put *put)
+{
+    struct limits_refusal no;
+
+    put->limited = limits_enter(put->set, SOURCE, put->now.age_ms, &no);
+    if (put->limited)
+        return true;
+    refused(no.reason, 1);
+    aws_fail(put->request, 400, "ThrottlingException", "Rate exceeded");
+    release(put);
+    return false;
+}
+
 void events_put_events(struct aws_request *r)
 {
     struct put *put = xalloc(sizeof *put);
@@ -334,6 +351,8 @@ void events_put_events(struct aws_request *r)
     put->request = r;
     put->set = http_set(r->http);
     put->now = clock_now(&http_router(r->http)->clock);
+    if (!let_in(put))
+        return;
     if (!read_entries(put)) {
         refused("invalid", 1);
         release(put);
@@ -341,6 +360,7 @@ void events_put_events(struct aws_request *r)
     }
     for (unsigned i = 0; i < put->count; i++)
         put_entry(put, &put->entries[i], &put->results[i]);
+    limits_charge(put->set, SOURCE, put->now.age_ms, put->events.count);
     if (put->events.count)
         submit(put);
     else

@@ -3,12 +3,14 @@
  * Putting events: one handler for every source. Body to envelopes, envelopes to the journal as one batch, all or
  * nothing; the answer waits until the journal has synced them, so 200 means that they are on disk.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <zlib.h>
 
 #include "matcher/json.h"
 #include "router/api/api.h"
+#include "router/limits.h"
 #include "router/metrics.h"
 #include "router/router.h"
 #include "router/sources/source.h"
@@ -19,6 +21,7 @@
 struct ingest {
     struct http_request *request;
     const struct source *source;
+    const char *limited;       /* the route whose limits let it in; NULL: none did yet */
     const struct ruleset *set; /* the request's: bus lives in it */
     const struct bus *bus;
     struct buf body; /* unpacked, where it came packed */
@@ -32,6 +35,8 @@ struct ingest {
 
 static void release(struct ingest *in)
 {
+    if (in->limited)
+        limits_leave(in->limited);
     buf_fini(&in->body);
     buf_fini(&in->out);
     free(in->events.list);
@@ -65,6 +70,25 @@ static bool find_bus(struct ingest *in)
     for (uint32_t i = 0; i < set->bus_count; i++)
         free((char *)names[i]);
     free(names);
+    return false;
+}
+
+/* ---- limits ---- */
+
+static bool let_in(struct ingest *in)
+{
+    const char *route = http_route_name(in->request);
+    struct limits_refusal no;
+    char wait[24];
+
+    if (limits_enter(in->set, route, clock_now(&http_router(in->request)->clock).age_ms, &no)) {
+        in->limited = route;
+        return true;
+    }
+    refused(in, no.reason);
+    snprintf(wait, sizeof wait, "%lld", (long long)no.wait_s);
+    http_add_header(in->request, "Retry-After", wait);
+    http_reply_error(in->request, 429, "%s", no.message);
     return false;
 }
 
@@ -185,6 +209,8 @@ static bool parse(struct ingest *in, struct str body)
         xfail("out of memory");
     if (!ok)
         answer_fault(in, &diags, context.unit);
+    else
+        limits_charge(in->set, http_route_name(in->request), context.now.age_ms, in->events.count);
     diags_fini(&diags);
     arena_fini(&arena);
     return ok;
@@ -265,7 +291,7 @@ void ingest_events(struct http_request *r)
     in->source = source_find(str_from(http_route_name(r)));
     if (!router->ready || router->draining)
         answer_unavailable(in, "draining", router->draining ? "the router is stopping" : "the router is starting");
-    else if (!find_bus(in) || !take_body(in, &body) || !parse(in, body))
+    else if (!find_bus(in) || !let_in(in) || !take_body(in, &body) || !parse(in, body))
         release(in);
     else if (in->events.count == 0)
         answer_accepted(in);

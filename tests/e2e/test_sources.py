@@ -83,3 +83,42 @@ def test_send_takes_every_format(router, tmp_path):
     (tmp_path / "bad.gz").write_bytes(gzip.compress(b"x" * 1000)[:-9])
     code, out, err = r.cli("send", tmp_path / "bad.gz")
     assert code == 65 and "bad.gz" in err
+
+
+def test_limits(router):
+    r = router(KEEP + "sources: {events: {rate: 10, burst: 20}, aws: {rate: 1}, cloudtrail: {concurrency: 1}}\n")
+    r.send(*[event(n) for n in range(15)])
+    r.send(*[event(n) for n in range(30)])  # larger than what is left: passes, and is owed
+    status, headers, body = r.request("POST", "/events", event(1))
+    assert status == 429 and int(headers["Retry-After"]) >= 1 and "10 events a second" in body
+    assert r.metric('weir_events_refused_total{source="events",reason="rate"}') == 1
+    code, out, err = r.cli("send", stdin=json.dumps(event(99)))  # waits as it is asked to
+    assert code == 0 and "over its limit" in err
+    assert len(r.receive("all", 46)) == 46
+    headers = {"X-Amz-Target": "AWSEvents.PutEvents", "Content-Type": "application/x-amz-json-1.1"}
+    entry = {"Source": "s", "DetailType": "t", "Detail": "{}"}
+    assert r.post("/", {"Entries": [entry, entry]}, headers)[0] == 200
+    status, answer = r.post("/", {"Entries": [entry]}, headers)
+    assert status == 400 and answer["__type"] == "ThrottlingException"
+    # the next configuration has no limits
+    r.configure(KEEP)
+    r.process.send_signal(1)
+    wait_until(lambda: r.status()["generation"] == 2)
+    r.send(*[event(n) for n in range(100)])
+
+
+def test_mistakes_in_sources(tmp_path):
+    (tmp_path / "weir.yaml").write_text("""version: 1
+sources:
+  event: {rate: 5}
+  s3: {burst: 5}
+  aws: {path: ./x}
+  trail: {type: folder}
+  logs: {type: folder, path: ./x, rate: 5, bus: audit, format: csv}
+""")
+    code, out, err = weir("check", "-c", tmp_path / "weir.yaml")
+    assert code == 78
+    for text in [":3:3: error: unknown source 'event'; did you mean 'events'?", ":4:3: error: source 's3' has a burst but no rate",
+                 ":5:15: error: 'path' belongs to a folder", ":6:3: error: missing key 'path' in folder 'trail'",
+                 "error: a folder has no 'rate'", "unknown bus 'audit'", "unknown format 'csv'"]:
+        assert text in err, (text, err)
