@@ -208,6 +208,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     d->workers = workers_start(d->mailbox);
     d->wake_mail.deliver = wake_deliver;
     d->stop_mail.deliver = stop_deliver;
+    atomic_init(&d->hold, UINT64_MAX);
     d->due_at = OWED_IN_HAND;
     d->now = dispatch_now(d);
     TAILQ_INIT(&d->completed);
@@ -239,6 +240,11 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
 uint64_t dispatch_cursor(const struct dispatch *d)
 {
     return atomic_load(&d->cursor);
+}
+
+void dispatch_hold(struct dispatch *d, uint64_t sequence)
+{
+    atomic_store(&d->hold, sequence);
 }
 
 struct mailbox *dispatch_mailbox(struct dispatch *d)

@@ -46,6 +46,9 @@ void dispatch_wake(struct dispatch *d, uint64_t synced); /* any thread: journal_
 void dispatch_stop(struct dispatch *d, int64_t drain_ms);
 void dispatch_close(struct dispatch *d);
 
+/* Journal records from this one on are kept though they are dispatched; UINT64_MAX: none. One holder. */
+void dispatch_hold(struct dispatch *d, uint64_t sequence);
+
 struct mailbox *dispatch_mailbox(struct dispatch *d);
 
 /* ---- reload (dispatch_reload.c) ---- */

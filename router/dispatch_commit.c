@@ -209,7 +209,8 @@ static void turn_done(struct ledger_job *job, bool ok, const struct weir_diag *d
     atomic_store(&d->cursor, t->cursor);
     finish(d, t);
     turn_free(t);
-    journal_release(d->journal, dispatch_cursor(d) + 1);
+    uint64_t next = dispatch_cursor(d) + 1, hold = atomic_load(&d->hold);
+    journal_release(d->journal, next < hold ? next : hold);
     turn_schedule(d);
     turn_again(d);
     dispatch_stopped(d);

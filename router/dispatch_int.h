@@ -235,6 +235,7 @@ struct dispatch {
     struct event *hold_timer, *job_timer;
     uint64_t submitted;          /* cursor of the last job */
     atomic_uint_fast64_t cursor; /* committed */
+    atomic_uint_fast64_t hold;   /* see dispatch_hold() */
 
     /* deliveries */
     uint64_t event_number; /* of the last event offered */

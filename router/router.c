@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "router/cli/cli.h"
+#include "router/folders.h"
 #include "router/http.h"
 #include "router/log.h"
 #include "router/metrics.h"
@@ -36,6 +37,7 @@ struct running {
     int lock;    /* of the data folder; -1 */
     int signals; /* signalfd; -1 */
     struct reloader *reloader;
+    struct folders *folders;
 };
 
 /* ---- configuration ---- */
@@ -168,6 +170,9 @@ static int start_threads(struct running *r)
     struct router *router = &r->router;
     struct weir_diag diag = {0};
 
+    r->folders = folders_open(router, &diag);
+    if (!r->folders)
+        return cli_fail(EXIT_IO, "%s", diag.message);
     metrics_on_collect(collect_cb, router);
     r->reloader = reloader_create(router, r->options);
     ledger_start(router->ledger);
@@ -283,6 +288,7 @@ static void stop(struct running *r)
         http_stop_listening(router->http);
         http_stop(router->http);
     }
+    folders_stop(r->folders);
     if (router->journal && router->dispatch)
         dispatch_stop(router->dispatch, r->options->drain_ms);
     journal_close(router->journal);
@@ -309,6 +315,7 @@ static int run(struct running *r)
         code = start_threads(r);
     if (code == EXIT_DONE) {
         atomic_store(&router->ready, true);
+        folders_start(r->folders);
         print_banner(r);
         code = wait_for_end(r);
     }

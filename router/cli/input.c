@@ -4,16 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "router/cli/cli.h"
+#include "router/unpack.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
 
 #define INPUT_BYTES_MAX ((size_t)2 << 30) /* a file, unpacked: against bombs */
-#define GZIP_STEP       ((size_t)1 << 16)
-#define ZSTD_STEP       ((size_t)1 << 17) /* a block of zstd: what it always can put out at once */
 
 static bool read_plain(FILE *f, struct buf *out)
 {
@@ -22,51 +19,6 @@ static bool read_plain(FILE *f, struct buf *out)
     while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
         buf_add(out, chunk, n);
     return !ferror(f);
-}
-
-static bool unpack_gzip(struct str packed, struct buf *out)
-{
-    z_stream z = {.next_in = (Bytef *)packed.ptr, .avail_in = (uInt)packed.size};
-    int code = Z_OK;
-
-    if (inflateInit2(&z, 15 + 32) != Z_OK)
-        return false;
-    while (z.avail_in > 0 && (code == Z_OK || code == Z_STREAM_END)) {
-        if (code == Z_STREAM_END && inflateReset(&z) != Z_OK) /* members one behind the other are one file */
-            break;
-        do {
-            if (!buf_reserve(out, GZIP_STEP)) {
-                code = Z_MEM_ERROR;
-                break;
-            }
-            z.next_out = (Bytef *)out->data + out->size;
-            z.avail_out = GZIP_STEP;
-            code = inflate(&z, Z_NO_FLUSH);
-            out->size += GZIP_STEP - z.avail_out;
-        } while (code == Z_OK && z.avail_out == 0);
-    }
-    inflateEnd(&z);
-    return code == Z_STREAM_END && !out->failed;
-}
-
-static bool unpack_zstd(struct str packed, struct buf *out)
-{
-    ZSTD_DStream *z = ZSTD_createDStream();
-    ZSTD_inBuffer in = {packed.ptr, packed.size, 0};
-    size_t left = 1, given = ZSTD_STEP;
-
-    /* What it has taken in it may still hold back when the room was used up. */
-    while (z && (in.pos < in.size || given == ZSTD_STEP) && buf_reserve(out, ZSTD_STEP)) {
-        ZSTD_outBuffer o = {out->data + out->size, ZSTD_STEP, 0};
-        left = ZSTD_decompressStream(z, &o, &in);
-        if (ZSTD_isError(left))
-            break;
-        out->size += given = o.pos;
-        if (left == 0 && in.pos == in.size)
-            break;
-    }
-    ZSTD_freeDStream(z);
-    return left == 0 && !out->failed;
 }
 
 /* Some programs put a byte order mark before UTF-8; it is no part of the text. */
@@ -80,15 +32,13 @@ enum exit_code input_unpack(const char *name, struct buf *out)
 {
     struct buf plain = {.max = INPUT_BYTES_MAX};
     struct str packed = buf_view(out);
-    const char *kind = str_starts(packed, STR("\x1f\x8b"))           ? "gzip"
-                       : str_starts(packed, STR("\x28\xb5\x2f\xfd")) ? "zstd"
-                                                                     : NULL;
+    const char *kind = unpack_kind(packed);
 
     if (!kind) {
         drop_mark(out);
         return EXIT_DONE;
     }
-    bool ok = kind[0] == 'g' ? unpack_gzip(packed, &plain) : unpack_zstd(packed, &plain);
+    bool ok = unpack(packed, &plain);
     if (!ok)
         cli_fail(EXIT_DATA, "%s: %s data is damaged, cut short or too large", name, kind);
     buf_fini(out);

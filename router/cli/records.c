@@ -76,11 +76,7 @@ static void add_lines(struct records *r, struct str text)
 
 const struct source *records_guess(struct str text)
 {
-    const struct source *events = source_find(STR("events"));
-    for (const struct source *const *s = sources; *s; s++)
-        if (*s != events && (*s)->recognise && (*s)->recognise(text))
-            return *s;
-    return events;
+    return source_guess(text);
 }
 
 void records_split(struct str text, const char *format, struct records *out)

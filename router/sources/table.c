@@ -24,3 +24,11 @@ const struct source *source_for(const struct source_context *c, const char *rout
             return *s;
     return source_find(str_from(route));
 }
+
+const struct source *source_guess(struct str body)
+{
+    for (const struct source *const *s = sources; *s; s++)
+        if (*s != &source_events && (*s)->recognise && (*s)->recognise(body))
+            return *s;
+    return &source_events;
+}

@@ -122,3 +122,68 @@ sources:
                  ":5:15: error: 'path' belongs to a folder", ":6:3: error: missing key 'path' in folder 'trail'",
                  "error: a folder has no 'rate'", "unknown bus 'audit'", "unknown format 'csv'"]:
         assert text in err, (text, err)
+
+
+FOLDER = """
+queues: {q: {}}
+buses: {audit: {}}
+archives: {kept: {bus: audit}}
+sources: {trail: {type: folder, path: ./logs, bus: audit}}
+rules: {all: {bus: audit, pattern: {source: [{prefix: ""}]}, targets: [q]}}
+"""
+
+
+def put(path, data, old=True):
+    """A file that is there at once, as a copy job leaves it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / ("." + path.name)
+    temporary.write_bytes(data)
+    if old:
+        os.utime(temporary, (time.time() - 60, time.time() - 60))
+    temporary.rename(path)
+
+
+def trail(*names):
+    return json.dumps({"Records": [{
+        "eventVersion": "1.08", "eventTime": "2026-11-21T04:00:00Z", "eventSource": "iam.amazonaws.com", "eventName": name,
+        "eventType": "AwsApiCall", "eventID": name, "awsRegion": "eu-west-1", "recipientAccountId": "111122223333"} for name in names]}).encode()
+
+
+def test_watched_folder(router):
+    r = router(FOLDER, start=False)
+    logs = r.folder / "logs"
+    put(logs / "AWSLogs" / "1" / "a.json.gz", gzip.compress(trail("a1", "a2")))
+    put(logs / "b.json", trail("b1"))
+    put(logs / "notes.txt", b"no")
+    put(logs / "half.json.tmp", b"no")
+    r.start()
+    assert sorted(b["id"] for b in bodies(r.receive("q", 3))) == ["a1", "a2", "b1"]
+    put(logs / "bad.json", b'{"Records": [')
+    put(logs / "c.ndjson", b"".join(json.dumps(event(n)).encode() + b"\n" for n in range(3)))
+    got = bodies(r.receive("q", 3))
+    assert [b["detail"]["n"] for b in got] == [0, 1, 2] and len({b["id"] for b in got}) == 3
+    wait_until(lambda: r.metric('weir_folder_files_total{folder="trail",result="bad"}') == 1)
+    assert "bad.json" in r.logged()
+    put(logs / "fresh.json", trail("f1"), old=False)
+    r.receive("q", 1)
+    r.stop()
+    r.start()
+    put(logs / "bad.json", trail("g1"))  # mended
+    assert [b["id"] for b in bodies(r.receive("q", 1))] == ["g1"]
+    assert not r.take("q") and r.metric('weir_folder_files_total{folder="trail",result="taken"}') == 1
+
+
+def test_watched_folder_over_kills(router):
+    r = router(FOLDER, start=False)
+    lines = [json.dumps(event(n)).encode() + b"\n" for n in range(20000)]
+    put(r.folder / "logs" / "big.ndjson", b"".join(lines))
+    for delay in (0.15, 0.25, 0.05, 0.35):
+        r.start()
+        time.sleep(delay)
+        r.kill()
+    r.start()
+    wait_until(lambda: r.metric('weir_folder_files_total{folder="trail",result="taken"}') == 1 or
+               r.status()["archives"][0]["events"] == 20000, 60, "the file")
+    r.settled()
+    got = [json.loads(m["body"])["detail"]["n"] for m in r.receive("q", 20000, 60)]
+    assert sorted(got) == list(range(20000)), (len(got), len(set(got)))

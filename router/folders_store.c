@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is remembered of files: a table in the ledger, and all of it in a hash table, since a look asks for each. */
+#include <stdlib.h>
+
+#include "matcher/hash.h"
+#include "router/folders_int.h"
+#include "router/xalloc.h"
+
+static const char *const migrations[] = {
+    "CREATE TABLE folder_files ("
+    "  folder TEXT NOT NULL,"
+    "  path TEXT NOT NULL,"
+    "  size INTEGER NOT NULL,"
+    "  changed_ns INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL," /* 0 taking, 1 taken, 2 bad */
+    "  records INTEGER NOT NULL,"
+    "  synced INTEGER NOT NULL,"
+    "  PRIMARY KEY (folder, path)) WITHOUT ROWID",
+    NULL,
+};
+const struct store_schema folder_schema = {"folders", migrations};
+
+/* ---- the hash table ---- */
+
+static size_t slot_of(const struct folders *f, struct str folder, struct str path)
+{
+    uint64_t hash = hash_bytes(hash_bytes(0, folder.ptr, folder.size), path.ptr, path.size);
+    return hash & (f->slot_count - 1);
+}
+
+struct file *file_find(const struct folders *f, struct str folder, struct str path)
+{
+    struct file *file = f->slot_count ? f->slots[slot_of(f, folder, path)] : NULL;
+    while (file && !(str_eq(file->folder, folder) && str_eq(file->path, path)))
+        file = file->next;
+    return file;
+}
+
+static void link_file(struct folders *f, struct file *file)
+{
+    size_t slot = slot_of(f, file->folder, file->path);
+    file->next = f->slots[slot];
+    f->slots[slot] = file;
+}
+
+static void grow(struct folders *f)
+{
+    struct file **before = f->slots;
+    size_t count = f->slot_count;
+
+    f->slot_count = count ? 2 * count : 64;
+    f->slots = xarray(f->slot_count, sizeof(struct file *));
+    for (size_t i = 0; i < count; i++)
+        for (struct file *file = before[i], *next; file; file = next) {
+            next = file->next;
+            link_file(f, file);
+        }
+    free(before);
+}
+
+struct file *file_add(struct folders *f, struct str folder, struct str path)
+{
+    struct file *file = xalloc(sizeof *file);
+
+    file->folder = xstr(folder);
+    file->path = xstr(path);
+    if (f->file_count++ >= f->slot_count)
+        grow(f);
+    link_file(f, file);
+    return file;
+}
+
+void files_free(struct folders *f)
+{
+    for (size_t i = 0; i < f->slot_count; i++)
+        for (struct file *file = f->slots[i], *next; file; file = next) {
+            next = file->next;
+            free((char *)file->folder.ptr);
+            free((char *)file->path.ptr);
+            buf_fini(&file->landed);
+            free(file);
+        }
+    free(f->slots);
+}
+
+/* ---- the table ---- */
+
+struct loading {
+    struct ledger_job job;
+    struct folders *folders;
+};
+
+static bool load_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct folders *f = ((struct loading *)job)->folders;
+    bool row;
+    sqlite3_stmt *q =
+        store_prepare(store, "SELECT folder, path, size, changed_ns, state, records, synced FROM folder_files", diag);
+    if (!q)
+        return false;
+    while (store_step(store, q, &row, diag)) {
+        if (!row)
+            return true;
+        struct file *file = file_add(f, store_column(q, 0), store_column(q, 1));
+        file->size = sqlite3_column_int64(q, 2);
+        file->changed_ns = sqlite3_column_int64(q, 3);
+        file->state = (enum file_state)sqlite3_column_int(q, 4);
+        file->records = sqlite3_column_int64(q, 5);
+        file->synced = (uint64_t)sqlite3_column_int64(q, 6);
+    }
+    return false;
+}
+
+bool files_load(struct folders *f, struct weir_diag *diag)
+{
+    struct loading loading = {.job = {.run = load_run}, .folders = f};
+    return ledger_run_now(f->router->ledger, &loading.job, diag);
+}
+
+struct saving {
+    struct ledger_job job;
+    struct folders *folders;
+    const struct file *file;
+    bool ok;
+};
+
+static bool save_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    const struct file *file = ((struct saving *)job)->file;
+    sqlite3_stmt *q = store_prepare(store,
+                                    "INSERT OR REPLACE INTO folder_files "
+                                    "(folder, path, size, changed_ns, state, records, synced) VALUES (?,?,?,?,?,?,?)",
+                                    diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, file->folder);
+    store_bind(q, 2, file->path);
+    sqlite3_bind_int64(q, 3, file->size);
+    sqlite3_bind_int64(q, 4, file->changed_ns);
+    sqlite3_bind_int(q, 5, (int)file->state);
+    sqlite3_bind_int64(q, 6, file->records);
+    sqlite3_bind_int64(q, 7, (int64_t)file->synced);
+    return store_run(store, q, diag);
+}
+
+static void save_done(struct ledger_job *job, bool ok, const struct weir_diag *diag) /* ledger thread */
+{
+    struct saving *s = (struct saving *)job;
+    s->ok = ok;
+    folders_done(s->folders);
+}
+
+bool file_save(struct folders *f, const struct file *file)
+{
+    struct saving s = {.job = {.run = save_run, .done = save_done}, .folders = f, .file = file};
+
+    ledger_submit(f->router->ledger, &s.job);
+    folders_wait(f);
+    return s.ok;
+}
