@@ -195,6 +195,11 @@ def options(schema):
                 for name, s, put in members(schema["definitions"][f"target-{kind}"], schema):
                     if name != "type":
                         yield f"{kind}.{name}", s, lambda v, kind=kind, put=put: {"targets": {"t": {**put(v), "type": kind}}}
+        elif section == "sources":  # limits have a way in as their name, folders one of their own
+            for name, s, put in members(entry, schema):
+                base = {"t": {"type": "folder", "path": "x"}} if name in ["path", "format", "bus"] else {"events": {"rate": 1}}
+                yield f"{section}.{name}", s, lambda v, base=base, put=put: {
+                    "sources": {key: {**value, **put(v)} for key, value in base.items()}}
         elif isinstance(entry, dict):
             for name, s, put in members(entry, schema):
                 yield f"{section}.{name}", s, lambda v, section=section, put=put: {section: {"t": put(v)}}
