@@ -21,9 +21,14 @@ int64_t clock_wall_ms(void)
     return read_ms(CLOCK_REALTIME);
 }
 
+static int64_t wall_ms(const struct clock *c)
+{
+    return c->by_hand ? *c->by_hand : clock_wall_ms();
+}
+
 bool clock_start(struct clock *c, struct weir_time stored)
 {
-    int64_t passed = stored.wall_ms ? clock_wall_ms() - stored.wall_ms : 0;
+    int64_t passed = stored.wall_ms ? wall_ms(c) - stored.wall_ms : 0;
     bool believed = passed >= 0 && passed <= WEEK_MS;
 
     c->boot_base_ms = read_ms(CLOCK_BOOTTIME);
@@ -34,7 +39,7 @@ bool clock_start(struct clock *c, struct weir_time stored)
 struct weir_time clock_now(const struct clock *c)
 {
     return (struct weir_time){
-        .wall_ms = clock_wall_ms(),
+        .wall_ms = wall_ms(c),
         .age_ms = c->age_base_ms + (read_ms(CLOCK_BOOTTIME) - c->boot_base_ms),
     };
 }

@@ -13,9 +13,11 @@
 
 struct clock {
     int64_t age_base_ms, boot_base_ms;
+    const _Atomic int64_t *by_hand; /* tests: stands in for the wall clock; NULL: the real one */
 };
 
-/* stored: the pair of the ledger's last commit, {0,0} on a first start. Returns false when the leap was not believed.
+/* c: zeroed, but for by_hand. stored: the pair of the ledger's last commit, {0,0} on a first start. Returns false when
+ * the leap was not believed.
  */
 bool clock_start(struct clock *c, struct weir_time stored);
 struct weir_time clock_now(const struct clock *c); /* any thread */

@@ -259,6 +259,7 @@ struct dispatch {
     /* schedules */
     TAILQ_HEAD(, scheduled)
     schedules;
+    int64_t schedule_due; /* wall clock: when the next one fires */
     struct event *schedule_timer;
 
     /* stopping */

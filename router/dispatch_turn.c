@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading and matching. A turn takes what the journal has synced, up to DISPATCH_EVENTS or DISPATCH_BYTES; when the
- * journal has nothing waiting, replays are fed in the same way. Then the loop gets its turn: verdicts, timers, mail.
+ * journal has nothing waiting, replays are fed in the same way. Schedules, which are few, come first. Then the loop
+ * gets its turn: verdicts, timers, mail.
  *
  * Each event is matched once; each matching rule's routes become flights. The event is copied once, at its first
  * flight, and shared by all of them. An event that matches nothing costs the match and a counter.
@@ -267,10 +268,9 @@ void turn_read(struct dispatch *d)
     if (d->stopping || d->reader_broken || d->reload)
         return;
     d->now = dispatch_now(d);
+    schedules_feed(d); /* leaves something only when the turn is full; then `more` stays */
     while (more && !turn_full(d->turn))
         more = read_one(d);
-    if (schedules_feed(d))
-        more = true;
     if (!more && replays_feed(d))
         more = true;
     turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */

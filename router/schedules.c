@@ -4,6 +4,10 @@
  *
  * One entry a rule lives as long as the rule has a schedule; its row (expression, anchor, last) is written by the turn
  * in which it changed. An entry names its rule, since rule sets come and go; the rule is looked up when it fires.
+ *
+ * The wall clock decides. Nothing is done before the soonest due time; the timer for it is set anew every LOOK_MS, so
+ * that a clock that leaps, or a machine that slept, is noticed. Firings come before the journal in a turn: they are
+ * few, and a journal that always has more waiting must not hold them up.
  */
 #include "router/schedules.h"
 
@@ -17,53 +21,37 @@
 #include "targets/archive.h"
 #include "targets/uuid.h"
 
-#define MAKE_UP_MS 3600000 /* what was due longer ago is skipped */
-#define LOOK_MS    30000   /* the timer is never set further: the wall clock may leap, or the machine sleep */
-#define NEVER      INT64_MAX
-
-static const char *const migrations[] = {
-    "CREATE TABLE schedules ("
-    "  rule TEXT PRIMARY KEY," /* of the default bus */
-    "  expression TEXT NOT NULL,"
-    "  anchor_ms INTEGER NOT NULL,"
-    "  last_ms INTEGER NOT NULL," /* nothing up to here fires any more */
-    "  enabled INTEGER NOT NULL)",
-    NULL,
-};
-const struct store_schema schedule_schema = {"schedules", migrations};
+#define MAKE_UP_MS  3600000 /* what was due longer ago is skipped: so at most 60 times of a rule are made up for */
+#define LATE_MS     60000   /* a firing later than this is one that was missed: worth a word */
+#define LOOK_MS     30000
+#define SKIPPED_MAX 1000 /* counted no further: years of minutes would take a while */
+#define NEVER       INT64_MAX
 
 struct scheduled {
     TAILQ_ENTRY(scheduled) link;
-    struct str rule, expression;     /* owned */
+    struct schedule_row row;         /* texts owned */
     const struct schedule *schedule; /* the present rule's; NULL: it has none */
-    int64_t anchor_ms, last_ms, next_ms;
-    bool enabled, found, gone; /* found: in the present set; gone: its row is to be deleted */
-    unsigned uncommitted;      /* turns that hold a note of it */
+    int64_t next_ms;                 /* NEVER: does not fire */
+    bool catching_up;                /* it was said that it is late */
+    bool gone;                       /* its row is to be deleted */
+    unsigned uncommitted;            /* turns that hold a note of it */
+    size_t note;                     /* its place in the present turn's notes, if it has one there */
 };
 
 struct schedule_note { /* what a turn writes of one */
     struct scheduled *scheduled;
-    struct str expression; /* owned */
-    int64_t anchor_ms, last_ms;
-    bool enabled, gone;
+    struct schedule_row row; /* expression owned; rule is the entry's */
+    bool gone;
 };
 
 /* ---- entries ---- */
 
-static struct scheduled *find(const struct dispatch *d, struct str rule)
-{
-    struct scheduled *s;
-    TAILQ_FOREACH (s, &d->schedules, link)
-        if (!s->gone && str_eq(s->rule, rule))
-            return s;
-    return NULL;
-}
-
-static struct scheduled *add(struct dispatch *d, struct str rule, struct str expression)
+static struct scheduled *add(struct dispatch *d, const struct schedule_row *row)
 {
     struct scheduled *s = xalloc(sizeof *s);
-    s->rule = xstr(rule);
-    s->expression = xstr(expression);
+    s->row = *row;
+    s->row.rule = xstr(row->rule);
+    s->row.expression = xstr(row->expression);
     s->next_ms = NEVER;
     TAILQ_INSERT_TAIL(&d->schedules, s, link);
     return s;
@@ -72,8 +60,8 @@ static struct scheduled *add(struct dispatch *d, struct str rule, struct str exp
 static void destroy(struct dispatch *d, struct scheduled *s)
 {
     TAILQ_REMOVE(&d->schedules, s, link);
-    free((char *)s->rule.ptr);
-    free((char *)s->expression.ptr);
+    free((char *)s->row.rule.ptr);
+    free((char *)s->row.expression.ptr);
     free(s);
 }
 
@@ -81,59 +69,36 @@ static void destroy(struct dispatch *d, struct scheduled *s)
 static void note(struct dispatch *d, struct scheduled *s)
 {
     struct turn *t = d->turn;
-    size_t i = 0;
 
-    while (i < t->note_count && t->notes[i].scheduled != s)
-        i++;
-    if (i == t->note_count) {
-        t->notes = xrealloc(t->notes, (t->note_count + 1) * sizeof *t->notes);
-        t->notes[t->note_count++] = (struct schedule_note){.scheduled = s};
+    if (s->note >= t->note_count || t->notes[s->note].scheduled != s) {
+        s->note = t->note_count++;
         s->uncommitted++;
+        t->notes = xrealloc(t->notes, t->note_count * sizeof *t->notes);
+        t->notes[s->note] = (struct schedule_note){.scheduled = s};
     }
-    struct schedule_note *n = &t->notes[i];
-    free((char *)n->expression.ptr);
-    n->expression = xstr(s->expression);
-    n->anchor_ms = s->anchor_ms;
-    n->last_ms = s->last_ms;
-    n->enabled = s->enabled;
+    struct schedule_note *n = &t->notes[s->note];
+    free((char *)n->row.expression.ptr);
+    n->row = s->row;
+    n->row.expression = xstr(s->row.expression);
     n->gone = s->gone;
 }
 
 /* ---- the ledger ---- */
 
-static bool write_note(const struct schedule_note *n, struct store *store, struct weir_diag *diag)
-{
-    sqlite3_stmt *q = n->gone ? store_prepare(store, "DELETE FROM schedules WHERE rule = ?", diag)
-                              : store_prepare(store,
-                                              "INSERT INTO schedules (rule, expression, anchor_ms, last_ms, enabled) "
-                                              "VALUES (?,?,?,?,?) ON CONFLICT (rule) DO UPDATE SET "
-                                              "expression = excluded.expression, anchor_ms = excluded.anchor_ms, "
-                                              "last_ms = excluded.last_ms, enabled = excluded.enabled",
-                                              diag);
-    if (!q)
-        return false;
-    store_bind(q, 1, n->scheduled->rule);
-    if (!n->gone) {
-        store_bind(q, 2, n->expression);
-        sqlite3_bind_int64(q, 3, n->anchor_ms);
-        sqlite3_bind_int64(q, 4, n->last_ms);
-        sqlite3_bind_int(q, 5, n->enabled);
-    }
-    return store_run(store, q, diag);
-}
-
 bool schedules_write(struct turn *t, struct store *store, struct weir_diag *diag)
 {
-    for (size_t i = 0; i < t->note_count; i++)
-        if (!write_note(&t->notes[i], store, diag))
+    for (size_t i = 0; i < t->note_count; i++) {
+        const struct schedule_note *n = &t->notes[i];
+        if (n->gone ? !schedule_delete(store, n->row.rule, diag) : !schedule_write(store, &n->row, diag))
             return false;
+    }
     return true;
 }
 
 void schedule_notes_fini(struct turn *t)
 {
     for (size_t i = 0; i < t->note_count; i++)
-        free((char *)t->notes[i].expression.ptr);
+        free((char *)t->notes[i].row.expression.ptr);
     free(t->notes);
     t->notes = NULL;
     t->note_count = 0;
@@ -149,107 +114,150 @@ void schedules_committed(struct dispatch *d, struct turn *t)
     schedule_notes_fini(t);
 }
 
+static void load_row(void *context, const struct schedule_row *row)
+{
+    add(context, row);
+}
+
 bool schedules_load(struct dispatch *d, struct store *store, struct weir_diag *diag)
 {
-    bool row;
-    sqlite3_stmt *q =
-        store_prepare(store, "SELECT rule, expression, anchor_ms, last_ms, enabled FROM schedules ORDER BY rule", diag);
-    if (!q)
-        return false;
-    while (store_step(store, q, &row, diag)) {
-        if (!row)
-            return true;
-        struct scheduled *s = add(d, store_column(q, 0), store_column(q, 1));
-        s->anchor_ms = sqlite3_column_int64(q, 2);
-        s->last_ms = sqlite3_column_int64(q, 3);
-        s->enabled = sqlite3_column_int(q, 4);
-    }
-    return false;
+    return schedule_each(store, load_row, d, diag);
 }
 
 /* ---- when ---- */
 
 static void set_next(struct scheduled *s, int64_t after_ms)
 {
-    if (!s->enabled || !s->schedule || !schedule_next(s->schedule, s->anchor_ms, after_ms, &s->next_ms))
+    if (!s->row.enabled || !s->schedule || !schedule_next(s->schedule, s->row.anchor_ms, after_ms, &s->next_ms))
         s->next_ms = NEVER;
 }
 
-/* Passes over what was due too long ago. */
-static void skip_old(struct dispatch *d, struct scheduled *s)
+static void find_due(struct dispatch *d)
 {
-    int64_t oldest = d->now.wall_ms - MAKE_UP_MS;
-
-    if (s->next_ms >= oldest)
-        return;
-    log_warn("a scheduled rule was due while nobody ran it; what is older than an hour is skipped",
-             LOG_STR("rule", s->rule), LOG_STR("schedule", s->expression));
-    series_add(metric_str(METRIC_SCHEDULES_SKIPPED, &s->rule), 1);
-    s->last_ms = oldest - 1;
-    set_next(s, s->last_ms);
-    note(d, s);
-}
-
-static void arm(struct dispatch *d)
-{
-    int64_t next = NEVER, now = d->now.wall_ms;
     struct scheduled *s;
 
+    d->schedule_due = NEVER;
     TAILQ_FOREACH (s, &d->schedules, link)
-        if (s->next_ms < next)
-            next = s->next_ms;
-    if (next == NEVER)
-        return;
-    int64_t wait = next > now ? next - now : 0;
-    dispatch_timer(d->schedule_timer, wait < LOOK_MS ? wait : LOOK_MS);
+        if (s->next_ms < d->schedule_due)
+            d->schedule_due = s->next_ms;
+    event_del(d->schedule_timer);
+}
+
+/* So that schedules_feed() is called when it is due. */
+static void set_timer(struct dispatch *d)
+{
+    int64_t wait = d->schedule_due - d->now.wall_ms;
+
+    if (d->schedule_due != NEVER && !event_pending(d->schedule_timer, EV_TIMEOUT, NULL))
+        dispatch_timer(d->schedule_timer, wait < 0 ? 0 : wait < LOOK_MS ? wait : LOOK_MS);
+}
+
+/* Passes over what was due up to `oldest`. Returns how many times that were, as far as it counts. */
+static int64_t pass_over(struct dispatch *d, struct scheduled *s, int64_t oldest)
+{
+    int64_t count = 0;
+
+    for (; s->next_ms <= oldest && count < SKIPPED_MAX; count++)
+        set_next(s, s->next_ms);
+    if (!count)
+        return 0;
+    set_next(s, oldest);
+    s->row.last_ms = oldest;
+    note(d, s);
+    series_add(metric_str(METRIC_SCHEDULES_SKIPPED, &s->row.rule), count);
+    return count;
+}
+
+static int64_t count_due(const struct scheduled *s, int64_t now_ms)
+{
+    int64_t count = 0;
+    bool more = true;
+
+    for (int64_t next = s->next_ms; more && next <= now_ms; count++)
+        more = schedule_next(s->schedule, s->row.anchor_ms, next, &next);
+    return count;
+}
+
+/* It was due while nobody looked. */
+static void catch_up(struct dispatch *d, struct scheduled *s)
+{
+    int64_t skipped = pass_over(d, s, d->now.wall_ms - MAKE_UP_MS), due = count_due(s, d->now.wall_ms);
+
+    s->catching_up = true;
+    if (due)
+        log_info("a scheduled rule makes up for what it missed", LOG_STR("rule", s->row.rule), LOG_INT("times", due));
+    if (skipped)
+        log_warn("a scheduled rule was due more than an hour ago, and that is skipped", LOG_STR("rule", s->row.rule),
+                 LOG_INT(skipped < SKIPPED_MAX ? "times" : "times_at_least", skipped));
 }
 
 /* ---- the present rules ---- */
 
-static void apply_rule(struct dispatch *d, const struct rule *rule)
+static void begin_anew(struct dispatch *d, struct scheduled *s, struct str expression)
+{
+    free((char *)s->row.expression.ptr);
+    s->row.expression = xstr(expression);
+    s->row.anchor_ms = s->row.last_ms = d->now.wall_ms / 1000 * 1000; /* events have whole seconds */
+}
+
+static void apply_rule(struct dispatch *d, struct scheduled *s, const struct rule *rule)
 {
     struct str expression = schedule_text(rule->schedule);
-    struct scheduled *s = find(d, rule->name);
-    bool is_new = !s;
+    bool changed = !str_eq(s->row.expression, expression), enabled = rule->enabled && !s->row.enabled;
 
-    if (is_new)
-        s = add(d, rule->name, expression);
-    bool changed = is_new || !str_eq(s->expression, expression);
-    if (changed) {
-        free((char *)s->expression.ptr);
-        s->expression = xstr(expression);
-        s->anchor_ms = s->last_ms = d->now.wall_ms;
-    } else if (rule->enabled && !s->enabled) {
-        s->last_ms = d->now.wall_ms; /* what was due while it was disabled is not made up for */
-    }
-    if (changed || s->enabled != rule->enabled) {
-        s->enabled = rule->enabled;
+    if (changed)
+        begin_anew(d, s, expression);
+    else if (enabled && s->row.last_ms < d->now.wall_ms)
+        s->row.last_ms = d->now.wall_ms; /* what was due while it was disabled is not made up for */
+    if (changed || s->row.enabled != rule->enabled) {
+        s->row.enabled = rule->enabled;
         note(d, s);
     }
-    s->found = true;
     s->schedule = rule->schedule;
-    set_next(s, s->last_ms);
+    set_next(s, s->row.last_ms);
+    if (rule->enabled && s->row.last_ms > d->now.wall_ms + LATE_MS) {
+        char time[21];
+        time_format_rfc3339(s->row.last_ms, time);
+        log_warn("the clock was set back: a scheduled rule waits until its last time has passed",
+                 LOG_STR("rule", s->row.rule), LOG_TEXT("last", time));
+    }
+}
+
+static void drop(struct dispatch *d, struct scheduled *s)
+{
+    s->schedule = NULL;
+    s->next_ms = NEVER;
+    if (s->gone)
+        return;
+    s->gone = true;
+    note(d, s);
 }
 
 void schedules_apply(struct dispatch *d)
 {
+    struct str bus = d->set->buses[0].name; /* the only one with schedules */
+    bool *known = xarray(d->set->rule_count, sizeof *known);
     struct scheduled *s;
 
+    d->now = dispatch_now(d);
     TAILQ_FOREACH (s, &d->schedules, link) {
-        s->found = false;
-        s->schedule = NULL;
-        s->next_ms = NEVER;
-    }
-    for (uint32_t i = 0; i < d->set->rule_count; i++)
-        if (d->set->rules[i].schedule)
-            apply_rule(d, &d->set->rules[i]);
-    TAILQ_FOREACH (s, &d->schedules, link)
-        if (!s->found && !s->gone) {
-            s->gone = true;
-            note(d, s);
+        const struct rule *rule = s->gone ? NULL : ruleset_rule(d->set, bus, s->row.rule);
+        if (rule && rule->schedule) {
+            known[rule->index] = true;
+            apply_rule(d, s, rule);
+        } else {
+            drop(d, s);
         }
+    }
+    for (uint32_t i = 0; i < d->set->rule_count; i++) {
+        const struct rule *rule = &d->set->rules[i];
+        if (rule->schedule && !known[i]) /* without an expression yet: any is a new one */
+            apply_rule(d, add(d, &(struct schedule_row){.rule = rule->name, .expression = STR("")}), rule);
+    }
+    free(known);
+    find_due(d);
+    set_timer(d);
     turn_schedule(d);
-    arm(d);
 }
 
 /* ---- firing ---- */
@@ -292,10 +300,10 @@ static void write_event(struct buf *out, const struct dispatch *d, const struct 
 
 static void fire(struct dispatch *d, struct scheduled *s)
 {
-    const struct rule *rule = ruleset_rule(d->set, STR("default"), s->rule);
+    const struct rule *rule = ruleset_rule(d->set, d->set->buses[0].name, s->row.rule);
     struct buf event = BUF_INIT;
 
-    assert(rule && rule->schedule);
+    assert(rule && rule->schedule == s->schedule);
     write_event(&event, d, rule, s->next_ms);
     struct incoming in = {.origin = STR("schedule"),
                           .position = (uint64_t)(s->next_ms / 1000),
@@ -305,28 +313,33 @@ static void fire(struct dispatch *d, struct scheduled *s)
                           .checked = true};
     turn_offer_rule(d, &in, rule);
     buf_fini(&event);
-    series_add(metric_str(METRIC_SCHEDULES_FIRED, &s->rule), 1);
-    s->last_ms = s->next_ms;
-    set_next(s, s->last_ms);
+    series_add(metric_str(METRIC_SCHEDULES_FIRED, &s->row.rule), 1);
+    s->row.last_ms = s->row.fired_ms = s->next_ms;
+    set_next(s, s->row.last_ms);
     note(d, s);
 }
 
-bool schedules_feed(struct dispatch *d)
+static void feed_one(struct dispatch *d, struct scheduled *s)
+{
+    if (!s->catching_up && s->next_ms < d->now.wall_ms - LATE_MS)
+        catch_up(d, s);
+    while (s->next_ms <= d->now.wall_ms && !turn_full(d->turn))
+        fire(d, s);
+    if (s->next_ms > d->now.wall_ms)
+        s->catching_up = false;
+}
+
+void schedules_feed(struct dispatch *d)
 {
     struct scheduled *s;
-    bool more = false;
 
-    TAILQ_FOREACH (s, &d->schedules, link) {
-        if (s->next_ms > d->now.wall_ms)
-            continue;
-        skip_old(d, s);
-        while (s->next_ms <= d->now.wall_ms && !turn_full(d->turn))
-            fire(d, s);
-        more |= s->next_ms <= d->now.wall_ms;
+    if (d->schedule_due <= d->now.wall_ms) {
+        TAILQ_FOREACH (s, &d->schedules, link)
+            if (s->next_ms <= d->now.wall_ms)
+                feed_one(d, s);
+        find_due(d);
     }
-    if (!more)
-        arm(d);
-    return more;
+    set_timer(d);
 }
 
 void schedules_close(struct dispatch *d)

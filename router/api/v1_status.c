@@ -4,13 +4,14 @@
 
 #include "router/api/v1_int.h"
 #include "router/metrics.h"
+#include "router/schedules.h"
 #include "router/reload.h"
 #include "router/xalloc.h"
 
 struct status_call {
     struct ledger_job job;
     struct http_request *request;
-    struct buf queues, archives;
+    struct buf queues, archives, schedules;
 };
 
 static void write_count(struct buf *out, const char *key, int64_t n)
@@ -196,7 +197,9 @@ static bool status_step(struct ledger_job *job, struct store *s, struct weir_tim
 
     buf_clear(&c->queues);
     buf_clear(&c->archives);
-    return v1_write_queues(&c->queues, set, s, now, diag) && v1_write_archives(&c->archives, set, s, diag);
+    buf_clear(&c->schedules);
+    return v1_write_queues(&c->queues, set, s, now, diag) && v1_write_archives(&c->archives, set, s, diag) &&
+           schedules_show(&c->schedules, set, s, now, diag);
 }
 
 static void reply(struct status_call *c)
@@ -212,6 +215,8 @@ static void reply(struct status_call *c)
     write_journal(&out, router);
     write_buses(&out, set);
     write_rules(&out, set);
+    json_write_key(&out, "schedules");
+    buf_str(&out, buf_view(&c->schedules));
     write_targets(&out, set);
     json_write_key(&out, "queues");
     buf_str(&out, buf_view(&c->queues));
@@ -234,6 +239,7 @@ static void status_cb(struct ledger_job *job, bool ok, const struct weir_diag *d
         http_reply_error(c->request, 503, "%s", diag->message);
     buf_fini(&c->queues);
     buf_fini(&c->archives);
+    buf_fini(&c->schedules);
     free(c);
 }
 

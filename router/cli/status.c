@@ -51,6 +51,26 @@ static void print_rules(struct str status)
     table_print(t);
 }
 
+static void print_schedules(struct str status)
+{
+    static const char *const titles[] = {"SCHEDULED RULE", "SCHEDULE", "NEXT", "LAST"};
+    struct show_list schedules = show_open(json_member(status, "schedules"));
+    struct str one;
+    char rule[128], schedule[300], next[32], last[32];
+
+    if (!show_next(&schedules, &one))
+        return;
+    struct table *t = table_create(titles, 4);
+    do {
+        table_cell(t, "%s", show_text(one, "rule", rule, sizeof rule));
+        table_cell(t, "%s", show_text(one, "schedule", schedule, sizeof schedule));
+        table_cell(t, "%s", show_text(one, "next", next, sizeof next)[0] ? next : "-");
+        table_cell(t, "%s", show_text(one, "last", last, sizeof last)[0] ? last : "-");
+    } while (show_next(&schedules, &one));
+    putchar('\n');
+    table_print(t);
+}
+
 static void print_targets(struct str status)
 {
     static const char *const titles[] = {"TARGET", ">DELIVERED", ">RETRIED", ">DEAD LETTERS", ">DROPPED", ">OWED"};
@@ -86,6 +106,7 @@ static int status(struct cli *cli)
     } else if (code == EXIT_DONE) {
         print_head(body);
         print_rules(body);
+        print_schedules(body);
         print_targets(body);
         show_queues(json_member(body, "queues"));
         show_archives(json_member(body, "archives"));

@@ -102,7 +102,7 @@ static void a_failing_job_undoes_only_itself(void **state)
 {
     enum { JOBS = 300 };
     static struct note notes[JOBS];
-    struct clock clock;
+    struct clock clock = {0};
     struct ledger *l = open_ledger(&clock);
     int wanted = 0;
 
@@ -133,7 +133,7 @@ static void a_failing_job_undoes_only_itself(void **state)
 
 static void close_runs_what_waits(void **state)
 {
-    struct clock clock;
+    struct clock clock = {0};
     struct ledger *l = open_ledger(&clock);
     struct note note = {.job = {.run = write_note, .done = noted}, .number = 5};
 
@@ -145,7 +145,7 @@ static void close_runs_what_waits(void **state)
 
 static void ages_resume_from_the_last_commit(void **state)
 {
-    struct clock clock;
+    struct clock clock = {0};
     struct note note = {.job = {.run = write_note, .done = noted}, .number = 1};
     struct weir_diag diag;
     struct ledger *l = open_ledger(&clock);

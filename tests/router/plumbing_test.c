@@ -22,7 +22,7 @@
 
 static void ages_go_on_over_a_restart(void **state)
 {
-    struct clock c;
+    struct clock c = {0};
     int64_t wall = clock_wall_ms();
 
     assert_true(clock_start(&c, (struct weir_time){0, 0}));
