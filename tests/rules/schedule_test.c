@@ -343,7 +343,7 @@ static void check_days(const char *day, const char *weekday, enum kind kind, int
 
 static void test_special_days(void **state)
 {
-    char text[16];
+    char text[32];
     check_days("L", "?", LAST_DAY, 0, 0);
     check_days("LW", "?", LAST_WORKDAY, 0, 0);
     for (int a = 1; a <= 31; a++) {
