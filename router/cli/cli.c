@@ -21,6 +21,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_test,
     &verb_lint,
     &verb_match,
+    &verb_explain,
     &verb_send,
     &verb_replay,
     &verb_status,

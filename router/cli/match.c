@@ -114,7 +114,7 @@ static void match_event(struct grep *g, const char *file, int line, struct str e
 static void match_record(struct grep *g, const char *file, const struct records *r, const struct record_span *span)
 {
     struct arena arena = ARENA_INIT;
-    struct buf out = BUF_INIT, body = BUF_INIT;
+    struct buf out = BUF_INIT;
     struct source_events events = {0};
     struct diags diags;
     struct source_context context = {.set = g->set,
@@ -126,19 +126,15 @@ static void match_record(struct grep *g, const char *file, const struct records 
 
     if (!diags_init(&diags, 1))
         xfail("out of memory");
-    buf_text(&body, "{\"Records\":[");
-    buf_str(&body, span->text);
-    buf_text(&body, "]}");
     if (!json_check(span->text, NULL, NULL))
         report(g, file, span->line, "not a JSON object");
-    else if (!r->source->parse(&context, buf_view(&body), NULL, &events))
+    else if (!r->source->parse(&context, span->text, NULL, &events))
         report(g, file, span->line, diags.count ? diags.list[0].message : "cannot be read as an event");
     else
         for (size_t i = 0; i < events.count; i++)
             match_event(g, file, span->line, (struct str){out.data + events.list[i].offset, events.list[i].size});
     free(events.list);
     diags_fini(&diags);
-    buf_fini(&body);
     buf_fini(&out);
     arena_fini(&arena);
 }

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "matcher/explain.h"
 #include "matcher/compile.h"
 #include "matcher/json.h"
 #include "router/cli/canonical.h"
@@ -225,6 +226,17 @@ static int meet_alone(struct run *run, struct weir_diag *diag)
     return met;
 }
 
+static void explain(struct run *run)
+{
+    struct weir_diag diag;
+    struct explanation e;
+    struct explainer *x = explainer_create(run->rule->pattern, &diag);
+
+    if (x && explainer_run(x, &run->arena, buf_view(&run->envelope), &e, &diag))
+        explanation_write_text(&run->result->why, &e, EXPLAIN_BRANCHES);
+    explainer_destroy(x);
+}
+
 static bool check_match(struct run *run)
 {
     struct rule_test_result *result = run->result;
@@ -237,6 +249,7 @@ static bool check_match(struct run *run)
     buf_text(&result->message, met ? "the rule matches the event" : "the rule does not match the event");
     buf_text(&result->wanted, met ? "no match" : "a match");
     buf_text(&result->got, met ? "a match" : "no match");
+    explain(run);
     return false;
 }
 

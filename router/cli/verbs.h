@@ -11,6 +11,7 @@ extern const struct cli_verb verb_check;
 extern const struct cli_verb verb_test;
 extern const struct cli_verb verb_lint;
 extern const struct cli_verb verb_match;
+extern const struct cli_verb verb_explain;
 extern const struct cli_verb verb_send;
 extern const struct cli_verb verb_replay;
 extern const struct cli_verb verb_status;
