@@ -45,3 +45,51 @@ def test_a_stale_page_is_seen_and_filled(tmp_path):
 def test_unknown_table():
     code, out, err = weir("schema", "--mdoc", "planets")
     assert (code, out) == (64, "") and "known: all, verbs" in err
+
+
+# ---- the examples are run ----
+
+def displays(page):
+    """The literal displays of a page, as a reader sees them."""
+    text = (ROOT / page).read_text()
+    for block in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed$", text, re.M | re.S):
+        yield block.replace("\\e", "\\").replace("\\&", "").replace("\\(aq", "'")
+
+
+def test_patterns_match_what_the_manual_says():
+    operators, run = set(), 0
+    for block in displays("matcher/weir-pattern.7"):
+        lines = block.splitlines()
+        pattern = lines[0]
+        for line in lines[1:]:
+            said = re.match(r"    (matches|but not)  (.*)", line)
+            if not said:
+                continue
+            code, out, err = weir("match", "--count", pattern, stdin=said.group(2))
+            assert (code, out, err) == ((0, "1\n", "") if said.group(1) == "matches" else (1, "0\n", "")), (pattern, line, out, err)
+            operators |= set(re.findall(r'\{"([a-z-]+)":', pattern))
+            run += 1
+    table = re.findall(r'^\.It Li "([a-z-]+)"$', (ROOT / "matcher/weir-pattern.7").read_text(), re.M)
+    assert run > 50 and len(table) > 9 and operators >= set(table), set(table) - operators
+
+
+def test_configurations_of_the_manual_load(tmp_path):
+    seen = 0
+    for block in displays("rules/weir.yaml.5"):
+        if block.startswith("version: 1\n"):
+            (tmp_path / "weir.yaml").write_text(block)
+            code, out, err = weir("check", tmp_path / "weir.yaml")
+            assert code == 0, block + err
+            seen += 1
+    assert seen
+
+
+def test_commands_of_the_manuals_exist():
+    text = "".join("".join(displays(page)) for page in PAGES) + (ROOT / "README.md").read_text()
+    commands = re.findall(r"^(?:[^\n]*\| )?(?:build/)?weir ([a-z]+)((?: +(?:--?[a-z][a-z-]*|\S+))*)", text, re.M)
+    assert len(commands) > 15
+    for verb, rest in commands:
+        code, out, _ = weir(verb, "--help")
+        assert code == 0, verb
+        for option in re.findall(r" (--?[a-z][a-z-]*)", re.sub(r"'[^']*'|\|.*|#.*|<\(.*", "", rest)):
+            assert re.search(rf"(^|[ ,]){re.escape(option)}[ ,\n=]", out, re.M), (verb, option)
