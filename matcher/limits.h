@@ -33,6 +33,6 @@
 #define LIMIT_REGEX_HEAP_BYTES     (8u << 20)   /* of the interpreter, a thread: about as many */
 
 #define LIMIT_EXPLAIN_BYTES (1u << 28) /* bytes of the event read again for the words of an explanation */
-#define LIMIT_DIAG_BYTES 512 /* a diagnosis' text */
+#define LIMIT_DIAG_BYTES    512        /* a diagnosis' text */
 
 #endif

@@ -373,8 +373,9 @@ static void run_round(struct counts *counts, unsigned long seed, void (*add)(str
 {
     struct judge_memory memory = {NULL};
     /* Seeds of neighbouring rounds must not give neighbouring numbers. */
-    struct round r = {
-        .g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u, .extended = true}, .counts = counts, .seed = seed};
+    struct round r = {.g = {.memory = &memory, .state = (seed + 1) * 0x9E3779B97F4A7C15u, .extended = true},
+                      .counts = counts,
+                      .seed = seed};
 
     for (int families = seed % MANY_EVERY == 0 ? FAMILIES_MAX : 1; families > 0; families--)
         add(&r);
