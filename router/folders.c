@@ -160,7 +160,7 @@ static void walk(struct look *l, struct buf *full, size_t below, int depth)
     struct dirent *e;
     size_t size = full->size;
 
-    if (!dir && depth == 0)
+    if (!dir && depth == 0 && l->thorough)
         log_warn("a watched folder cannot be read", LOG_STR("folder", l->def->name), LOG_STR("path", l->def->path),
                  LOG_TEXT("reason", strerror(errno)));
     while (dir && (e = readdir(dir))) {
