@@ -250,7 +250,7 @@ static bool near_absent_atoms(struct explain_run *r, struct explain_leaf *leaf)
     for (uint32_t i = 0; i < leaf->leaf->atom_count; i++)
         if (leaf->leaf->atoms[i].op == PATTERN_ANYTHING_BUT)
             return HINT(&n, "absent",
-                        "anything-but needs the field to be there; $or with {\"exists\": false} takes both");
+                        "anything-but needs the field to be there; {\"exists\": false} beside it takes both");
     return true;
 }
 
