@@ -62,6 +62,21 @@ uint64_t *replay_no_rules(const struct dispatch *d)
     return xarray(d->set->rule_count / 64 + 1, sizeof(uint64_t));
 }
 
+static void refuse_archive(struct dispatch *d, struct replay_call *call)
+{
+    const char **names = xarray(d->set->target_count, sizeof *names);
+    struct str name = call->request.archive;
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < d->set->target_count; i++)
+        if (d->set->targets[i]->adapter == &archive_adapter)
+            names[count++] = d->set->targets[i]->name.ptr;
+    const char *near = diag_near(name, names, count);
+    replay_refuse(call, 404, "no archive '%.*s'%s%s%s", STR_ARG(name), near ? "; did you mean '" : "", near ? near : "",
+                  near ? "'?" : "");
+    free(names);
+}
+
 static const char *near_rule(const struct dispatch *d, const struct bus *bus, struct str name)
 {
     const char **names = xarray(d->set->rule_count, sizeof *names);
@@ -88,7 +103,7 @@ static bool choose_rules(struct dispatch *d, struct replay_call *call, const str
             continue;
         }
         const char *near = near_rule(d, bus, q->rules[i]);
-        replay_refuse(call, 400, "no rule '%.*s' on bus '%.*s'%s%s%s", STR_ARG(q->rules[i]), STR_ARG(bus->name),
+        replay_refuse(call, 404, "no rule '%.*s' on bus '%.*s'%s%s%s", STR_ARG(q->rules[i]), STR_ARG(bus->name),
                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
         free(*out);
         return false;
@@ -269,7 +284,7 @@ static void start(struct dispatch *d, struct replay_call *call)
     TAILQ_FOREACH (r, &d->replays, link)
         active++;
     if (!bus)
-        replay_refuse(call, 404, "Archive %.*s does not exist.", STR_ARG(q->archive));
+        refuse_archive(d, call);
     else if (q->from_ms >= q->to_ms)
         replay_refuse(call, 400, "'from' must be before 'to'");
     else if (!is_name(q->name))

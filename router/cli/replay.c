@@ -104,6 +104,7 @@ static void show_progress(struct str replay, double seconds)
     fflush(stderr);
 }
 
+/* Prints what became of it. */
 static int show_end(struct cli *cli, struct str replay)
 {
     char name[128], state[32], reason[512];
@@ -117,7 +118,7 @@ static int show_end(struct cli *cli, struct str replay)
         printf("replay %s %s: %lld of %lld events replayed, %lld matched, %lld deliveries%s%s\n", name, state,
                show_int(replay, "events_replayed"), show_int(replay, "events_total"),
                show_int(replay, "events_matched"), show_int(replay, "deliveries"), reason[0] ? "; " : "", reason);
-    return strcmp(state, "COMPLETED") == 0 ? EXIT_DONE : EXIT_INTERNAL;
+    return strcmp(state, "FAILED") == 0 ? EXIT_INTERNAL : EXIT_DONE;
 }
 
 static bool is_over(struct str replay)

@@ -70,7 +70,7 @@ def test_replay_errors(router):
     fill(r)
     window = ("--from", "2026-01-01", "--to", "2026-01-02")
     code, _, err = r.cli("replay", "al", *window)
-    assert code == 64 and "Archive al does not exist." in err
+    assert code == 64 and "no archive 'al'; did you mean 'all'?" in err
     code, _, err = r.cli("replay", "all", "--from", "2026-01-02", "--to", "2026-01-01")
     assert code in (64, 65) and "before" in err
     code, _, err = r.cli("replay", "all", *window, "--rule", "ones")
