@@ -48,29 +48,70 @@ def test_unknown_table():
 
 
 # ---- the examples are run ----
+#
+# In the pages, a comment in front of a literal display says what it is:
+#
+#     .\" example: pattern      a pattern, and below it events that match, events that do not, or why it is refused
+#     .\" example: check        a configuration, or a piece of one, that loads without a warning
+#     .\" example: session      what is typed behind "$ " and "> ", and what is printed; "..." stands for anything
+#
+# README.md has "```console" for sessions and "```yaml" for files.
 
-def displays(page):
-    """The literal displays of a page, as a reader sees them."""
+def displays(page, kind=""):
+    """The literal displays of a page that are examples of this kind, as a reader sees them."""
     text = (ROOT / page).read_text()
-    for block in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed$", text, re.M | re.S):
-        yield block.replace("\\e", "\\").replace("\\&", "").replace("\\(aq", "'")
+    mark = rf'^\.\\" example: {kind}[^\n]*\n' if kind else "^"
+    for block in re.findall(mark + r"\.Bd -literal[^\n]*\n(.*?)^\.Ed$", text, re.M | re.S):
+        yield re.sub(r'^\.\\".*\n', "", block, flags=re.M).replace("\\&", "").replace("\\(aq", "'").replace("\\e", "\\")
 
 
-def test_patterns_match_what_the_manual_says():
+def test_every_example_is_of_a_kind():
+    kinds = re.findall(r'^\.\\" example: (\S+)', "".join((ROOT / page).read_text() for page in PAGES), re.M)
+    assert set(kinds) <= {"pattern", "check", "session"}
+    assert len(kinds) == sum(len(list(displays(page, kind))) for page in PAGES for kind in set(kinds))
+
+
+def judge_pattern(pattern, word, what):
+    """What is wrong with that line of the manual; None: it tells the truth."""
+    code, out, err = weir("match", "--count", pattern, stdin="" if word == "refused" else what)
+    if word == "refused":
+        return None if code == 78 and what in err else (code, out, err)
+    return None if (code, out, err) == ((0, "1\n", "") if word == "matches" else (1, "0\n", "")) else (code, out, err)
+
+
+def test_patterns_do_what_the_manual_says():
     operators, run = set(), 0
-    for block in displays("matcher/weir-pattern.7"):
-        lines = block.splitlines()
-        pattern = lines[0]
-        for line in lines[1:]:
-            said = re.match(r"    (matches|but not)  (.*)", line)
+    for block in displays("matcher/weir-pattern.7", "pattern"):
+        pattern, cases = "", 0
+        for line in block.splitlines():
+            said = re.fullmatch(r"    (matches|but not|refused)  (.+)", line)
             if not said:
+                pattern = pattern + line if line.startswith("  ") else line
                 continue
-            code, out, err = weir("match", "--count", pattern, stdin=said.group(2))
-            assert (code, out, err) == ((0, "1\n", "") if said.group(1) == "matches" else (1, "0\n", "")), (pattern, line, out, err)
-            operators |= set(re.findall(r'\{"([a-z-]+)":', pattern))
-            run += 1
+            assert judge_pattern(pattern, *said.groups()) is None, (pattern, line, judge_pattern(pattern, *said.groups()))
+            operators |= set(re.findall(r'\{"([a-z-]+)":', pattern)) if said.group(1) != "refused" else set()
+            cases += 1
+        assert cases, block
+        run += cases
     table = re.findall(r'^\.It Li "([a-z-]+)"$', (ROOT / "matcher/weir-pattern.7").read_text(), re.M)
-    assert run > 50 and len(table) > 9 and operators >= set(table), set(table) - operators
+    assert run > 100 and len(table) > 9 and operators >= set(table), set(table) - operators
+
+
+def in_words(number):
+    for size, unit in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if number % size == 0 and number < 1024 * size:
+            yield f"{number // size} {unit}"
+    yield f"{number:,}"
+
+
+def test_limits_are_the_programs():
+    said = re.findall(r'^\.\\" limit: (\w+)\n\.It (.*)', (ROOT / "matcher/weir-pattern.7").read_text(), re.M)
+    header = (ROOT / "matcher/limits.h").read_text().replace("\\\n", "")
+    assert len(said) > 10
+    for name, words in said:
+        value = re.search(rf"^#define {name}\s+([0-9u<() ]+)", header, re.M).group(1)
+        number = eval(value.replace("u", ""), {})
+        assert any(re.search(rf"\b{one}\b", words) for one in in_words(number)), (name, number, words)
 
 
 def test_configurations_of_the_manual_load(tmp_path):
