@@ -91,6 +91,8 @@ struct str json_decode_in(struct arena *a, struct str raw);
  * object must have been checked.
  */
 struct str json_member(struct str object, const char *key);
+/* Several of them in one reading: values[i] is that of keys[i], which ends with NULL; of repeated ones the first. */
+void json_members(struct str object, const char *const *keys, struct str *values);
 /* Type of a value's text by its first byte (checked text). */
 enum json_type json_type_of(struct str value);
 

@@ -121,6 +121,32 @@ struct str json_member(struct str object, const char *key)
     return (struct str){NULL, 0};
 }
 
+void json_members(struct str object, const char *const *keys, struct str *values)
+{
+    struct json_reader r;
+    struct json_token t;
+    size_t left = 0;
+    for (; keys[left]; left++)
+        values[left] = (struct str){NULL, 0};
+    json_reader_init(&r, object);
+    if (json_next(&r, &t) != JSON_OBJECT)
+        return;
+    while (left && json_next(&r, &t) == JSON_KEY) {
+        struct str *value = NULL;
+        for (size_t i = 0; keys[i] && !value; i++)
+            if (!values[i].ptr && (t.escaped ? json_raw_is(t.raw, keys[i])
+                                             : str_is((struct str){t.raw.ptr + 1, t.raw.size - 2}, keys[i])))
+                value = &values[i];
+        json_next(&r, &t);
+        if (!json_skip(&r, &t))
+            break;
+        if (value) {
+            *value = t.raw;
+            left--;
+        }
+    }
+}
+
 enum json_type json_type_of(struct str value)
 {
     switch (value.size ? value.ptr[0] : '\0') {

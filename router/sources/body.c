@@ -178,7 +178,7 @@ bool body_each(struct source_context *c, struct str body, const char *wrapper, b
         c->unit = wrapper ? "record" : "event";
         return each_element(c, text, each, out);
     }
-    if (text.ptr[0] == '{' && (is_open_at_line_end(text) || !memchr(text.ptr, '\n', text.size)))
+    if (text.ptr[0] == '{' && (!memchr(text.ptr, '\n', text.size) || is_open_at_line_end(text)))
         return whole_body(c, body, text, wrapper, each, out);
     return each_line(c, body, wrapper, each, out);
 }

@@ -21,26 +21,32 @@ static const struct {
 /* Of a type that is not above: AWS goes on making some, and one of them must not hold up a whole file. */
 #define OTHER_KIND "\"AWS Service Event via CloudTrail\""
 
+enum { SOURCE, TYPE, NAME, ID, REGION, TIME, ACCOUNT, IDENTITY, MEMBERS };
+static const char *const members[] = {"eventSource", "eventType",          "eventName",    "eventID", "awsRegion",
+                                      "eventTime",   "recipientAccountId", "userIdentity", NULL};
+
 /* A string member that may be absent. False: it is something else (diags). */
-static bool take_text(struct source_context *c, const struct body_record *record, const char *name, struct str *out)
+static bool take_text(struct source_context *c, const struct body_record *record, const struct str *values, int which,
+                      struct str *out)
 {
-    *out = json_member(record->text, name);
+    *out = values[which];
     if (!out->ptr || (json_type_of(*out) == JSON_STRING && out->size > 2))
         return true;
     if (json_type_of(*out) == JSON_NULL) {
         *out = (struct str){0};
         return true;
     }
-    return body_error(c, record, "'%s' must be a string and not empty", name);
+    return body_error(c, record, "'%s' must be a string and not empty", members[which]);
 }
 
-static bool take_detail_type(struct source_context *c, const struct body_record *record, struct envelope *e)
+static bool take_detail_type(struct source_context *c, const struct body_record *record, const struct str *values,
+                             struct envelope *e)
 {
     struct str type;
 
-    if (!take_text(c, record, "eventType", &type))
+    if (!take_text(c, record, values, TYPE, &type))
         return false;
-    if (!type.ptr && !json_member(record->text, "eventName").ptr)
+    if (!type.ptr && !values[NAME].ptr)
         return body_error(c, record, "missing 'eventType'");
     if (!type.ptr) { /* records older than eventVersion 1.02 are API calls and do not say so */
         e->detail_type = str_from(kinds[0].detail_type);
@@ -56,12 +62,13 @@ static bool take_detail_type(struct source_context *c, const struct body_record 
 }
 
 /* "iam.amazonaws.com" → "aws.iam" */
-static bool take_source(struct source_context *c, const struct body_record *record, struct envelope *e)
+static bool take_source(struct source_context *c, const struct body_record *record, const struct str *values,
+                        struct envelope *e)
 {
     struct str service;
     struct buf quoted = BUF_INIT;
 
-    if (!take_text(c, record, "eventSource", &service))
+    if (!take_text(c, record, values, SOURCE, &service))
         return false;
     if (!service.ptr)
         return body_error(c, record, "missing 'eventSource'");
@@ -75,14 +82,14 @@ static bool take_source(struct source_context *c, const struct body_record *reco
     return e->source.ptr || body_error(c, record, "out of memory");
 }
 
-static bool take_account(struct source_context *c, const struct body_record *record, struct envelope *e)
+static bool take_account(struct source_context *c, const struct body_record *record, const struct str *values,
+                         struct envelope *e)
 {
-    if (!take_text(c, record, "recipientAccountId", &e->account))
+    if (!take_text(c, record, values, ACCOUNT, &e->account))
         return false;
     if (e->account.ptr)
         return true;
-    struct str identity = json_member(record->text, "userIdentity");
-    struct str account = identity.ptr ? json_member(identity, "accountId") : (struct str){0};
+    struct str account = values[IDENTITY].ptr ? json_member(values[IDENTITY], "accountId") : (struct str){0};
     if (account.size > 2 && json_type_of(account) == JSON_STRING)
         e->account = account;
     return true;
@@ -91,10 +98,12 @@ static bool take_account(struct source_context *c, const struct body_record *rec
 static bool add_record(struct source_context *c, const struct body_record *record, struct source_events *out)
 {
     struct envelope e = {.detail = record->text};
+    struct str v[MEMBERS];
 
-    if (!take_source(c, record, &e) || !take_detail_type(c, record, &e) || !take_text(c, record, "eventID", &e.id) ||
-        !take_text(c, record, "awsRegion", &e.region) || !take_text(c, record, "eventTime", &e.time) ||
-        !take_account(c, record, &e))
+    json_members(record->text, members, v);
+    if (!take_source(c, record, v, &e) || !take_detail_type(c, record, v, &e) || !take_text(c, record, v, ID, &e.id) ||
+        !take_text(c, record, v, REGION, &e.region) || !take_text(c, record, v, TIME, &e.time) ||
+        !take_account(c, record, v, &e))
         return false;
     if (e.time.ptr && !envelope_is_time(e.time))
         return body_error(c, record, "'eventTime' is not RFC 3339: %.*s", e.time.size > 80 ? 80 : (int)e.time.size,
@@ -110,7 +119,8 @@ static bool parse(struct source_context *c, struct str body, const char *content
 static bool recognise(struct str body)
 {
     struct str first = body_first(body, "Records");
-    return first.ptr && json_member(first, "eventSource").ptr && json_member(first, "eventType").ptr &&
+    return first.ptr && json_member(first, "eventSource").ptr &&
+           (json_member(first, "eventType").ptr || json_member(first, "eventName").ptr) &&
            !json_member(first, "s3").ptr;
 }
 
