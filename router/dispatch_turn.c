@@ -85,7 +85,8 @@ static void offer_bus(struct offer *o, struct route *route)
     if (o->hops == BUS_HOPS_MAX) {
         struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
         series_add(f->outlet->owed, 1);
-        outlet_give_up(f, "TOO_MANY_HOPS", "forwarded over more event buses than BUS_HOPS_MAX", NULL);
+        _Static_assert(BUS_HOPS_MAX == 8, "the message says so");
+        outlet_give_up(f, "TOO_MANY_HOPS", "forwarded over more than 8 event buses in a row", NULL);
         return;
     }
     const uint64_t *chosen = o->chosen;
