@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 
+import pytest
+
 from conftest import ROOT, WEIR, weir
 
 PAGES = ["router/weir.1", "rules/weir.yaml.5", "matcher/weir-pattern.7"]
@@ -52,7 +54,8 @@ def test_unknown_table():
 # In the pages, a comment in front of a literal display says what it is:
 #
 #     .\" example: pattern      a pattern, and below it events that match, events that do not, or why it is refused
-#     .\" example: check        a configuration, or a piece of one, that loads without a warning
+#     .\" example: check        a configuration, or a piece of one, that loads without a warning and whose tests pass
+#     .\" example: refused      one that does not load; its last line, a comment, says why
 #     .\" example: session      what is typed behind "$ " and "> ", and what is printed; "..." stands for anything
 #
 # README.md has "```console" for sessions and "```yaml" for files.
@@ -67,7 +70,7 @@ def displays(page, kind=""):
 
 def test_every_example_is_of_a_kind():
     kinds = re.findall(r'^\.\\" example: (\S+)', "".join((ROOT / page).read_text() for page in PAGES), re.M)
-    assert set(kinds) <= {"pattern", "check", "session"}
+    assert set(kinds) <= {"pattern", "check", "refused", "session"}
     assert len(kinds) == sum(len(list(displays(page, kind))) for page in PAGES for kind in set(kinds))
 
 
@@ -114,15 +117,21 @@ def test_limits_are_the_programs():
         assert any(re.search(rf"\b{one}\b", words) for one in in_words(number)), (name, number, words)
 
 
-def test_configurations_of_the_manual_load(tmp_path):
-    seen = 0
-    for block in displays("rules/weir.yaml.5"):
-        if block.startswith("version: 1\n"):
-            (tmp_path / "weir.yaml").write_text(block)
-            code, out, err = weir("check", tmp_path / "weir.yaml")
-            assert code == 0, block + err
-            seen += 1
-    assert seen
+@pytest.mark.parametrize("kind", ["check", "refused"])
+def test_configurations_of_the_manual(tmp_path, kind):
+    blocks, tested = list(displays("rules/weir.yaml.5", kind)), 0
+    for block in blocks:
+        (tmp_path / "weir.yaml").write_text(block if block.startswith("version:") else "version: 1\n" + block)
+        code, _, err = weir("check", cwd=tmp_path)
+        if kind == "refused":
+            assert code == 78 and block.splitlines()[-1].removeprefix("# ") in err, block + err
+            continue
+        assert (code, err) == (0, ""), block + err
+        if "tests:" in block:
+            code, out, err = weir("test", cwd=tmp_path)
+            assert code == 0 and "\nok 1 " in out, block + out + err
+            tested += 1
+    assert len(blocks) > 1 and (tested > 2 or kind == "refused")
 
 
 def test_commands_of_the_manuals_exist():
