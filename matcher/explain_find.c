@@ -24,11 +24,19 @@ static void found(struct walk *w, struct str value)
     struct explain_leaf *leaf = w->s->leaf;
 
     leaf->value_count++;
-    if (leaf->found_count == EXPLAIN_FOUND || (w->s->prefer && leaf->found_count))
+    if (w->s->prefer) {
+        if (!leaf->found_count && explain_satisfies(w->s->run, w->s->index, value))
+            leaf->found[leaf->found_count++] = (struct explain_found){value, keep_at(w, buf_view(&w->at))};
         return;
-    if (w->s->prefer && !explain_satisfies(w->s->run, w->s->index, value))
+    }
+    bool shown = leaf->found_count < EXPLAIN_FOUND;
+    if (!shown && (leaf->near_count || leaf->value_count > EXPLAIN_VALUES))
         return;
-    leaf->found[leaf->found_count++] = (struct explain_found){value, keep_at(w, buf_view(&w->at))};
+    w->failed |= !explain_near_value(w->s->run, leaf, value);
+    if (!shown && !leaf->near_count)
+        return;
+    uint32_t at = shown ? leaf->found_count++ : EXPLAIN_FOUND - 1; /* what comes near is worth a place */
+    leaf->found[at] = (struct explain_found){value, keep_at(w, buf_view(&w->at))};
 }
 
 static void visit(struct walk *w, struct str value, struct str rest, bool here);

@@ -50,7 +50,9 @@ bool explain_satisfies(struct explain_run *r, uint32_t leaf, struct str value);
 /* Adds a hint, words formatted, unless the list is full. */
 bool explain_hint(struct explain_run *r, struct explain_near *list, uint32_t *count, uint32_t max, const char *kind,
                   const char *format, ...) __attribute__((format(printf, 6, 7)));
-/* explain_near.c: hints for a leaf that does not hold. */
+#define EXPLAIN_VALUES 1000 /* values of a leaf that are looked at for one that comes near */
+/* explain_near.c: hints for a leaf that does not hold: of a value that is there, and where none is. */
+bool explain_near_value(struct explain_run *r, struct explain_leaf *leaf, struct str value);
 bool explain_near_leaf(struct explain_run *r, struct explain_leaf *leaf, const struct explain_search *s);
 bool explain_near_event(struct explain_run *r, struct explanation *e);
 

@@ -172,7 +172,7 @@ static bool near_atom(struct near *n, const struct pattern_atom *a)
     }
 }
 
-static bool near_value(struct explain_run *r, struct explain_leaf *leaf, struct str value)
+bool explain_near_value(struct explain_run *r, struct explain_leaf *leaf, struct str value)
 {
     struct near n = {r, leaf, value, BUF_INIT, json_type_of(value) == JSON_STRING};
     bool ok = true;
@@ -279,9 +279,6 @@ static bool near_path(struct explain_run *r, struct explain_leaf *leaf, const st
 
 bool explain_near_leaf(struct explain_run *r, struct explain_leaf *leaf, const struct explain_search *s)
 {
-    for (uint32_t i = 0; i < leaf->found_count; i++)
-        if (!near_value(r, leaf, leaf->found[i].value))
-            return false;
     return leaf->value_count || !leaf->looked || near_path(r, leaf, s);
 }
 

@@ -51,6 +51,8 @@ static void test_hints(void **state)
         const char *pattern, *event, *said; /* NULL: no hint */
     } cases[] = {
         {"{\"a\":[\"Root\"]}", "{\"a\":\"root\"}", "near: the same but for case: {\"equals-ignore-case\": \"Root\"}"},
+        {"{\"a\":[\"V7\"]}", "{\"a\":[\"v1\",\"v2\",\"v3\",\"v4\",\"v5\",\"v6\",\"v7\"]}",
+         "\"v7\" at a[6], and 4 more"},
         {"{\"a\":[\"300\"]}", "{\"a\":300}",
          "near: the event has 300 without quotes, the pattern wants text: write 300"},
         {"{\"a\":[\"true\"]}", "{\"a\":true}", "near: the event has true without quotes"},
