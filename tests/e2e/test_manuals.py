@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from conftest import ROOT, WEIR, weir
+from pages import PAGES, Shell, commands, displays, examples, is_as_said, marked
 
-PAGES = ["router/weir.1", "rules/weir.yaml.5", "matcher/weir-pattern.7"]
+EVERY = [*PAGES, "README.md"]
 
 
 def manuals(root, mode):
@@ -49,29 +50,16 @@ def test_unknown_table():
     assert (code, out) == (64, "") and "known: all, verbs" in err
 
 
-# ---- the examples are run ----
-#
-# In the pages, a comment in front of a literal display says what it is:
-#
-#     .\" example: pattern      a pattern, and below it events that match, events that do not, or why it is refused
-#     .\" example: check        a configuration, or a piece of one, that loads without a warning and whose tests pass
-#     .\" example: refused      one that does not load; its last line, a comment, says why
-#     .\" example: session      what is typed behind "$ " and "> ", and what is printed; "..." stands for anything
-#
-# README.md has "```console" for sessions and "```yaml" for files.
+# ---- the examples are run; what they look like: pages.py ----
 
-def displays(page, kind=""):
-    """The literal displays of a page that are examples of this kind, as a reader sees them."""
-    text = (ROOT / page).read_text()
-    mark = rf'^\.\\" example: {kind}[^\n]*\n' if kind else "^"
-    for block in re.findall(mark + r"\.Bd -literal[^\n]*\n(.*?)^\.Ed$", text, re.M | re.S):
-        yield re.sub(r'^\.\\".*\n', "", block, flags=re.M).replace("\\&", "").replace("\\(aq", "'").replace("\\e", "\\")
+def texts(page, kind):
+    return [text for this, _, text in examples(page) if this == kind]
 
 
-def test_every_example_is_of_a_kind():
-    kinds = re.findall(r'^\.\\" example: (\S+)', "".join((ROOT / page).read_text() for page in PAGES), re.M)
-    assert set(kinds) <= {"pattern", "check", "refused", "session"}
-    assert len(kinds) == sum(len(list(displays(page, kind))) for page in PAGES for kind in set(kinds))
+@pytest.mark.parametrize("page", EVERY)
+def test_every_example_is_of_a_kind(page):
+    found = examples(page)
+    assert {kind for kind, _, _ in found} <= {"pattern", "check", "refused", "file", "session"} and len(found) == marked(page)
 
 
 def judge_pattern(pattern, word, what):
@@ -84,7 +72,7 @@ def judge_pattern(pattern, word, what):
 
 def test_patterns_do_what_the_manual_says():
     operators, run = set(), 0
-    for block in displays("matcher/weir-pattern.7", "pattern"):
+    for block in texts("matcher/weir-pattern.7", "pattern"):
         pattern, cases = "", 0
         for line in block.splitlines():
             said = re.fullmatch(r"    (matches|but not|refused)  (.+)", line)
@@ -119,7 +107,7 @@ def test_limits_are_the_programs():
 
 @pytest.mark.parametrize("kind", ["check", "refused"])
 def test_configurations_of_the_manual(tmp_path, kind):
-    blocks, tested = list(displays("rules/weir.yaml.5", kind)), 0
+    blocks, tested = texts("rules/weir.yaml.5", kind), 0
     for block in blocks:
         (tmp_path / "weir.yaml").write_text(block if block.startswith("version:") else "version: 1\n" + block)
         code, _, err = weir("check", cwd=tmp_path)
@@ -134,12 +122,54 @@ def test_configurations_of_the_manual(tmp_path, kind):
     assert len(blocks) > 1 and (tested > 2 or kind == "refused")
 
 
-def test_commands_of_the_manuals_exist():
-    text = "".join("".join(displays(page)) for page in PAGES) + (ROOT / "README.md").read_text()
-    commands = re.findall(r"^(?:[^\n]*\| )?(?:build/)?weir ([a-z]+)((?: +(?:--?[a-z][a-z-]*|\S+))*)", text, re.M)
-    assert len(commands) > 15
-    for verb, rest in commands:
-        code, out, _ = weir(verb, "--help")
-        assert code == 0, verb
-        for option in re.findall(r" (--?[a-z][a-z-]*)", re.sub(r"'[^']*'|\|.*|#.*|<\(.*", "", rest)):
-            assert re.search(rf"(^|[ ,]){re.escape(option)}[ ,\n=]", out, re.M), (verb, option)
+@pytest.mark.parametrize("page", ["router/weir.1", "README.md"])
+def test_sessions_go_as_shown(page, tmp_path):
+    (tmp_path / "rules").symlink_to(ROOT / "rules")
+    shell, run = Shell(tmp_path), 0
+    try:
+        for kind, name, text in examples(page):
+            if kind == "file":
+                (tmp_path / name).write_text(text)
+            for command, said in commands(text) if kind == "session" else []:
+                printed = shell.run(command)
+                assert is_as_said(printed, said), f"$ {command}\n{printed}instead of\n{said}"
+                run += 1
+    finally:
+        shell.end()
+    assert run > 5
+
+
+# ---- help and manuals say the same ----
+
+def helps():
+    """Verb to its options, as the helps have them: {"run": {"--config", ...}}"""
+    code, out, _ = weir("--help")
+    verbs = re.findall(r"^  ([a-z]+) +\S", out, re.M)
+    assert code == 0 and len(verbs) > 10
+    return {verb: set(re.findall(r"^  (?:-\w,|   ) (--[a-z-]+)", weir(verb, "--help")[1], re.M)) for verb in verbs}
+
+
+def test_the_manual_has_every_verb_and_option():
+    verbs, text = helps(), (ROOT / "router/weir.1").read_text()
+    sections = dict(re.findall(r"^\.It Nm Cm (\w+).*\n((?:(?!\.It Nm Cm ).*\n)*)", text, re.M))
+    prose = re.sub(r'^\.\\" @table(.*\n)*?\.\\" @end\n', "", text, flags=re.M)
+    assert list(sections) == list(verbs)
+    for verb, options in verbs.items():
+        assert "--help" in options
+        of_its_own = {"-" + name for name in re.findall(r"^\.It(?: Fl \w ,)? Fl (-[a-z-]+)", sections[verb], re.M)}
+        for option in options ^ of_its_own:
+            assert option in ("--json", "--url", "--help") and re.search(rf"Fl (h , )?{option[1:]}\b", prose), (verb, option)
+
+
+def test_verbs_and_options_that_are_spoken_of_exist():
+    verbs = helps()
+    text = "".join((ROOT / page).read_text() for page in PAGES)
+    said = [(verb, option and "-" + option) for verb, option in
+            re.findall(r"^\.(?:Nm weir|Nm) Cm (\w+)(?: Fl (-[a-z-]+))?", text, re.M)]
+    said += re.findall(r"^\.Ic weir (\w+)()", text, re.M)
+    typed = "\n".join(t for page in EVERY for t in [*displays(page), (ROOT / page).read_text() if page.endswith(".md") else ""])
+    said += re.findall(r"(?:^|\$ |\| |`|: )(?:build/)?weir ([a-z]+)(?: (-[a-z-]+))?", typed, re.M)
+    assert len(said) > 50
+    for verb, option in said:
+        assert verb in verbs, verb
+        assert not option.startswith("--") or option in verbs[verb], (verb, option)
