@@ -45,6 +45,16 @@ static inline bool utf8_is_surrogate(uint32_t code)
     return code >= 0xD800 && code <= 0xDFFF;
 }
 
+/* Is all of it UTF-8, without surrogates? */
+static inline bool utf8_is_text(struct str text)
+{
+    uint32_t code;
+    for (size_t at = 0, n; at < text.size; at += n)
+        if (!(n = utf8_decode(text.ptr + at, text.size - at, &code)) || utf8_is_surrogate(code))
+            return false;
+    return true;
+}
+
 /* Writes a character (a surrogate in three-byte form) and returns its size, 1–4. */
 static inline unsigned utf8_encode(uint32_t code, char out[4])
 {

@@ -20,8 +20,10 @@
 #include "matcher/json.h"
 #include "matcher/utf8.h"
 #include "router/sources/envelope.h"
+#include "router/sources/percent.h"
 
-static const char structured[] = "application/cloudevents+json", batched[] = "application/cloudevents-batch+json";
+static const char family[] = "application/cloudevents", structured[] = "application/cloudevents+json",
+                  batched[] = "application/cloudevents-batch+json";
 
 struct attributes { /* JSON texts */
     struct str id, source, type, specversion, time, data, data_base64;
@@ -45,10 +47,26 @@ static bool is_json_type(const char *content_type)
            (size > 5 && strncasecmp(content_type + size - 5, "+json", 5) == 0);
 }
 
+/* application/cloudevents and whatever follows: an event whole, in some format. */
+static bool is_whole(const char *content_type)
+{
+    return content_type && strncasecmp(content_type, family, sizeof family - 1) == 0;
+}
+
+/* Any of the attributes that must be there: what is missing can be named then. */
+static bool is_binary(const struct source_context *c, const char *content_type)
+{
+    static const char *const required[] = {"ce-specversion", "ce-id", "ce-source", "ce-type"};
+
+    for (size_t i = 0; c->header && !is_whole(content_type) && i < sizeof required / sizeof required[0]; i++)
+        if (c->header(c->request, required[i]))
+            return true;
+    return false;
+}
+
 static bool claims(const struct source_context *c, const char *content_type)
 {
-    return is_type(content_type, structured) || is_type(content_type, batched) ||
-           (c->header && c->header(c->request, "ce-specversion"));
+    return is_whole(content_type) || is_binary(c, content_type);
 }
 
 /* ---- attributes ---- */
@@ -111,6 +129,22 @@ static bool is_text(struct str value)
     return json_type_of(value) == JSON_STRING && value.size > 2;
 }
 
+static bool is_base64(struct str value)
+{
+    size_t size = value.size - 2, filling = 0;
+
+    if (json_type_of(value) != JSON_STRING || size % 4)
+        return false;
+    while (filling < 2 && filling < size && value.ptr[size - filling] == '=')
+        filling++;
+    for (size_t i = 1; i <= size - filling; i++) {
+        char c = value.ptr[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/'))
+            return false;
+    }
+    return true;
+}
+
 static bool check(struct source_context *c, const struct body_record *record, const struct attributes *a)
 {
     const struct {
@@ -130,8 +164,8 @@ static bool check(struct source_context *c, const struct body_record *record, co
         return body_error(c, record, "'time' must be RFC 3339 text such as \"2026-11-21T04:00:00Z\"");
     if (a->data.ptr && a->data_base64.ptr)
         return body_error(c, record, "'data' and 'data_base64' exclude each other");
-    return !a->data_base64.ptr || json_type_of(a->data_base64) == JSON_STRING ||
-           body_error(c, record, "'data_base64' must be text");
+    return !a->data_base64.ptr || is_base64(a->data_base64) ||
+           body_error(c, record, "'data_base64' must be text in base64");
 }
 
 /* ---- the envelope ---- */
@@ -182,7 +216,12 @@ static bool add(struct source_context *c, const struct body_record *record, cons
                          .time = a->time,
                          .detail = make_detail(c, a),
                          .others = make_others(c, a)};
-    return e.detail.ptr && e.others.ptr && envelope_add(c, &e, record, out);
+    struct json_info info;
+    if (!e.detail.ptr || !e.others.ptr)
+        return body_error(c, record, "out of memory");
+    if (!json_check(e.others, &info, NULL) || info.repeated_keys)
+        return body_error(c, record, "an attribute is there twice");
+    return envelope_add(c, &e, record, out);
 }
 
 /* ---- structured and batched ---- */
@@ -216,31 +255,35 @@ struct headers {
     bool ok;
 };
 
-static int hex(char c)
+/* Within quotes a backslash takes the next byte as it is. */
+static void unquote(struct buf *out, struct str text)
 {
-    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+    for (size_t i = 1; i + 1 < text.size; i++) {
+        i += text.ptr[i] == '\\' && i + 2 < text.size;
+        buf_char(out, text.ptr[i]);
+    }
 }
 
-/* %-encoded bytes stand for themselves; what is no encoding stays as it is, as the binding says. */
-static struct str decode_value(struct source_context *c, const char *value)
+/* What a header means, as a JSON string: out of its quotes, then %-encoded bytes stand for themselves; what is no
+   encoding stays as it is, as the binding says. {NULL,0}: no UTF-8. */
+static struct str decode_value(struct source_context *c, struct str value)
 {
-    struct buf out = BUF_INIT, quoted = BUF_INIT;
-    uint32_t code;
+    struct buf bare = BUF_INIT, out = BUF_INIT, quoted = BUF_INIT;
+    struct str text = {0};
 
-    for (; *value; value++) {
-        int high = *value == '%' ? hex(value[1]) : -1, low = high >= 0 ? hex(value[2]) : -1;
-        buf_char(&out, low >= 0 ? (char)(high << 4 | low) : *value);
-        value += low >= 0 ? 2 : 0;
+    if (value.size >= 2 && value.ptr[0] == '"' && value.ptr[value.size - 1] == '"') {
+        unquote(&bare, value);
+        value = buf_view(&bare);
     }
-    for (size_t at = 0, n; at < out.size; at += n)
-        if (!(n = utf8_decode(out.data + at, out.size - at, &code)) || utf8_is_surrogate(code)) {
-            buf_fini(&out);
-            return (struct str){0};
-        }
-    json_write_string(&quoted, buf_view(&out));
-    quoted.failed |= out.failed;
+    percent_decode(&out, value, false);
+    if (utf8_is_text(buf_view(&out))) {
+        json_write_string(&quoted, buf_view(&out));
+        quoted.failed |= out.failed || bare.failed;
+        text = keep(c, &quoted);
+    }
+    buf_fini(&bare);
     buf_fini(&out);
-    return keep(c, &quoted);
+    return text;
 }
 
 static void take_header(void *context, const char *name, const char *value)
@@ -249,11 +292,15 @@ static void take_header(void *context, const char *name, const char *value)
     char lower[64];
     size_t size = strlen(name);
 
-    if (!h->ok || size < 4 || size - 3 >= sizeof lower || strncasecmp(name, "ce-", 3) != 0)
+    if (!h->ok || size < 4 || strncasecmp(name, "ce-", 3) != 0)
         return;
+    if (size - 3 >= sizeof lower) {
+        h->ok = body_error(h->context, h->record, "the name of the header '%.80s' is too long for an attribute", name);
+        return;
+    }
     for (size_t i = 0; i < size - 3; i++)
         lower[i] = (char)(name[i + 3] >= 'A' && name[i + 3] <= 'Z' ? name[i + 3] | 0x20 : name[i + 3]);
-    struct str own = {lower, size - 3}, text = decode_value(h->context, value);
+    struct str own = {lower, size - 3}, text = decode_value(h->context, str_from(value));
     if (!text.ptr)
         h->ok = body_error(h->context, h->record, "the header '%s' is not UTF-8", name);
     else if (str_is(own, "data") || str_is(own, "data_base64"))
@@ -277,15 +324,6 @@ static struct str base64(struct source_context *c, struct str bytes)
     return (struct str){text, size + 2};
 }
 
-static bool is_utf8(struct str text)
-{
-    uint32_t code;
-    for (size_t at = 0, n; at < text.size; at += n)
-        if (!(n = utf8_decode(text.ptr + at, text.size - at, &code)) || utf8_is_surrogate(code))
-            return false;
-    return true;
-}
-
 /* The body as the data: JSON where the content type says so, else text, else bytes. */
 static bool take_body(struct source_context *c, struct body_record *record, struct str body, const char *content_type,
                       struct attributes *a)
@@ -302,7 +340,7 @@ static bool take_body(struct source_context *c, struct body_record *record, stru
         a->data = body;
         while (a->data.size && strchr(" \t\r\n", a->data.ptr[0])) /* json_type_of() looks at the first byte */
             a->data = (struct str){a->data.ptr + 1, a->data.size - 1};
-    } else if (strncasecmp(content_type, "text/", 5) == 0 && is_utf8(body)) {
+    } else if (strncasecmp(content_type, "text/", 5) == 0 && utf8_is_text(body)) {
         a->data = envelope_quote(c, body);
     } else {
         a->data_base64 = base64(c, body);
@@ -316,7 +354,7 @@ static bool add_binary(struct source_context *c, struct str body, const char *co
     struct attributes a = {0};
     struct headers h = {.context = c, .record = &record, .attributes = &a, .ok = true};
 
-    c->unit = "event";
+    c->unit = "line"; /* of the data, where it is JSON */
     c->each_header(c->request, take_header, &h);
     if (h.ok && content_type)
         h.ok = take(c, &record, &a, STR("datacontenttype"), envelope_quote(c, str_from(content_type)));
@@ -329,10 +367,11 @@ static bool add_binary(struct source_context *c, struct str body, const char *co
 
 static bool parse(struct source_context *c, struct str body, const char *content_type, struct source_events *out)
 {
-    bool whole = is_type(content_type, structured) || is_type(content_type, batched);
-
-    if (!whole && c->header && c->header(c->request, "ce-specversion"))
+    if (is_binary(c, content_type))
         return add_binary(c, body, content_type, out);
+    if (is_whole(content_type) && !is_type(content_type, structured) && !is_type(content_type, batched))
+        return diag_error(c->diags, (struct diag_pos){0}, "content type '%.100s' is not served; %s and %s are",
+                          content_type, structured, batched);
     return body_each(c, body, NULL, add_structured, out);
 }
 

@@ -7,6 +7,7 @@
 #include "matcher/json.h"
 #include "matcher/utf8.h"
 #include "router/sources/envelope.h"
+#include "router/sources/percent.h"
 
 static const struct event_kind {
     const char *name, *detail_type, *reason, *deletion_type;
@@ -31,6 +32,13 @@ static const struct event_kind {
     {"ObjectCreated:PutTagging", "Object Tags Added", NULL, NULL},
     {"ObjectCreated:DeleteTagging", "Object Tags Deleted", NULL, NULL},
     {"ObjectRemoved:DeleteAllVersions", "Object Deleted", "DeleteObject", "Permanently Deleted"},
+    {"LifecycleDelMarkerExpiration:Delete", "Object Deleted", "Lifecycle Expiration", "Permanently Deleted"},
+    {"ObjectTransition:Complete", "Object Storage Class Changed", NULL, NULL},
+    /* Ceph's own: what a lifecycle did to the present version, to an older one, to a delete marker */
+    {"ObjectLifecycle:Expiration:Current", "Object Deleted", "Lifecycle Expiration", NULL},
+    {"ObjectLifecycle:Expiration:NonCurrent", "Object Deleted", "Lifecycle Expiration", "Permanently Deleted"},
+    {"ObjectLifecycle:Expiration:DeleteMarker", "Object Deleted", "Lifecycle Expiration", "Permanently Deleted"},
+    {"ObjectLifecycle:Transition:", "Object Storage Class Changed", NULL, NULL},
     /* What is not above, by its family; AWS has no event for an access. */
     {"ObjectCreated:", "Object Created", NULL, NULL},
     {"ObjectRemoved:", "Object Deleted", NULL, NULL},
@@ -71,60 +79,25 @@ static const struct event_kind *find_kind(struct str name)
     return NULL;
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
-/* Undoes URL encoding as S3 applies it to keys: '+' is a space. */
-static bool url_decode(struct buf *out, struct str text)
-{
-    for (size_t i = 0; i < text.size; i++) {
-        char c = text.ptr[i];
-        if (c == '%') {
-            int high = i + 2 < text.size ? hex(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.size ? hex(text.ptr[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            c = (char)(high << 4 | low);
-            i += 2;
-        } else if (c == '+') {
-            c = ' ';
-        }
-        buf_char(out, c);
-    }
-    return !out->failed;
-}
-
-static bool is_utf8(struct str text)
-{
-    uint32_t code;
-    for (size_t i = 0, n; i < text.size; i += n)
-        if (!(n = utf8_decode(text.ptr + i, text.size - i, &code)) || utf8_is_surrogate(code))
-            return false;
-    return true;
-}
-
+/* The key as it is in the bucket. S3 and MinIO encode it as forms do; Ceph sends it as it is. */
 static bool write_key_of_object(struct source_context *c, const struct body_record *record, struct str key,
                                 struct buf *out)
 {
-    struct buf encoded = BUF_INIT, decoded = BUF_INIT;
-    bool ok = false;
+    struct buf sent = BUF_INIT, plain = BUF_INIT;
+    bool is_raw = json_raw_is(AT(record->text, "eventSource"), "ceph:s3"), ok = false;
 
-    json_decode(&encoded, key);
-    if (!url_decode(&decoded, buf_view(&encoded)))
+    json_decode(&sent, key);
+    if (!is_raw && !percent_decode(&plain, buf_view(&sent), true))
         body_error(c, record, "s3.object.key is not URL-encoded: %.*s", key.size > 200 ? 200 : (int)key.size, key.ptr);
-    else if (!is_utf8(buf_view(&decoded)))
+    else if (!utf8_is_text(buf_view(is_raw ? &sent : &plain)))
         body_error(c, record, "s3.object.key is not UTF-8: %.*s", key.size > 200 ? 200 : (int)key.size, key.ptr);
     else {
-        json_write_member(out, "key", buf_view(&decoded));
+        json_write_member(out, "key", buf_view(is_raw ? &sent : &plain));
         ok = true;
     }
-    buf_fini(&encoded);
-    buf_fini(&decoded);
+    out->failed |= sent.failed || plain.failed;
+    buf_fini(&sent);
+    buf_fini(&plain);
     return ok;
 }
 
@@ -161,7 +134,8 @@ static bool write_object(struct source_context *c, const struct body_record *rec
     if (!write_key_of_object(c, record, key, out))
         return false;
     write_size(out, AT(object, "size"));
-    write_if_text(out, "etag", AT(object, "eTag"));
+    write_if_text(out, "etag",
+                  is_text(AT(object, "eTag")) ? AT(object, "eTag") : AT(object, "etag")); /* older Ceph's */
     write_if_text(out, "version-id", AT(object, "versionId"));
     write_if_text(out, "sequencer", AT(object, "sequencer"));
     buf_char(out, '}');

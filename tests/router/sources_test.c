@@ -136,6 +136,7 @@ static void test_files(void **state)
     check_file("events", "events-array");
     check_file("events", "events-object");
     check_file("s3", "s3");
+    check_file("s3", "s3-look-alikes");
     check_file("cloudevents", "cloudevents");
     check_file("cloudtrail", "cloudtrail");
 }
