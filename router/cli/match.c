@@ -253,7 +253,7 @@ static const struct cli_option options[] = {
     {.name = "--format",
      .value = "FORMAT",
      .choices = "auto events cloudtrail s3 cloudevents",
-     .meaning = "auto, events, cloudtrail or s3 (auto: by content)"},
+     .meaning = "auto, events, cloudtrail, s3 or cloudevents (auto: by content)"},
     {0},
 };
 
@@ -261,11 +261,13 @@ const struct cli_verb verb_match = {
     .name = "match",
     .arguments = "[-v] [--count] PATTERN|@FILE [FILE…]",
     .summary = "grep for events: prints those that match a pattern",
-    .description = "PATTERN is an event pattern in JSON (weir-pattern(7)); @FILE reads it from a file. Events come "
-                   "from files or stdin:\n"
-                   "NDJSON, a JSON array, CloudTrail log files, S3 notifications; .gz and .zst are read as they are.\n"
-                   "Exit code 0: some event matched; 1: none; 65: some line was no event (the others were matched); "
-                   "78: bad pattern.",
+    .description =
+        "PATTERN is an event pattern in JSON (weir-pattern(7)); @FILE reads it from a file. Events come "
+        "from files or stdin:\n"
+        "NDJSON, a JSON array, CloudTrail log files, S3 notifications, CloudEvents; .gz and .zst are read as they "
+        "are.\n"
+        "Exit code 0: some event matched; 1: none; 65: some line was no event (the others were matched); "
+        "78: bad pattern.",
     .no_url = true,
     .options = options,
     .run = match,

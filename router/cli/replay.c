@@ -109,15 +109,17 @@ static int show_end(struct cli *cli, struct str replay)
 {
     char name[128], state[32], reason[512];
 
+    int64_t deliveries = show_int(replay, "deliveries");
     show_text(replay, "name", name, sizeof name);
     show_text(replay, "state", state, sizeof state);
     show_text(replay, "reason", reason, sizeof reason);
     if (cli->json)
         printf("%.*s\n", STR_ARG(replay));
     else
-        printf("replay %s %s: %lld of %lld events replayed, %lld matched, %lld deliveries%s%s\n", name, state,
+        printf("replay %s %s: %lld of %lld events replayed, %lld matched, %lld %s%s%s\n", name, state,
                show_int(replay, "events_replayed"), show_int(replay, "events_total"),
-               show_int(replay, "events_matched"), show_int(replay, "deliveries"), reason[0] ? "; " : "", reason);
+               show_int(replay, "events_matched"), (long long)deliveries, deliveries == 1 ? "delivery" : "deliveries",
+               reason[0] ? "; " : "", reason);
     return strcmp(state, "FAILED") == 0 ? EXIT_INTERNAL : EXIT_DONE;
 }
 

@@ -173,3 +173,13 @@ def test_verbs_and_options_that_are_spoken_of_exist():
     for verb, option in said:
         assert verb in verbs, verb
         assert not option.startswith("--") or option in verbs[verb], (verb, option)
+
+
+def test_files_that_the_tour_names_are_there():
+    files = [path.relative_to(ROOT) for top in ("matcher", "targets", "rules", "router", "tests", "fuzz")
+             for path in (ROOT / top).rglob("*") if "__pycache__" not in str(path)]
+    there = {str(f) for f in files} | {f.name for f in files} | {"matcher", "targets", "rules", "router", "tests", "fuzz"}
+    tour = (ROOT / "README.md").read_text().split("## A tour of the source")[1]
+    named = re.findall(r"`([a-z_/0-9]+(?:\.[a-z]|/|HACKING))`", tour)
+    named += re.findall(r"\b[a-z_]+\.[ch]\b", (ROOT / "matcher/HACKING").read_text())
+    assert len(named) > 50 and not {name for name in named if name.rstrip("/") not in there}
