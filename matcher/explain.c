@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explanations, see explain.h. Two compiled sets give all verdicts: one has a pattern for each combination of $or, the
- * other one for each leaf; the rest is reading the event again for what people want to see. Cost: a compile for each
- * explainer; a pass over the event for each leaf and explanation.
+ * Explanations: what the compiled matcher says of a pattern, taken apart. The pattern's conjunctions and its leaves are
+ * compiled as patterns of their own under numbers of their own, so one match of the event gives the verdict, which
+ * combinations of $or hold, and which leaves hold alone:
+ *
+ *     ids 0 … conjunctions - 1               a conjunction matches
+ *     ids conjunctions … + leaves - 1        a leaf holds, with regard to no other
+ *
+ * A leaf that several conjunctions share is one leaf here. Branches are then put in order, those that match first, then
+ * by how many leaves fail; hints are made in that order, as long as there are bytes to spend.
+ *
+ * Cost: compiling is linear in the pattern. A run matches the event once, walks it once, and spends at most
+ * LIMIT_EXPLAIN_BYTES on single values and hints.
  */
 #include "matcher/explain_int.h"
 
@@ -11,9 +20,29 @@
 
 #include "matcher/compile.h"
 
-/* ---- making one ---- */
+#define ASK_BYTES 32 /* what asking about a value costs beside its own bytes, in bytes read */
 
-static int leaf_cmp(const void *a, const void *b)
+bool explain_no_memory(struct weir_diag *diag)
+{
+    *diag = (struct weir_diag){.code = WEIR_E_MEMORY};
+    snprintf(diag->message, sizeof(diag->message), "out of memory");
+    return false;
+}
+
+bool explain_spend(struct explain_run *r, uint64_t bytes)
+{
+    if (bytes > r->bytes) {
+        r->hurried = true;
+        return false;
+    }
+    r->bytes -= bytes;
+    return true;
+}
+
+/* ---- the pattern's leaves and paths, each once ---- */
+
+/* Two leaves never start at one place. */
+static int compare_leaves(const void *a, const void *b)
 {
     const struct pattern_leaf *x = *(const struct pattern_leaf *const *)a, *y = *(const struct pattern_leaf *const *)b;
     if (x->line != y->line)
@@ -23,207 +52,183 @@ static int leaf_cmp(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Leaves are shared by combinations: each is kept once. */
-static bool gather_leaves(struct explainer *x, const struct pattern *p)
+static int compare_paths(const void *a, const void *b)
 {
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static bool gather_leaves(struct explainer *x)
+{
+    const struct pattern *p = x->pattern;
     size_t total = 0;
-    uint32_t kept = 0;
     for (uint32_t i = 0; i < p->conjunction_count; i++)
         total += p->conjunctions[i].leaf_count;
-    x->leaves = arena_array(&x->keep, total + 1, sizeof(*x->leaves));
+    x->leaves = arena_array(&x->keep, total, sizeof(*x->leaves));
     if (!x->leaves)
         return false;
     total = 0;
     for (uint32_t i = 0; i < p->conjunction_count; i++)
         for (uint32_t k = 0; k < p->conjunctions[i].leaf_count; k++)
             x->leaves[total++] = p->conjunctions[i].leaves[k];
-    if (total)
-        qsort(x->leaves, total, sizeof(*x->leaves), leaf_cmp);
+    qsort(x->leaves, total, sizeof(*x->leaves), compare_leaves);
     for (size_t i = 0; i < total; i++)
-        if (!kept || x->leaves[kept - 1] != x->leaves[i])
-            x->leaves[kept++] = x->leaves[i];
-    x->leaf_count = kept;
+        if (!x->leaf_count || x->leaves[x->leaf_count - 1] != x->leaves[i])
+            x->leaves[x->leaf_count++] = x->leaves[i];
     return true;
 }
 
-static uint32_t index_of(const struct explainer *x, const struct pattern_leaf *leaf)
+static bool gather_paths(struct explainer *x)
 {
-    const struct pattern_leaf **found = bsearch(&leaf, x->leaves, x->leaf_count, sizeof(*x->leaves), leaf_cmp);
+    x->paths = arena_array(&x->keep, x->leaf_count, sizeof(*x->paths));
+    x->leaf_paths = arena_array(&x->keep, x->leaf_count, sizeof(*x->leaf_paths));
+    if (!x->paths || !x->leaf_paths)
+        return false;
+    for (uint32_t i = 0; i < x->leaf_count; i++)
+        x->paths[i] = x->leaves[i]->path;
+    qsort(x->paths, x->leaf_count, sizeof(*x->paths), compare_paths);
+    for (uint32_t i = 0; i < x->leaf_count; i++)
+        if (!x->path_count || !str_eq(x->paths[x->path_count - 1], x->paths[i]))
+            x->paths[x->path_count++] = x->paths[i];
+    for (uint32_t i = 0; i < x->leaf_count; i++) {
+        struct str *path = bsearch(&x->leaves[i]->path, x->paths, x->path_count, sizeof(*path), compare_paths);
+        x->leaf_paths[i] = (uint32_t)(path - x->paths);
+    }
+    return true;
+}
+
+uint32_t explain_leaf_index(const struct explainer *x, const struct pattern_leaf *leaf)
+{
+    const struct pattern_leaf **found = bsearch(&leaf, x->leaves, x->leaf_count, sizeof(*x->leaves), compare_leaves);
     return (uint32_t)(found - x->leaves);
 }
 
-static int index_cmp(const void *a, const void *b)
+/* ---- the compiled sets ---- */
+
+/* A pattern of one leaf. */
+static bool add_test(struct weir_builder *b, uint32_t id, struct str path, const struct pattern_atom *atoms,
+                     uint32_t count, struct weir_diag *diag)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+    const struct pattern_leaf leaf = {.path = path, .atoms = atoms, .atom_count = count};
+    const struct pattern_leaf *const leaves[] = {&leaf};
+    const struct pattern_conjunction conjunction = {leaves, 1};
+    return builder_add_pattern(b, id, &(struct pattern){.conjunctions = &conjunction, .conjunction_count = 1}, diag);
 }
 
-static bool gather_branches(struct explainer *x, const struct pattern *p)
+static bool set_init(struct explain_set *set, struct weir_builder *b, struct weir_diag *diag)
 {
-    x->branch_count = p->conjunction_count;
-    x->branch_leaves = arena_array(&x->keep, x->branch_count + 1, sizeof(*x->branch_leaves));
-    x->branch_counts = arena_array(&x->keep, x->branch_count + 1, sizeof(*x->branch_counts));
-    if (!x->branch_leaves || !x->branch_counts)
+    set->matcher = weir_builder_build(b, diag);
+    if (!set->matcher)
         return false;
-    for (uint32_t i = 0; i < p->conjunction_count; i++) {
-        const struct pattern_conjunction *c = &p->conjunctions[i];
-        uint32_t *list = arena_array(&x->keep, c->leaf_count + 1, sizeof(*list));
-        if (!list)
+    set->scratch = weir_scratch_create(set->matcher);
+    return set->scratch || explain_no_memory(diag);
+}
+
+static bool add_whole(struct explainer *x, struct weir_builder *b, struct weir_diag *diag)
+{
+    const struct pattern *p = x->pattern;
+    for (uint32_t i = 0; i < p->conjunction_count; i++)
+        if (!builder_add_pattern(b, i, &(struct pattern){.conjunctions = &p->conjunctions[i], .conjunction_count = 1},
+                                 diag))
             return false;
-        for (uint32_t k = 0; k < c->leaf_count; k++)
-            list[k] = index_of(x, c->leaves[k]);
-        qsort(list, c->leaf_count, sizeof(*list), index_cmp);
-        x->branch_leaves[i] = list;
-        x->branch_counts[i] = c->leaf_count;
+    for (uint32_t i = 0; i < x->leaf_count; i++) {
+        const struct pattern_leaf *leaf = x->leaves[i];
+        if (!add_test(b, p->conjunction_count + i, leaf->path, leaf->atoms, leaf->atom_count, diag))
+            return false;
     }
     return true;
 }
 
-static bool compile(struct weir_builder *b, struct weir_matcher **matcher, struct weir_scratch **scratch,
+/* Without exists:false, which no value satisfies. */
+static bool add_value_test(struct explainer *x, struct weir_builder *b, uint32_t index, struct weir_diag *diag)
+{
+    const struct pattern_leaf *leaf = x->leaves[index];
+    struct pattern_atom *atoms = arena_array(&x->keep, leaf->atom_count, sizeof(*atoms));
+    uint32_t count = 0;
+    char name[16];
+    if (!atoms)
+        return explain_no_memory(diag);
+    for (uint32_t i = 0; i < leaf->atom_count; i++)
+        if (leaf->atoms[i].op != PATTERN_ABSENT)
+            atoms[count++] = leaf->atoms[i];
+    snprintf(name, sizeof(name), "%u", (unsigned)x->leaf_paths[index]);
+    return !count || add_test(b, index, str_from(name), atoms, count, diag);
+}
+
+static bool add_values(struct explainer *x, struct weir_builder *b, struct weir_diag *diag)
+{
+    for (uint32_t i = 0; i < x->leaf_count; i++)
+        if (!add_value_test(x, b, i, diag))
+            return false;
+    return true;
+}
+
+static bool compile(struct explainer *x, struct explain_set *set,
+                    bool (*add)(struct explainer *x, struct weir_builder *b, struct weir_diag *diag),
                     struct weir_diag *diag)
 {
-    *matcher = weir_builder_build(b, diag);
-    *scratch = *matcher ? weir_scratch_create(*matcher) : NULL;
-    return *scratch;
-}
-
-static bool compile_sets(struct explainer *x, const struct pattern *p, struct weir_diag *diag)
-{
-    struct weir_builder *whole = weir_builder_create(), *alone = weir_builder_create();
-    bool ok = whole && alone;
-
-    for (uint32_t i = 0; ok && i < p->conjunction_count; i++) {
-        struct pattern one = {.conjunctions = &p->conjunctions[i], .conjunction_count = 1};
-        ok = builder_add_pattern(whole, i, &one, diag);
-    }
-    for (uint32_t i = 0; ok && i < x->leaf_count; i++) {
-        struct pattern_conjunction conjunction = {&x->leaves[i], 1};
-        struct pattern one = {.conjunctions = &conjunction, .conjunction_count = 1};
-        ok = builder_add_pattern(alone, i, &one, diag);
-    }
-    ok = ok && compile(whole, &x->whole, &x->whole_scratch, diag) && compile(alone, &x->alone, &x->alone_scratch, diag);
-    weir_builder_destroy(whole);
-    weir_builder_destroy(alone);
-    return ok;
-}
-
-static bool no_memory(struct weir_diag *diag)
-{
-    *diag = (struct weir_diag){.code = WEIR_E_MEMORY};
-    snprintf(diag->message, sizeof(diag->message), "out of memory");
-    return false;
+    struct weir_builder *b = weir_builder_create();
+    bool done = b ? add(x, b, diag) && set_init(set, b, diag) : explain_no_memory(diag);
+    weir_builder_destroy(b);
+    return done;
 }
 
 struct explainer *explainer_create(const struct pattern *pattern, struct weir_diag *diag)
 {
     struct explainer *x = calloc(1, sizeof(*x));
-
-    *diag = (struct weir_diag){.code = WEIR_OK};
-    if (x && gather_leaves(x, pattern) && gather_branches(x, pattern) && compile_sets(x, pattern, diag))
+    if (!x) {
+        explain_no_memory(diag);
+        return NULL;
+    }
+    x->pattern = pattern;
+    bool done = (gather_leaves(x) && gather_paths(x)) || explain_no_memory(diag);
+    done = done && compile(x, &x->whole, add_whole, diag) && compile(x, &x->values, add_values, diag);
+    if (done)
         return x;
-    if (diag->code == WEIR_OK)
-        no_memory(diag);
     explainer_destroy(x);
     return NULL;
+}
+
+static void set_fini(struct explain_set *set)
+{
+    weir_scratch_destroy(set->scratch);
+    weir_matcher_unref(set->matcher);
 }
 
 void explainer_destroy(struct explainer *x)
 {
     if (!x)
         return;
-    weir_scratch_destroy(x->whole_scratch);
-    weir_scratch_destroy(x->alone_scratch);
-    if (x->whole)
-        weir_matcher_unref(x->whole);
-    if (x->alone)
-        weir_matcher_unref(x->alone);
+    set_fini(&x->whole);
+    set_fini(&x->values);
+    buf_fini(&x->text);
     arena_fini(&x->keep);
     free(x);
 }
 
-/* ---- verdicts ---- */
+/* ---- asking ---- */
 
-bool explain_satisfies(struct explain_run *r, uint32_t leaf, struct str value)
+long explain_ask(struct explain_run *r, const uint32_t **leaves)
 {
-    struct buf text = BUF_INIT;
-    const uint32_t *ids;
-    struct weir_diag diag;
-    bool found = false;
-
-    /* A path is what its keys are joined to, so one key can stand for all of them. */
-    buf_char(&text, '{');
-    json_write_string(&text, r->x->leaves[leaf]->path);
-    buf_char(&text, ':');
-    buf_str(&text, value);
-    buf_char(&text, '}');
-    long count =
-        text.failed ? 0 : weir_match(r->x->alone, r->x->alone_scratch, text.data, text.size, WEIR_CHECKED, &ids, &diag);
-    for (long i = 0; i < count; i++)
-        found |= ids[i] == leaf;
-    buf_fini(&text);
-    return found;
+    const struct explain_set *set = &r->x->values;
+    struct str text = buf_view(&r->x->text);
+    if (r->x->text.failed) {
+        explain_no_memory(r->diag);
+        return -1;
+    }
+    /* The event of one value is longer than what it came from only next to the limit. */
+    if (text.size > LIMIT_EVENT_BYTES || !explain_spend(r, ASK_BYTES + text.size))
+        return 0;
+    long count = weir_match(set->matcher, set->scratch, text.ptr, text.size, WEIR_CHECKED, leaves, r->diag);
+    if (count > 0 && !explain_spend(r, (uint64_t)count))
+        r->bytes = 0;
+    return count;
 }
-
-static bool ask_leaves(struct explain_run *r, struct explain_leaf *leaves)
-{
-    const uint32_t *ids;
-    long count = weir_match(r->x->alone, r->x->alone_scratch, r->event.ptr, r->event.size, WEIR_CHECKED, &ids, r->diag);
-    for (uint32_t i = 0; i < r->x->leaf_count; i++)
-        leaves[i].leaf = r->x->leaves[i];
-    for (long i = 0; i < count; i++)
-        leaves[ids[i]].holds = true;
-    return count >= 0;
-}
-
-/* exists: false can fail alone and hold with others: it is asked of the array element that they stand in. */
-static bool fill_branch(struct explain_run *r, struct explain_leaf *leaves, struct explain_branch *b, uint32_t number)
-{
-    b->number = number + 1;
-    b->leaves = r->x->branch_leaves[number];
-    b->leaf_count = r->x->branch_counts[number];
-    for (uint32_t i = 0; b->matches && i < b->leaf_count; i++)
-        leaves[b->leaves[i]].holds = true;
-    for (uint32_t i = 0; i < b->leaf_count; i++)
-        b->failing += !leaves[b->leaves[i]].holds;
-    if (!b->failing && !b->matches)
-        b->reason = arena_str(r->arena, STR("each of these holds, but in different elements of an array; values that "
-                                            "are wanted together must stand in one element"));
-    return b->failing || b->matches || b->reason.ptr;
-}
-
-static int branch_cmp(const void *a, const void *b)
-{
-    const struct explain_branch *x = a, *y = b;
-    if (x->matches != y->matches)
-        return x->matches ? -1 : 1;
-    if (x->failing != y->failing)
-        return x->failing < y->failing ? -1 : 1;
-    return x->number < y->number ? -1 : 1;
-}
-
-static bool ask_branches(struct explain_run *r, struct explanation *e, struct explain_leaf *leaves,
-                         struct explain_branch *branches)
-{
-    const uint32_t *ids;
-    long count = weir_match(r->x->whole, r->x->whole_scratch, r->event.ptr, r->event.size, WEIR_CHECKED, &ids, r->diag);
-    if (count < 0)
-        return false;
-    e->matches = count > 0;
-    for (long i = 0; i < count; i++)
-        branches[ids[i]].matches = true;
-    for (uint32_t i = 0; i < r->x->branch_count; i++)
-        if (!fill_branch(r, leaves, &branches[i], i))
-            return no_memory(r->diag);
-    qsort(branches, r->x->branch_count, sizeof(*branches), branch_cmp);
-    return true;
-}
-
-/* ---- the words ---- */
 
 bool explain_hint(struct explain_run *r, struct explain_near *list, uint32_t *count, uint32_t max, const char *kind,
                   const char *format, ...)
 {
-    struct buf words = BUF_INIT;
+    struct buf words = BUF_INIT, plain = BUF_INIT;
+    struct str text = {NULL, 0};
     va_list args;
 
     if (*count == max)
@@ -231,41 +236,179 @@ bool explain_hint(struct explain_run *r, struct explain_near *list, uint32_t *co
     va_start(args, format);
     buf_vprintf(&words, format, args);
     va_end(args);
-    struct str text = words.failed ? (struct str){NULL, 0} : arena_str(r->arena, buf_view(&words));
+    explain_write_plain(&plain, buf_view(&words), SIZE_MAX);
+    if (!words.failed && !plain.failed)
+        text = arena_str(r->arena, buf_view(&plain));
     buf_fini(&words);
+    buf_fini(&plain);
     for (uint32_t i = 0; i < *count && text.ptr; i++)
         if (str_eq(list[i].text, text))
             return true;
     if (text.ptr)
         list[(*count)++] = (struct explain_near){kind, text};
-    return text.ptr;
+    return text.ptr || explain_no_memory(r->diag);
 }
 
-static bool fill_leaf(struct explain_run *r, struct explain_leaf *leaf, uint32_t index)
+struct str explain_at(struct explain_run *r, struct str path, const struct explain_place *place)
 {
-    struct explain_search s = {.run = r, .leaf = leaf, .index = index, .prefer = leaf->holds};
+    struct str text = {NULL, 0};
+    struct buf out = BUF_INIT;
+    uint32_t depth = 0;
+    for (const struct explain_place *p = place; p; p = p->outer)
+        depth++;
+    const struct explain_place **chain = arena_array(r->arena, depth, sizeof(*chain));
+    for (uint32_t i = depth; chain && place; place = place->outer)
+        chain[--i] = place;
+    size_t from = 0;
+    for (uint32_t i = 0; chain && i < depth; i++) {
+        buf_add(&out, path.ptr + from, chain[i]->offset - from);
+        buf_printf(&out, "[%u]", (unsigned)chain[i]->index);
+        from = chain[i]->offset;
+    }
+    buf_add(&out, path.ptr + from, path.size - from);
+    if (chain && !out.failed)
+        text = arena_str(r->arena, buf_view(&out));
+    buf_fini(&out);
+    if (!text.ptr)
+        explain_no_memory(r->diag);
+    return text;
+}
 
-    if (!explain_find(&s))
+/* ---- verdicts ---- */
+
+static bool allocate(struct explain_run *r, struct explanation *out, struct explain_branch **branches)
+{
+    struct explainer *x = r->x;
+    uint32_t count = x->pattern->conjunction_count;
+    r->leaves = arena_array(r->arena, x->leaf_count, sizeof(*r->leaves));
+    r->fields = arena_array(r->arena, x->path_count, sizeof(*r->fields));
+    r->hits = arena_array(r->arena, x->leaf_count, sizeof(*r->hits));
+    *branches = arena_array(r->arena, count, sizeof(**branches));
+    if (!r->leaves || !r->fields || !r->hits || !*branches)
+        return explain_no_memory(r->diag);
+    for (uint32_t i = 0; i < x->leaf_count; i++)
+        r->leaves[i].leaf = x->leaves[i];
+    for (uint32_t i = 0; i < count; i++)
+        (*branches)[i].number = i + 1;
+    *out = (struct explanation){
+        .leaves = r->leaves, .leaf_count = x->leaf_count, .branches = *branches, .branch_count = count};
+    return true;
+}
+
+static bool decide(struct explain_run *r, struct explanation *out, struct explain_branch *branches)
+{
+    const uint32_t *ids;
+    long count =
+        weir_match(r->x->whole.matcher, r->x->whole.scratch, r->event.ptr, r->event.size, WEIR_CHECKED, &ids, r->diag);
+    for (long i = 0; i < count; i++) {
+        if (ids[i] < out->branch_count)
+            branches[ids[i]].matches = out->matches = true;
+        else
+            r->leaves[ids[i] - out->branch_count].holds = true;
+    }
+    if (count < 0)
         return false;
-    return leaf->holds || explain_near_leaf(r, leaf, &s);
+    return out->matches || !weir_match_given_up(r->x->whole.scratch, &ids) ||
+           explain_hint(r, out->notes, &out->note_count, EXPLAIN_NOTES, "limit",
+                        "a regex was given up for want of work allowed, which counts as no match");
+}
+
+static int compare_indices(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool list_leaves(struct explain_run *r, struct explain_branch *branch)
+{
+    const struct pattern_conjunction *c = &r->x->pattern->conjunctions[branch->number - 1];
+    uint32_t *list = arena_array(r->arena, c->leaf_count, sizeof(*list));
+    if (!list)
+        return explain_no_memory(r->diag);
+    for (uint32_t i = 0; i < c->leaf_count; i++) {
+        list[i] = explain_leaf_index(r->x, c->leaves[i]);
+        branch->failing += !branch->matches && !r->leaves[list[i]].holds;
+    }
+    qsort(list, c->leaf_count, sizeof(*list), compare_indices);
+    branch->leaves = list;
+    branch->leaf_count = c->leaf_count;
+    return true;
+}
+
+static int compare_branches(const void *a, const void *b)
+{
+    const struct explain_branch *x = a, *y = b;
+    if (x->matches != y->matches)
+        return x->matches ? -1 : 1;
+    if (x->failing != y->failing)
+        return x->failing < y->failing ? -1 : 1;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+/* ---- what was found ---- */
+
+static bool show_value(struct explain_run *r, struct explain_leaf *leaf, const struct explain_value *value)
+{
+    struct str at = explain_at(r, leaf->leaf->path, value->place);
+    leaf->found[leaf->found_count++] = (struct explain_found){value->raw, at};
+    return at.ptr;
+}
+
+/* The value that satisfies it, or the first there are. A leaf that was chosen a value for has it already. */
+static bool show_leaf(struct explain_run *r, uint32_t index)
+{
+    struct explain_leaf *leaf = &r->leaves[index];
+    const struct explain_values *field = &r->fields[r->x->leaf_paths[index]], *hits = &r->hits[index];
+    leaf->value_count = field->count;
+    leaf->looked = leaf->found_count || hits->kept || !leaf->holds || !field->count || !r->hurried;
+    if (leaf->found_count)
+        return true;
+    if (hits->kept)
+        return show_value(r, leaf, &hits->list[0]);
+    for (uint32_t i = 0; i < field->kept && i < EXPLAIN_FOUND && !leaf->holds; i++)
+        if (!show_value(r, leaf, &field->list[i]))
+            return false;
+    return true;
+}
+
+static bool hint_leaf(struct explain_run *r, uint32_t index)
+{
+    struct explain_leaf *leaf = &r->leaves[index];
+    if (leaf->holds || leaf->near_count)
+        return true;
+    return explain_near_leaf(r, leaf, &r->fields[r->x->leaf_paths[index]]);
+}
+
+static bool describe(struct explain_run *r, struct explanation *out, struct explain_branch *branches)
+{
+    if (out->matches && !explain_choose(r, &branches[0]))
+        return false;
+    for (uint32_t i = 0; i < out->leaf_count; i++)
+        if (!show_leaf(r, i))
+            return false;
+    for (uint32_t i = 0; i < out->branch_count; i++) {
+        if (!branches[i].matches && !branches[i].failing && !explain_reason(r, &branches[i]))
+            return false;
+        for (uint32_t k = 0; k < branches[i].leaf_count; k++)
+            if (!hint_leaf(r, branches[i].leaves[k]))
+                return false;
+    }
+    return out->matches || explain_near_event(r, out);
 }
 
 bool explainer_run(struct explainer *x, struct arena *a, struct str event, struct explanation *out,
                    struct weir_diag *diag)
 {
-    struct explain_run r = {.x = x, .arena = a, .event = event, .diag = diag, .bytes = LIMIT_EXPLAIN_BYTES};
-    struct explain_leaf *leaves = arena_array(a, x->leaf_count + 1, sizeof(*leaves));
-    struct explain_branch *branches = arena_array(a, x->branch_count + 1, sizeof(*branches));
-
-    *diag = (struct weir_diag){.code = WEIR_OK};
-    if (!leaves || !branches)
-        return no_memory(diag);
-    *out = (struct explanation){
-        .leaves = leaves, .leaf_count = x->leaf_count, .branches = branches, .branch_count = x->branch_count};
-    if (!ask_leaves(&r, leaves) || !ask_branches(&r, out, leaves, branches))
+    struct weir_diag unread;
+    struct explain_run r = {
+        .x = x, .arena = a, .event = event, .diag = diag ? diag : &unread, .bytes = LIMIT_EXPLAIN_BYTES};
+    struct explain_branch *branches;
+    buf_clear(&x->text);
+    if (!allocate(&r, out, &branches) || !decide(&r, out, branches) || !explain_walk(&r))
         return false;
-    for (uint32_t i = 0; i < x->leaf_count; i++)
-        if (!fill_leaf(&r, &leaves[i], i))
-            return no_memory(diag);
-    return explain_near_event(&r, out) || no_memory(diag);
+    for (uint32_t i = 0; i < out->branch_count; i++)
+        if (!list_leaves(&r, &branches[i]))
+            return false;
+    qsort(branches, out->branch_count, sizeof(*branches), compare_branches);
+    return describe(&r, out, branches);
 }

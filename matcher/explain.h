@@ -28,8 +28,9 @@
 struct explainer;
 
 /*
- * What came near. kind, a stable name: "case", "space", "type", "spelling", "range", "excluded", "present", "absent"
- * (of values); "key", "elsewhere", "object", "scalar", "json" (of paths); "envelope", "records" (of the event).
+ * What came near. kind, a stable name: "case", "space", "type", "spelling", "wildcard", "prefix", "range", "number",
+ * "cidr", "excluded", "present", "absent" (of values); "key", "elsewhere", "object", "empty", "scalar", "json" (of
+ * paths); "envelope", "records", "limit" (of the event).
  */
 struct explain_near {
     const char *kind;
@@ -43,6 +44,7 @@ struct explain_found {
 
 #define EXPLAIN_FOUND 3 /* values shown of a leaf that has many */
 #define EXPLAIN_NEAR  4 /* hints kept for a leaf */
+#define EXPLAIN_NOTES 3
 
 struct explain_leaf {
     const struct pattern_leaf *leaf;
@@ -71,7 +73,7 @@ struct explanation {
     uint32_t leaf_count;
     const struct explain_branch *branches; /* closest first */
     uint32_t branch_count;
-    struct explain_near notes[2]; /* on the event as a whole */
+    struct explain_near notes[EXPLAIN_NOTES]; /* on the event as a whole */
     uint32_t note_count;
 };
 

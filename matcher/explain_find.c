@@ -1,68 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finding what stands at a path of an event, as the matcher sees it: arrays are looked through, keys are joined with
- * dots. Where nothing stands there, the object at which the way ends is kept, the one that comes nearest: its keys are
- * what may have been meant. One pass over the event, which descends only where the path can go on.
+ * Where the way to a path ends in an event, as the matcher sees it: arrays are looked through, keys are joined with
+ * dots. The object at which it ends that comes nearest is kept: its keys are what may have been meant.
+ *
+ * One reader runs over the event once and descends only where the path can go on. Places are written down where one is
+ * kept. Recursion goes as deep as the event nests, LIMIT_JSON_DEPTH at most.
  */
 #include "matcher/explain_int.h"
 
 struct walk {
-    struct explain_search *s;
-    struct buf at; /* where it is: detail.items[2].id */
-    bool failed;
+    struct explain_run *run;
+    struct explain_search *s; /* NULL: it is a key that is looked for */
+    struct str name, name_at; /* that key, and where it is */
+    struct json_reader reader;
+    struct json_token token; /* the present one */
+    struct buf at;           /* where it is: detail.items[2].id */
+    struct buf key;
 };
 
-static struct str keep_at(struct walk *w, struct str at)
+static bool stopped(const struct walk *w)
 {
-    struct str kept = arena_str(w->s->run->arena, at);
-    w->failed |= !kept.ptr;
-    return kept;
+    return w->at.failed || w->key.failed || w->run->arena->failed || w->name_at.ptr;
 }
 
-static void found(struct walk *w, struct str value)
+static struct str keep_at(struct walk *w)
 {
-    struct explain_leaf *leaf = w->s->leaf;
-
-    leaf->value_count++;
-    if (w->s->prefer) {
-        if (!leaf->found_count && explain_satisfies(w->s->run, w->s->index, value))
-            leaf->found[leaf->found_count++] = (struct explain_found){value, keep_at(w, buf_view(&w->at))};
-        return;
-    }
-    bool shown = leaf->found_count < EXPLAIN_FOUND;
-    if (!shown && (leaf->near_count || leaf->value_count > EXPLAIN_VALUES))
-        return;
-    w->failed |= !explain_near_value(w->s->run, leaf, value);
-    if (!shown && !leaf->near_count)
-        return;
-    uint32_t at = shown ? leaf->found_count++ : EXPLAIN_FOUND - 1; /* what comes near is worth a place */
-    leaf->found[at] = (struct explain_found){value, keep_at(w, buf_view(&w->at))};
+    return arena_str(w->run->arena, buf_view(&w->at));
 }
 
-static void visit(struct walk *w, struct str value, struct str rest, bool here);
-
-static void visit_array(struct walk *w, struct str array, struct str rest, bool here)
+/* The present key goes behind `at`; its text is good until the next. */
+static struct str enter_key(struct walk *w)
 {
-    struct json_reader r;
-    struct json_token t;
+    buf_clear(&w->key);
+    json_decode(&w->key, w->token.raw);
+    if (w->at.size)
+        buf_char(&w->at, '.');
+    buf_str(&w->at, buf_view(&w->key));
+    json_next(&w->reader, &w->token);
+    return buf_view(&w->key);
+}
+
+static void visit(struct walk *w, struct str rest, bool here);
+
+static void visit_array(struct walk *w, struct str rest, bool here)
+{
     size_t size = w->at.size;
+    unsigned i = 0;
 
-    json_reader_init(&r, array);
-    json_next(&r, &t);
-    for (unsigned i = 0; json_next(&r, &t) != JSON_ARRAY_END && json_skip(&r, &t); i++) {
+    for (; !stopped(w) && json_next(&w->reader, &w->token) > JSON_ERROR && w->token.type != JSON_ARRAY_END; i++) {
         buf_printf(&w->at, "[%u]", i);
-        visit(w, t.raw, rest, here);
+        visit(w, rest, here);
         w->at.size = size;
     }
-}
-
-static struct str key_text(struct walk *w, const struct json_token *t)
-{
-    if (!t->escaped)
-        return (struct str){t->raw.ptr + 1, t->raw.size - 2};
-    struct str text = json_decode_in(w->s->run->arena, t->raw);
-    w->failed |= !text.ptr;
-    return text;
+    if (!i && here && !w->s->empty_at.ptr)
+        w->s->empty_at = keep_at(w);
 }
 
 static bool leads_to(struct str key, struct str rest)
@@ -70,132 +61,98 @@ static bool leads_to(struct str key, struct str rest)
     return key.size < rest.size && rest.ptr[key.size] == '.' && str_starts(rest, key);
 }
 
-static void descend(struct walk *w, struct str key, struct str value, struct str rest)
+static void visit_object(struct walk *w, struct str rest)
 {
+    const char *start = w->token.raw.ptr;
     size_t size = w->at.size;
-    bool here = str_eq(key, rest);
-
-    if (size)
-        buf_char(&w->at, '.');
-    buf_str(&w->at, key);
-    if (!here)
-        rest = (struct str){rest.ptr + key.size + 1, rest.size - key.size - 1};
-    visit(w, value, rest, here);
-    w->at.size = size;
-}
-
-static void visit_object(struct walk *w, struct str object, struct str rest)
-{
-    struct json_reader r;
-    struct json_token t;
     bool led = false;
 
-    json_reader_init(&r, object);
-    json_next(&r, &t);
-    while (json_next(&r, &t) == JSON_KEY) {
-        struct str key = key_text(w, &t);
-        json_next(&r, &t);
-        json_skip(&r, &t);
-        if (!key.ptr || (!str_eq(key, rest) && !leads_to(key, rest)))
-            continue;
-        led = true;
-        descend(w, key, t.raw, rest);
+    while (!stopped(w) && json_next(&w->reader, &w->token) == JSON_KEY) {
+        struct str key = enter_key(w);
+        bool here = str_eq(key, rest);
+        if (here || leads_to(key, rest)) {
+            led = true;
+            visit(w, here ? rest : (struct str){rest.ptr + key.size + 1, rest.size - key.size - 1}, here);
+        } else {
+            json_skip(&w->reader, &w->token);
+        }
+        w->at.size = size;
     }
-    struct explain_search *s = w->s;
-    if (!led && (!s->deepest.ptr || rest.size < s->rest.size)) {
-        s->deepest = object;
-        s->rest = rest;
-        s->deepest_at = keep_at(w, buf_view(&w->at));
-    }
-}
-
-/* here: the path ends at this value. */
-static void visit(struct walk *w, struct str value, struct str rest, bool here)
-{
-    enum json_type type = json_type_of(value);
-
-    if (w->failed || w->at.failed)
+    if (led || (w->s->deepest.ptr && rest.size >= w->s->rest.size))
         return;
-    if (type == JSON_ARRAY)
-        visit_array(w, value, rest, here);
-    else if (type == JSON_OBJECT && here)
-        w->s->object_at = keep_at(w, buf_view(&w->at));
-    else if (type == JSON_OBJECT)
-        visit_object(w, value, rest);
-    else if (here)
-        found(w, value);
-    else if (!w->s->scalar.ptr) {
-        w->s->scalar = value;
-        w->s->scalar_at = keep_at(w, buf_view(&w->at));
+    w->s->deepest = (struct str){start, (size_t)(w->reader.text + w->reader.offset - start)};
+    w->s->rest = rest;
+    w->s->deepest_at = keep_at(w);
+}
+
+/* The present token is a value's first. here: the path ends at it. */
+static void visit(struct walk *w, struct str rest, bool here)
+{
+    if (w->token.type == JSON_ARRAY) {
+        visit_array(w, rest, here);
+    } else if (w->token.type == JSON_OBJECT && !here) {
+        visit_object(w, rest);
+    } else if (w->token.type == JSON_OBJECT) {
+        json_skip(&w->reader, &w->token);
+        if (!w->s->object_at.ptr)
+            w->s->object_at = keep_at(w);
+    } else if (!here && !w->s->scalar.ptr) {
+        w->s->scalar = w->token.raw;
+        w->s->scalar_at = keep_at(w);
     }
-}
-
-static struct str trimmed(struct str text)
-{
-    while (text.size && (text.ptr[0] == ' ' || text.ptr[0] == '\n' || text.ptr[0] == '\t' || text.ptr[0] == '\r'))
-        text = (struct str){text.ptr + 1, text.size - 1};
-    return text;
-}
-
-bool explain_find(struct explain_search *s)
-{
-    struct walk w = {.s = s};
-
-    if (s->run->bytes < s->run->event.size)
-        return true;
-    s->run->bytes -= s->run->event.size;
-    s->leaf->looked = true;
-    visit(&w, trimmed(s->run->event), s->leaf->leaf->path, false);
-    bool ok = !w.failed && !w.at.failed;
-    buf_fini(&w.at);
-    return ok;
 }
 
 /* ---- a key anywhere ---- */
 
-struct key_search {
-    struct walk walk;
-    struct str name, at;
-};
-
-static void look(struct key_search *k, struct str value)
+static void look(struct walk *w)
 {
-    struct json_reader r;
-    struct json_token t;
-    enum json_type type = json_type_of(value);
-    size_t size = k->walk.at.size;
+    size_t size = w->at.size;
+    bool in_object = w->token.type == JSON_OBJECT;
 
-    if (k->at.ptr || k->walk.failed || (type != JSON_OBJECT && type != JSON_ARRAY))
+    if (!in_object && w->token.type != JSON_ARRAY)
         return;
-    json_reader_init(&r, value);
-    json_next(&r, &t);
-    for (unsigned i = 0; json_next(&r, &t) != JSON_OBJECT_END && t.type != JSON_ARRAY_END && !k->at.ptr; i++) {
-        if (type == JSON_ARRAY) {
-            buf_printf(&k->walk.at, "[%u]", i);
-        } else {
-            struct str key = key_text(&k->walk, &t);
-            if (size)
-                buf_char(&k->walk.at, '.');
-            buf_str(&k->walk.at, key.ptr ? key : STR(""));
-            if (key.ptr && str_eq(key, k->name))
-                k->at = keep_at(&k->walk, buf_view(&k->walk.at));
-            json_next(&r, &t);
-        }
-        json_skip(&r, &t);
-        look(k, t.raw);
-        k->walk.at.size = size;
+    for (unsigned i = 0; !stopped(w) && json_next(&w->reader, &w->token) > JSON_ERROR; i++) {
+        if (w->token.type == JSON_OBJECT_END || w->token.type == JSON_ARRAY_END)
+            break;
+        if (!in_object)
+            buf_printf(&w->at, "[%u]", i);
+        else if (str_eq(enter_key(w), w->name))
+            w->name_at = keep_at(w);
+        look(w);
+        w->at.size = size;
     }
 }
 
-struct str explain_find_key(struct explain_run *r, struct str name)
+static bool begin(struct walk *w)
 {
-    struct explain_search s = {.run = r};
-    struct key_search k = {.walk = {.s = &s}, .name = name};
+    json_reader_init(&w->reader, w->run->event);
+    return json_next(&w->reader, &w->token) == JSON_OBJECT && explain_spend(w->run, w->run->event.size);
+}
 
-    if (r->bytes < r->event.size)
-        return (struct str){NULL, 0};
-    r->bytes -= r->event.size;
-    look(&k, trimmed(r->event));
-    buf_fini(&k.walk.at);
-    return k.at;
+static bool end(struct walk *w)
+{
+    bool done = !w->at.failed && !w->key.failed && !w->run->arena->failed;
+    buf_fini(&w->at);
+    buf_fini(&w->key);
+    return done || explain_no_memory(w->run->diag);
+}
+
+bool explain_find(struct explain_run *r, struct str path, struct explain_search *out)
+{
+    struct walk w = {.run = r, .s = out};
+
+    *out = (struct explain_search){.object_at = {NULL, 0}};
+    if (begin(&w))
+        visit(&w, path, false);
+    return end(&w);
+}
+
+bool explain_find_key(struct explain_run *r, struct str name, struct str *at_out)
+{
+    struct walk w = {.run = r, .name = name};
+
+    if (begin(&w))
+        look(&w);
+    *at_out = w.name_at;
+    return end(&w);
 }

@@ -6,13 +6,15 @@
  */
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <strings.h>
 
+#include "matcher/address.h"
 #include "matcher/diag.h"
 #include "matcher/explain_int.h"
+#include "matcher/number.h"
 
-#define WORD_MAX 60 /* characters of a text that a hint repeats */
+#define PREFIX_MIN 3  /* a text this short begins much that was not meant */
+#define WORD_MAX   60 /* bytes of a text that a hint repeats */
 
 struct near {
     struct explain_run *run;
@@ -24,7 +26,17 @@ struct near {
 
 #define HINT(n, kind, ...)                                                                                             \
     explain_hint((n)->run, (n)->leaf->near, &(n)->leaf->near_count, EXPLAIN_NEAR, kind, __VA_ARGS__)
-#define CUT(s) (int)((s).size > WORD_MAX ? WORD_MAX : (s).size), (s).ptr
+#define CUT(s) (int)cut((s)), (s).ptr
+
+/* At most WORD_MAX bytes, never half a character. */
+static size_t cut(struct str text)
+{
+    size_t size = text.size;
+    if (size > WORD_MAX)
+        for (size = WORD_MAX; size && ((unsigned char)text.ptr[size] & 0xC0) == 0x80;)
+            size--;
+    return size;
+}
 
 /* ---- values ---- */
 
@@ -66,6 +78,32 @@ static bool is_near_word(struct str a, struct str b)
     return diag_near(a, candidates, 1);
 }
 
+/* * stands for anything; escapes stay out of it: this is only for hints. */
+static bool glob_fold(struct explain_run *r, struct str pattern, struct str text)
+{
+    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
+
+    if (!explain_spend(r, (uint64_t)pattern.size * text.size))
+        return false;
+    while (t < text.size) {
+        if (p < pattern.size && pattern.ptr[p] == '*') {
+            star = p++;
+            mark = t;
+        } else if (p < pattern.size && tolower((unsigned char)pattern.ptr[p]) == tolower((unsigned char)text.ptr[t])) {
+            p++;
+            t++;
+        } else if (star != SIZE_MAX) {
+            p = star + 1;
+            t = ++mark;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.size && pattern.ptr[p] == '*')
+        p++;
+    return p == pattern.size;
+}
+
 static bool near_text(struct near *n, struct str wanted)
 {
     struct str there = buf_view(&n->text);
@@ -81,6 +119,12 @@ static bool near_text(struct near *n, struct str wanted)
         return HINT(n, "space", "the same but for white space");
     if (is_near_word(there, wanted))
         return HINT(n, "spelling", "\"%.*s\" is nearly \"%.*s\"", CUT(there), CUT(wanted));
+    if (wanted.size > 1 && memchr(wanted.ptr, '*', wanted.size) && glob_fold(n->run, wanted, there))
+        return HINT(n, "wildcard",
+                    "* in a plain text stands for itself: {\"wildcard\": \"%.*s\"} makes it stand for any",
+                    CUT(wanted));
+    if (wanted.size >= PREFIX_MIN && str_starts(there, wanted))
+        return HINT(n, "prefix", "it begins so, and goes on: {\"prefix\": \"%.*s\"} takes what begins so", CUT(wanted));
     return true;
 }
 
@@ -107,48 +151,51 @@ static bool near_part(struct near *n, struct str wanted, const char *operator, b
                 CUT(wanted));
 }
 
-/* * stands for anything; escapes stay out of it: this is only for hints. */
-static bool glob_fold(struct str pattern, struct str text)
-{
-    size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
-
-    while (t < text.size) {
-        if (p < pattern.size && pattern.ptr[p] == '*') {
-            star = p++;
-            mark = t;
-        } else if (p < pattern.size && tolower((unsigned char)pattern.ptr[p]) == tolower((unsigned char)text.ptr[t])) {
-            p++;
-            t++;
-        } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size && pattern.ptr[p] == '*')
-        p++;
-    return p == pattern.size;
-}
-
 static bool near_wildcard(struct near *n, struct str wanted)
 {
     if (!n->is_text)
-        return HINT(n, "type", "wildcard looks at text only, and this is none");
-    return !glob_fold(wanted, buf_view(&n->text)) ||
+        return !glob_fold(n->run, wanted, buf_view(&n->text)) ||
+               HINT(n, "type", "the event has %.*s without quotes; wildcard looks at text only",
+                    CUT(buf_view(&n->text)));
+    return !glob_fold(n->run, wanted, buf_view(&n->text)) ||
            HINT(n, "case", "the same but for case; wildcard has no way to say that");
+}
+
+/* Does the text read as a JSON number, and can it be compared? */
+static bool is_number(struct str text, bool *comparable)
+{
+    double number;
+    struct json_info info;
+    bool is = text.size && json_check(text, &info, NULL) && info.type == JSON_NUMBER;
+    *comparable = is && json_type_of(text) == JSON_NUMBER && number_parse(text, &number);
+    return is;
 }
 
 static bool near_range(struct near *n)
 {
-    char *end;
+    struct str there = buf_view(&n->text);
+    bool comparable;
 
-    if (!n->is_text)
-        return json_type_of(n->value) != JSON_NUMBER ||
-               HINT(n, "range", "%.*s is outside of the range", CUT(buf_view(&n->text)));
-    strtod(buf_cstr(&n->text), &end);
-    return !n->text.size || *end ||
-           HINT(n, "type", "the event has the text \"%.*s\"; numeric looks at numbers only", CUT(buf_view(&n->text)));
+    if (!is_number(there, &comparable))
+        return true;
+    if (n->is_text)
+        return HINT(n, "type", "the event has the text \"%.*s\"; numeric looks at numbers only", CUT(there));
+    if (!comparable)
+        return HINT(n, "number", "%.*s is more exact or larger than a double: numeric never compares it", CUT(there));
+    return HINT(n, "range", "%.*s is outside of the range", CUT(there));
+}
+
+static bool near_network(struct near *n, const struct pattern_atom *a)
+{
+    struct str there = buf_view(&n->text);
+    uint8_t address[16];
+    unsigned size = n->is_text ? address_parse(there, address) : 0;
+
+    if (!size)
+        return HINT(n, "cidr", "%.*s is no IP address", CUT(n->value));
+    if (size != a->address_size)
+        return HINT(n, "cidr", "an IPv%d address, and the range is of IPv%d", size == 4 ? 4 : 6, size == 4 ? 6 : 4);
+    return HINT(n, "cidr", "the address is outside of the range");
 }
 
 static bool near_atom(struct near *n, const struct pattern_atom *a)
@@ -166,23 +213,27 @@ static bool near_atom(struct near *n, const struct pattern_atom *a)
     case PATTERN_SUFFIX: return near_part(n, a->text, "suffix", true);
     case PATTERN_WILDCARD: return near_wildcard(n, a->text);
     case PATTERN_RANGE: return near_range(n);
+    case PATTERN_CIDR: return near_network(n, a);
     case PATTERN_ABSENT: return HINT(n, "present", "exists: false wants it to be absent, and it is there");
     case PATTERN_ANYTHING_BUT: return HINT(n, "excluded", "this is one of those that anything-but excludes");
     default: return true;
     }
 }
 
-bool explain_near_value(struct explain_run *r, struct explain_leaf *leaf, struct str value)
+static bool near_value(struct explain_run *r, struct explain_leaf *leaf, struct str value)
 {
     struct near n = {r, leaf, value, BUF_INIT, json_type_of(value) == JSON_STRING};
     bool ok = true;
 
+    if (!explain_spend(r, value.size * (uint64_t)leaf->leaf->atom_count + leaf->leaf->atom_count))
+        return true;
     if (n.is_text)
         json_decode(&n.text, value);
     else
         buf_str(&n.text, value);
     ok = buf_cstr(&n.text) && !n.text.failed;
-    for (uint32_t i = 0; ok && i < leaf->leaf->atom_count; i++)
+    ok = ok || explain_no_memory(r->diag);
+    for (uint32_t i = 0; ok && i < leaf->leaf->atom_count && leaf->near_count < EXPLAIN_NEAR; i++)
         ok = near_atom(&n, &leaf->leaf->atoms[i]);
     buf_fini(&n.text);
     return ok;
@@ -225,22 +276,25 @@ static bool near_key(struct explain_run *r, struct explain_leaf *leaf, const str
     struct json_reader reader;
     struct json_token t;
     struct str wanted = first_key(s->rest);
+    struct buf decoded = BUF_INIT;
+    bool ok = true;
 
     json_reader_init(&reader, s->deepest);
     json_next(&reader, &t);
-    while (json_next(&reader, &t) == JSON_KEY) {
-        struct str key = json_decode_in(r->arena, t.raw);
+    while (ok && leaf->near_count < EXPLAIN_NEAR && explain_spend(r, t.raw.size) &&
+           json_next(&reader, &t) == JSON_KEY) {
+        buf_clear(&decoded);
+        json_decode(&decoded, t.raw);
+        struct str key = buf_view(&decoded);
         json_next(&reader, &t);
         json_skip(&reader, &t);
-        if (!key.ptr)
-            return false;
-        if (loose ? !is_near_word(key, wanted) : !is_spelled_like(key, wanted))
-            continue;
-        if (!HINT(&n, "key", "there is \"%.*s\"%s%.*s; the pattern says \"%.*s\"", CUT(key),
-                  s->deepest_at.size ? " in " : "", CUT(s->deepest_at), CUT(wanted)))
-            return false;
+        ok = !decoded.failed || explain_no_memory(r->diag);
+        if (ok && (loose ? is_near_word(key, wanted) : is_spelled_like(key, wanted)))
+            ok = HINT(&n, "key", "there is \"%.*s\"%s%.*s; the pattern says \"%.*s\"", CUT(key),
+                      s->deepest_at.size ? " in " : "", CUT(s->deepest_at), CUT(wanted));
     }
-    return true;
+    buf_fini(&decoded);
+    return ok;
 }
 
 static bool near_absent_atoms(struct explain_run *r, struct explain_leaf *leaf)
@@ -261,6 +315,8 @@ static bool near_path(struct explain_run *r, struct explain_leaf *leaf, const st
     const char *dot = memrchr(path.ptr, '.', path.size);
     struct str last = dot ? (struct str){dot + 1, path.size - (size_t)(dot + 1 - path.ptr)} : path;
 
+    if (s->empty_at.ptr && !s->object_at.ptr)
+        return HINT(&n, "empty", "there is an array with nothing in it, which counts as absent");
     if (s->object_at.ptr)
         return HINT(&n, "object", "there is an object; a pattern looks at the values in it, so name one of its keys");
     if (s->scalar.ptr && json_type_of(s->scalar) == JSON_STRING && s->scalar.size > 2 && s->scalar.ptr[1] == '{')
@@ -271,23 +327,39 @@ static bool near_path(struct explain_run *r, struct explain_leaf *leaf, const st
         return false;
     if (s->deepest.ptr && !leaf->near_count && !near_key(r, leaf, s, true))
         return false;
-    struct str at = leaf->near_count ? (struct str){NULL, 0} : explain_find_key(r, last);
+    struct str at = {NULL, 0};
+    if (!leaf->near_count && !explain_find_key(r, last, &at))
+        return false;
     if (at.ptr && !str_eq(at, path) && !HINT(&n, "elsewhere", "\"%.*s\" is at %.*s", CUT(last), CUT(at)))
         return false;
     return near_absent_atoms(r, leaf);
 }
 
-bool explain_near_leaf(struct explain_run *r, struct explain_leaf *leaf, const struct explain_search *s)
+bool explain_near_leaf(struct explain_run *r, struct explain_leaf *leaf, const struct explain_values *values)
 {
-    return leaf->value_count || !leaf->looked || near_path(r, leaf, s);
+    struct explain_search s;
+
+    for (uint32_t i = 0; i < values->kept && (i < EXPLAIN_FOUND || !leaf->near_count); i++) {
+        const struct explain_value *value = &values->list[i];
+        if (!near_value(r, leaf, value->raw))
+            return false;
+        if (i < EXPLAIN_FOUND || !leaf->near_count)
+            continue;
+        /* What comes near is worth a place among those shown. */
+        struct str at = explain_at(r, leaf->leaf->path, value->place);
+        leaf->found[EXPLAIN_FOUND - 1] = (struct explain_found){value->raw, at};
+        if (!at.ptr)
+            return false;
+    }
+    return values->count || (explain_find(r, leaf->leaf->path, &s) && near_path(r, leaf, &s));
 }
 
 /* ---- the event as a whole ---- */
 
 static bool wants(const struct explain_run *r, const char *prefix)
 {
-    for (uint32_t i = 0; i < r->x->leaf_count; i++)
-        if (str_starts(r->x->leaves[i]->path, str_from(prefix)))
+    for (uint32_t i = 0; i < r->x->path_count; i++)
+        if (str_starts(r->x->paths[i], str_from(prefix)))
             return true;
     return false;
 }
@@ -299,12 +371,12 @@ bool explain_near_event(struct explain_run *r, struct explanation *e)
     if (e->matches)
         return true;
     if (records.ptr && json_type_of(records) == JSON_ARRAY &&
-        !explain_hint(r, e->notes, &e->note_count, 2, "records",
+        !explain_hint(r, e->notes, &e->note_count, EXPLAIN_NOTES, "records",
                       "this is a file of records, not an event: its \"Records\" are the events"))
         return false;
     if (!wants(r, "detail.") || json_member(r->event, "detail").ptr)
         return true;
-    return explain_hint(r, e->notes, &e->note_count, 2, "envelope",
+    return explain_hint(r, e->notes, &e->note_count, EXPLAIN_NOTES, "envelope",
                         "the event has no \"detail\", which the pattern looks into: is this a detail without its "
                         "envelope (source, detail-type, detail)?");
 }

@@ -5,17 +5,35 @@
  */
 #include "matcher/explain_int.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "matcher/utf8.h"
+
 #define VALUE_SHOWN  80   /* bytes of a value in a line */
 #define WANTED_SHOWN 160  /* bytes of a leaf's alternatives in a line */
+#define PATH_SHOWN   400  /* bytes of a path in a line */
 #define VALUE_JSON   1024 /* bytes of a value in JSON */
 
 /* ---- patterns ---- */
 
+/* The shortest spelling that is this number, whatever the locale takes for a decimal point. */
+static void write_number(struct buf *out, double number)
+{
+    char text[32];
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    for (const char *p = text; *p; p++)
+        buf_char(out, strchr("+-0123456789e", *p) ? *p : '.');
+}
+
 static void write_bound(struct buf *out, const char *op, double bound)
 {
-    if (out->data[out->size - 1] != '[')
-        buf_char(out, ',');
-    buf_printf(out, "\"%s\",%.17g", op, bound);
+    buf_printf(out, "\"%s\",", op);
+    write_number(out, bound);
 }
 
 static void write_range(struct buf *out, const struct pattern_atom *a)
@@ -26,6 +44,8 @@ static void write_range(struct buf *out, const struct pattern_atom *a)
     } else {
         if (a->has_low)
             write_bound(out, a->low_open ? ">" : ">=", a->low);
+        if (a->has_low && a->has_high)
+            buf_char(out, ',');
         if (a->has_high)
             write_bound(out, a->high_open ? "<" : "<=", a->high);
     }
@@ -39,15 +59,37 @@ static void write_operator(struct buf *out, const char *name, struct str text, b
     buf_text(out, fold ? "}}" : "}");
 }
 
+static const char *excluded_operator(enum pattern_op op)
+{
+    switch (op) {
+    case PATTERN_PREFIX: return "prefix";
+    case PATTERN_SUFFIX: return "suffix";
+    case PATTERN_EQUALS_FOLD: return "equals-ignore-case";
+    case PATTERN_WILDCARD: return "wildcard";
+    default: return NULL; /* a plain value */
+    }
+}
+
+/* {"anything-but": ["x", "y"]} or {"anything-but": {"prefix": ["x", "y"]}}; one alone stands without brackets. */
 static void write_excluded(struct buf *out, const struct pattern_atom *a)
 {
-    buf_text(out, "{\"anything-but\":[");
+    const char *name = a->excluded_count ? excluded_operator(a->excluded[0].op) : NULL;
+    bool list = a->excluded_count != 1;
+
+    buf_text(out, "{\"anything-but\":");
+    if (name)
+        buf_printf(out, "{\"%s\":", name);
+    if (list)
+        buf_char(out, '[');
     for (uint32_t i = 0; i < a->excluded_count; i++) {
         if (i)
             buf_char(out, ',');
-        explain_write_atom(out, &a->excluded[i]);
+        if (a->excluded[i].op == PATTERN_NUMBER)
+            buf_str(out, a->excluded[i].text);
+        else
+            json_write_string(out, a->excluded[i].text);
     }
-    buf_text(out, "]}");
+    buf_printf(out, "%s%s}", list ? "]" : "", name ? "}" : "");
 }
 
 void explain_write_atom(struct buf *out, const struct pattern_atom *a)
@@ -86,23 +128,30 @@ static void write_atoms(struct buf *out, const struct pattern_leaf *leaf)
 
 /* ---- text ---- */
 
-/* At most so many bytes, never half a character. */
-static void write_cut(struct buf *out, struct str text, size_t most)
+void explain_write_plain(struct buf *out, struct str text, size_t most)
 {
-    bool cut = text.size > most;
-    if (cut)
-        for (text.size = most; text.size && ((unsigned char)text.ptr[text.size] & 0xC0) == 0x80;)
-            text.size--;
-    buf_str(out, text);
-    if (cut)
-        buf_text(out, "…");
+    unsigned size;
+    for (size_t at = 0; at < text.size; at += size) {
+        uint32_t code;
+        size = utf8_decode(text.ptr + at, text.size - at, &code);
+        if (at + size > most) {
+            buf_text(out, "…");
+            return;
+        }
+        if (!size || utf8_is_surrogate(code) || code < 0x20 || (code >= 0x7F && code < 0xA0)) {
+            buf_char(out, '?');
+            size = size ? size : 1;
+        } else {
+            buf_add(out, text.ptr + at, size);
+        }
+    }
 }
 
 static void write_wanted(struct buf *out, const struct pattern_leaf *leaf)
 {
     struct buf atoms = BUF_INIT;
     write_atoms(&atoms, leaf);
-    write_cut(out, buf_view(&atoms), WANTED_SHOWN);
+    explain_write_plain(out, buf_view(&atoms), WANTED_SHOWN);
     out->failed |= atoms.failed;
     buf_fini(&atoms);
 }
@@ -111,10 +160,10 @@ static void write_path(struct buf *out, struct str path)
 {
     struct buf quoted = BUF_INIT;
     json_write_string(&quoted, path);
-    if (quoted.size == path.size + 2) /* nothing had to be escaped */
-        buf_str(out, path);
-    else
-        buf_str(out, buf_view(&quoted));
+    struct str text = buf_view(&quoted);
+    if (text.size == path.size + 2) /* nothing had to be escaped */
+        text = path;
+    explain_write_plain(out, text, PATH_SHOWN);
     out->failed |= quoted.failed;
     buf_fini(&quoted);
 }
@@ -134,7 +183,7 @@ static void write_leaf(struct buf *out, const struct explain_leaf *l)
         buf_text(out, "absent from the array element that the others stand in");
     for (uint32_t i = 0; i < l->found_count; i++) {
         buf_text(out, i ? ", " : "found ");
-        write_cut(out, l->found[i].value, VALUE_SHOWN);
+        explain_write_plain(out, l->found[i].value, VALUE_SHOWN);
         if (!str_eq(l->found[i].at, l->leaf->path)) {
             buf_text(out, " at ");
             write_path(out, l->found[i].at);
@@ -181,7 +230,7 @@ static void write_value(struct buf *out, struct str value)
         return;
     }
     struct buf cut = BUF_INIT;
-    write_cut(&cut, value, VALUE_JSON);
+    explain_write_plain(&cut, value, VALUE_JSON);
     json_write_string(out, buf_view(&cut));
     out->failed |= cut.failed;
     buf_fini(&cut);

@@ -32,7 +32,7 @@
 #define LIMIT_REGEX_STACK_BYTES    (512u << 10) /* of machine code, a thread: 8,000 to 20,000 turns of a group */
 #define LIMIT_REGEX_HEAP_BYTES     (8u << 20)   /* of the interpreter, a thread: about as many */
 
-#define LIMIT_EXPLAIN_BYTES (1u << 28) /* bytes of the event read again for the words of an explanation */
+#define LIMIT_EXPLAIN_BYTES (1u << 28) /* read again for the words of an explanation: a second or so */
 #define LIMIT_DIAG_BYTES    512        /* a diagnosis' text */
 
 #endif

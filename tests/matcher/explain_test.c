@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explanations: a table of what they say, agreement with the matcher on made-up pairs, the JSON form, and lack of
- * memory nowhere but where it is reported.
+ * Explanations: a table of what they say, agreement with the matcher on made-up pairs, the JSON form, and events that
+ * are large.
  */
 #include "matcher/explain.h"
 
@@ -91,6 +91,23 @@ static void test_hints(void **state)
         {"{\"a\":[{\"regex\":\"^x\"}]}", "{\"a\":\"xy\"}", "yes  a  [{\"regex\":\"^x\"}]"},
         {"{\"a\":[{\"numeric\":[\">=\",1,\"<\",3]},{\"cidr\":\"10.0.0.0/8\"}]}", "{\"a\":5}",
          "[{\"numeric\":[\">=\",1,\"<\",3]},{\"cidr\":\"10.0.0.0/8\"}]"},
+        {"{\"a\":{\"b\":[1],\"c\":[2]}}", "{\"a\":[{\"b\":1},{\"c\":2}]}",
+         "no   each of these holds, but in different elements of an array: a[0].b and a[1].c; no one element of a has"},
+        {"{\"a\":{\"b\":[1],\"c\":[2]}}", "{\"a\":[{\"b\":1},{\"b\":1,\"c\":2}]}", "found 1 at a[1].b"},
+        {"{\"a\":{\"b\":[\"y\"]}}", "{\"a\":{\"b\":[[\"x\"],[\"z\",\"y\"]]}}", "found \"y\" at a.b[1][1]"},
+        {"{\"a\":[\"Access*\"]}", "{\"a\":\"AccessDenied\"}", "{\"wildcard\": \"Access*\"} makes it stand for any"},
+        {"{\"a\":[\"s3:Object\"]}", "{\"a\":\"s3:ObjectCreated\"}", "{\"prefix\": \"s3:Object\"} takes what begins so"},
+        {"{\"a\":[{\"numeric\":[\">\",5]}]}", "{\"a\":12345678901234567890}", "numeric never compares it"},
+        {"{\"a\":[{\"numeric\":[\">\",0.1]}]}", "{\"a\":\"0x7\"}",
+         "[{\"numeric\":[\">\",0.1]}]\n       found \"0x7\"\n"},
+        {"{\"a\":[{\"cidr\":\"10.0.0.0/8\"}]}", "{\"a\":\"AWS Internal\"}", "\"AWS Internal\" is no IP address"},
+        {"{\"a\":[{\"cidr\":\"10.0.0.0/8\"}]}", "{\"a\":\"::1\"}", "an IPv6 address, and the range is of IPv4"},
+        {"{\"a\":[{\"cidr\":\"10.0.0.0/8\"}]}", "{\"a\":\"11.0.0.1\"}", "the address is outside of the range"},
+        {"{\"a\":[{\"exists\":true}]}", "{\"a\":[]}", "an array with nothing in it, which counts as absent"},
+        {"{\"a\":[{\"anything-but\":{\"prefix\":[\"x\",\"y\"]}},{\"anything-but\":7}]}", "{}",
+         "[{\"anything-but\":{\"prefix\":[\"x\",\"y\"]}},{\"anything-but\":7}]"},
+        {"{\"a\":[\"\\u001b[31mX\"]}", "{\"a\":\"\\u001b[31mx\"}", "{\"equals-ignore-case\": \"?[31mX\"}"},
+        {"{\"a\":[\"x\"]}", "{\"a\":\"\xC2\x9B\"}", "found \"?\""},
         {"{\"a\":[\"\\u001b[31m\"]}", "{\"a\":\"\\u001b[0m\"}", "found \"\\u001b[0m\""},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -140,15 +157,43 @@ static bool matches(struct str pattern, struct str event, bool *unknown)
     return count > 0;
 }
 
-/* What an explanation must be, whatever the pair. */
-static void check_sound(const struct explanation *e)
+/* Two places part at an index: values there stand in different elements of one array, if no key is repeated. */
+static bool part_at_index(struct str a, struct str b)
 {
+    size_t same = 0;
+    while (same < a.size && same < b.size && a.ptr[same] == b.ptr[same])
+        same++;
+    const char *bracket = same ? memrchr(a.ptr, '[', same) : NULL;
+    return bracket && !memchr(bracket, ']', same - (size_t)(bracket - a.ptr));
+}
+
+/* The values shown of a branch that matches go together. */
+static void check_elements(const struct explanation *e, const struct explain_branch *b)
+{
+    for (uint32_t i = 0; i < b->leaf_count; i++) {
+        for (uint32_t k = 0; k < i; k++) {
+            const struct explain_leaf *x = &e->leaves[b->leaves[i]], *y = &e->leaves[b->leaves[k]];
+            if (x->found_count && y->found_count)
+                assert_false(part_at_index(x->found[0].at, y->found[0].at));
+        }
+    }
+}
+
+/* What an explanation must be, whatever the pair. */
+static void check_sound(const struct explanation *e, struct str event)
+{
+    struct json_info info;
+    assert_true(json_check(event, &info, NULL));
+    if (e->matches && !info.repeated_keys)
+        check_elements(e, &e->branches[0]);
     bool any = false;
     for (uint32_t i = 0; i < e->branch_count; i++) {
         const struct explain_branch *b = &e->branches[i];
         any |= b->matches;
         assert_true(!b->matches || b->failing == 0);
         assert_true(b->matches || b->failing > 0 || b->reason.size);
+        assert_true(!b->reason.size ||
+                    memchr(event.ptr, '[', event.size)); /* without arrays, leaves are all there is */
         assert_true(i == 0 || !b->matches || e->branches[i - 1].matches);
     }
     assert_true(any == e->matches);
@@ -156,6 +201,7 @@ static void check_sound(const struct explanation *e)
         const struct explain_leaf *l = &e->leaves[i];
         assert_true(l->found_count <= EXPLAIN_FOUND && l->near_count <= EXPLAIN_NEAR);
         assert_true(!l->holds || l->near_count == 0);
+        assert_true(l->looked && l->found_count <= l->value_count);
     }
 }
 
@@ -165,7 +211,7 @@ static void test_agrees_with_the_matcher(void **state)
     struct generator g = {.memory = &memory, .state = 20261121, .extended = true};
     int pairs = 0, hits = 0;
 
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < 6000; round++) {
         bool arrays = round % 3 == 0, unknown;
         struct judge_node *event = arrays ? generate_array_event(&g) : generate_event(&g);
         struct judge_node *pattern = arrays ? generate_array_pattern(&g) : generate_pattern(&g, event);
@@ -181,7 +227,7 @@ static void test_agrees_with_the_matcher(void **state)
             assert_true(explainer_run(x, &a, made, &e, &diag) || unknown);
             if (!unknown) {
                 assert_true(e.matches == wanted);
-                check_sound(&e);
+                check_sound(&e, made);
                 pairs++;
                 hits += wanted;
             }
@@ -191,7 +237,36 @@ static void test_agrees_with_the_matcher(void **state)
         arena_fini(&keep);
         judge_release(&memory);
     }
-    assert_true(pairs > 2000 && hits > 500);
+    assert_true(pairs > 4000 && hits > 1000);
+}
+
+/* Values by the million, and arrays as deep as they go: what is there is still found, or said not to be looked up. */
+static void test_large(void **state)
+{
+    struct arena keep = ARENA_INIT, a = ARENA_INIT;
+    struct explanation e;
+    struct weir_diag diag;
+    struct buf event = BUF_INIT;
+    struct explainer *x = open_explainer(&keep, STR("{\"a\":[5],\"b\":[{\"exists\":true}]}"));
+
+    buf_text(&event, "{\"a\":");
+    for (int i = 0; i < 990; i++)
+        buf_char(&event, '[');
+    for (int i = 0; i < 300000; i++)
+        buf_text(&event, "{},1,");
+    buf_text(&event, "5");
+    for (int i = 0; i < 990; i++)
+        buf_char(&event, ']');
+    buf_text(&event, ",\"b\":{}}");
+    assert_true(explainer_run(x, &a, buf_view(&event), &e, &diag));
+    assert_true(e.leaves[0].holds && e.leaves[0].value_count == 300001 && e.leaves[0].found_count == 1);
+    assert_true(str_eq(e.leaves[0].found[0].value, STR("5")) && !e.leaves[1].holds);
+    assert_string_equal(e.leaves[1].near[0].kind, "object");
+    assert_true(a.total < 1 << 20);
+    buf_fini(&event);
+    arena_fini(&a);
+    explainer_destroy(x);
+    arena_fini(&keep);
 }
 
 static void test_no_event(void **state)
@@ -211,10 +286,8 @@ static void test_no_event(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hints),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_agrees_with_the_matcher),
-        cmocka_unit_test(test_no_event),
+        cmocka_unit_test(test_hints), cmocka_unit_test(test_json),     cmocka_unit_test(test_agrees_with_the_matcher),
+        cmocka_unit_test(test_large), cmocka_unit_test(test_no_event),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
