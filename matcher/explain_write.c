@@ -17,11 +17,11 @@
 
 /* ---- patterns ---- */
 
-/* The shortest spelling that is this number, whatever the locale takes for a decimal point. */
+/* As few digits as say this number, but no power of ten for a round one; whatever the locale's decimal point is. */
 static void write_number(struct buf *out, double number)
 {
     char text[32];
-    for (int digits = 1; digits <= 17; digits++) {
+    for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, number);
         if (strtod(text, NULL) == number)
             break;

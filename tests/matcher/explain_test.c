@@ -98,6 +98,7 @@ static void test_hints(void **state)
         {"{\"a\":[\"Access*\"]}", "{\"a\":\"AccessDenied\"}", "{\"wildcard\": \"Access*\"} makes it stand for any"},
         {"{\"a\":[\"s3:Object\"]}", "{\"a\":\"s3:ObjectCreated\"}", "{\"prefix\": \"s3:Object\"} takes what begins so"},
         {"{\"a\":[{\"numeric\":[\">\",5]}]}", "{\"a\":12345678901234567890}", "numeric never compares it"},
+        {"{\"a\":[{\"numeric\":[\">=\",1e3,\"<\",100000000]}]}", "{}", "[{\"numeric\":[\">=\",1000,\"<\",100000000]}]"},
         {"{\"a\":[{\"numeric\":[\">\",0.1]}]}", "{\"a\":\"0x7\"}",
          "[{\"numeric\":[\">\",0.1]}]\n       found \"0x7\"\n"},
         {"{\"a\":[{\"cidr\":\"10.0.0.0/8\"}]}", "{\"a\":\"AWS Internal\"}", "\"AWS Internal\" is no IP address"},
