@@ -62,10 +62,11 @@ bool folders_pause(struct folders *f, int64_t ms)
     return stopping;
 }
 
+/* Once the journal has failed nothing more is handed over: one file is in doubt, no second one. */
 static bool is_stopping(struct folders *f)
 {
     pthread_mutex_lock(&f->lock);
-    bool stopping = f->stopping;
+    bool stopping = f->stopping || journal_failed(f->router->journal);
     pthread_mutex_unlock(&f->lock);
     return stopping;
 }
@@ -101,15 +102,25 @@ static bool is_wanted(struct str name)
     return false;
 }
 
-static int64_t changed_ns(const struct stat *st)
-{
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-}
-
 static bool is_settled(const struct stat *st)
 {
-    int64_t age = clock_wall_ms() - changed_ns(st) / 1000000;
+    int64_t age = clock_wall_ms() - file_changed_ns(st) / 1000000;
     return age >= SETTLE_MS || age < -SETTLE_MS; /* a stamp of the future says nothing */
+}
+
+/* One that is known to be taken, wholly or in part, is not what it was. */
+static void report_change(struct folders *f, struct file *file)
+{
+    if (file->state == FILE_TAKEN) {
+        log_warn("a file changed after it was taken in; it is not taken again", LOG_STR("folder", file->folder),
+                 LOG_STR("file", file->path));
+    } else {
+        log_error("a file changed while it was taken in; no more of it is taken", LOG_STR("folder", file->folder),
+                  LOG_STR("file", file->path), LOG_INT("taken", file->records));
+        file->state = FILE_TAKEN;
+        file_save(f, file); /* where that fails, the next start says it again */
+    }
+    file->said = true;
 }
 
 /* Is it to be taken in? Files that are known and settled cost no call. */
@@ -122,25 +133,16 @@ static bool is_due(struct look *l, struct str path, const char *full_path)
         return false;
     if (stat(full_path, &st) != 0 || !S_ISREG(st.st_mode) || !is_settled(&st))
         return false;
-    bool changed = file && (file->size != st.st_size || file->changed_ns != changed_ns(&st));
-    if (file && file->state == FILE_TAKEN) {
-        if (changed)
-            log_warn("a file changed after it was taken in; it is not taken again", LOG_STR("folder", file->folder),
-                     LOG_STR("file", file->path));
-        file->said = changed;
-        return false;
-    }
-    if (file && file->state == FILE_BAD && !changed)
+    bool changed = file && (file->size != st.st_size || file->changed_ns != file_changed_ns(&st));
+    if (changed && (file->state == FILE_TAKEN || (file->state == FILE_TAKING && file->records)))
+        report_change(l->folders, file);
+    if (file && (file->state == FILE_TAKEN || (file->state == FILE_BAD && !changed)))
         return false;
     if (!file)
         file = file_add(l->folders, l->def->name, path);
-    if (file->state == FILE_BAD || changed) {
-        file->records = 0;
-        buf_fini(&file->landed);
-    }
     file->state = FILE_TAKING;
     file->size = st.st_size;
-    file->changed_ns = changed_ns(&st);
+    file->changed_ns = file_changed_ns(&st);
     return true;
 }
 
@@ -151,6 +153,17 @@ static void note(struct look *l, struct str path)
         l->paths = xrealloc(l->paths, l->capacity * sizeof *l->paths);
     }
     l->paths[l->count++] = xstr(path);
+}
+
+/* Archives are files of events too: what Weir wrote must not come in again. */
+static bool is_data(const struct folders *f, const char *path, bool or_below)
+{
+    char *real = f->data ? realpath(path, NULL) : NULL;
+    size_t size = f->data ? strlen(f->data) : 0;
+    bool is = real && strncmp(real, f->data, size) == 0 && (!real[size] || (or_below && real[size] == '/'));
+
+    free(real);
+    return is;
 }
 
 /* full: the folder's path and what is below it so far; below: where that begins. */
@@ -174,9 +187,9 @@ static void walk(struct look *l, struct buf *full, size_t below, int depth)
         bool is_folder =
             e->d_type == DT_DIR || (e->d_type == DT_UNKNOWN && lstat(buf_cstr(full), &st) == 0 && S_ISDIR(st.st_mode));
         struct str path = {full->data + below + 1, full->size - below - 1};
-        if (is_folder)
+        if (is_folder && !is_data(l->folders, buf_cstr(full), false))
             walk(l, full, below, depth + 1);
-        else if (is_wanted(name) && is_due(l, path, buf_cstr(full)))
+        else if (!is_folder && is_wanted(name) && is_due(l, path, buf_cstr(full)))
             note(l, path);
         full->size = size;
     }
@@ -214,7 +227,11 @@ static void look_through(struct folders *f, const struct source_def *def)
 
     buf_str(&full, def->path);
     xbuf(&full);
-    walk(&l, &full, full.size, 0);
+    if (!is_data(f, buf_cstr(&full), true))
+        walk(&l, &full, full.size, 0);
+    else if (l.thorough)
+        log_error("a watched folder lies in the data folder; it is not looked into", LOG_STR("folder", def->name),
+                  LOG_STR("path", def->path));
     buf_fini(&full);
     take_noted(&l);
 }
@@ -241,46 +258,48 @@ static void *folders_main(void *context)
 
 /* ---- life ---- */
 
-/* Where files were in work when the router ended: the ids of what came into the journal behind their last mark. */
-static bool find_landed(struct folders *f, struct weir_diag *diag)
+/* The batch that was under way when the router ended: so much of it as the journal has is one run of marked records. */
+static bool count_landed(struct folders *f, struct file *file, struct weir_diag *diag)
 {
+    struct journal_reader *reader = journal_reader_open(f->router->journal, (uint64_t)file->synced + 1);
     struct journal_record r;
-    uint64_t from = UINT64_MAX;
-    int got = 0;
+    uint64_t first = 0, last = 0;
+    int got;
 
-    for (size_t i = 0; i < f->slot_count; i++)
-        for (struct file *file = f->slots[i]; file; file = file->next)
-            if (file->state == FILE_TAKING && file->synced < from)
-                from = file->synced;
-    if (from == UINT64_MAX)
-        return true;
-    struct journal_reader *reader = journal_reader_open(f->router->journal, from + 1);
-    while ((got = journal_read(reader, &r, diag)) > 0) {
-        struct str id = json_member(r.event, "id");
-        for (size_t i = 0; i < f->slot_count; i++)
-            for (struct file *file = f->slots[i]; file; file = file->next)
-                if (file->state == FILE_TAKING && r.sequence > file->synced) {
-                    buf_str(&file->landed, id);
-                    buf_char(&file->landed, '\n');
-                    xbuf(&file->landed);
-                }
-    }
+    while ((got = journal_read(reader, &r, diag)) > 0)
+        if (r.flags & JOURNAL_FROM_FOLDER) {
+            first = first ? first : r.sequence;
+            last = r.sequence;
+        }
     journal_reader_close(reader);
-    return got == 0;
+    if (first)
+        file->records += (int64_t)(last - first) + 1;
+    file->synced = NO_DOUBT;
+    return got == 0 && file_save_now(f, file, diag);
 }
 
-struct folders *folders_open(struct router *router, struct weir_diag *diag)
+static bool clear_doubt(struct folders *f, struct weir_diag *diag)
+{
+    for (size_t i = 0; i < f->slot_count; i++)
+        for (struct file *file = f->slots[i]; file; file = file->next)
+            if (file->state == FILE_TAKING && file->synced != NO_DOUBT)
+                return count_landed(f, file, diag);
+    return true;
+}
+
+struct folders *folders_open(struct router *router, const char *data, struct weir_diag *diag)
 {
     struct folders *f = xalloc(sizeof *f);
     pthread_condattr_t attributes;
 
     f->router = router;
+    f->data = realpath(data, NULL);
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&f->wake, &attributes);
     pthread_condattr_destroy(&attributes);
-    if (files_load(f, diag) && find_landed(f, diag))
+    if (files_load(f, diag) && clear_doubt(f, diag))
         return f;
     folders_stop(f);
     return NULL;
@@ -304,5 +323,8 @@ void folders_stop(struct folders *f)
     if (f->started)
         pthread_join(f->thread, NULL);
     files_free(f);
+    pthread_cond_destroy(&f->wake);
+    pthread_mutex_destroy(&f->lock);
+    free(f->data);
     free(f);
 }

@@ -13,11 +13,12 @@
  *
  * Taken are *.json, *.jsonl and *.ndjson, also with .gz or .zst behind; names that begin with a dot, *.tmp and *.part
  * are let alone. A file with a fault in it is reported once and nothing of it is taken, until it changes; one that
- * changes after it was taken is reported, and not taken again.
+ * changes after it was taken, or while it was, is reported, and no more of it is taken. The data folder is left alone.
  *
- * Each event once: the ledger knows of a file in work how far the journal was before the present batch. After a crash
- * the journal is asked, from there on, how much of the batch it has: events without an id of their own get one made of
- * the file and their place in it, so they can be told. The journal keeps what may be asked for.
+ * Each event once: files are taken one at a time, and before each batch the ledger is told how far the journal is. What
+ * comes from folders is marked in the journal; so after a crash the marked records behind that place are the present
+ * batch, as much of it as was written, and the file goes on behind them. Until the ledger knows of it, the journal
+ * keeps what may be asked for.
  *
  * One thread of its own, which waits for ledger and journal; it looks through the folders every second, or less often
  * where that takes long.
@@ -30,8 +31,8 @@ struct folders;
 extern const struct store_schema folder_schema;
 
 /* Start-up, in this order: before the ledger and dispatch run (reads the journal where files were in work) … */
-struct folders *folders_open(struct router *router, struct weir_diag *diag); /* NULL: diag */
-void folders_start(struct folders *f);                                       /* … when the router is ready … */
-void folders_stop(struct folders *f); /* … before the journal closes; also frees it */
+struct folders *folders_open(struct router *router, const char *data, struct weir_diag *diag); /* NULL: diag */
+void folders_start(struct folders *f); /* … when the router is ready … */
+void folders_stop(struct folders *f);  /* … before the journal closes; also frees it */
 
 #endif

@@ -64,6 +64,7 @@ struct file *file_add(struct folders *f, struct str folder, struct str path)
 
     file->folder = xstr(folder);
     file->path = xstr(path);
+    file->synced = NO_DOUBT;
     if (f->file_count++ >= f->slot_count)
         grow(f);
     link_file(f, file);
@@ -77,7 +78,6 @@ void files_free(struct folders *f)
             next = file->next;
             free((char *)file->folder.ptr);
             free((char *)file->path.ptr);
-            buf_fini(&file->landed);
             free(file);
         }
     free(f->slots);
@@ -106,7 +106,7 @@ static bool load_run(struct ledger_job *job, struct store *store, struct weir_ti
         file->changed_ns = sqlite3_column_int64(q, 3);
         file->state = (enum file_state)sqlite3_column_int(q, 4);
         file->records = sqlite3_column_int64(q, 5);
-        file->synced = (uint64_t)sqlite3_column_int64(q, 6);
+        file->synced = sqlite3_column_int64(q, 6);
     }
     return false;
 }
@@ -139,7 +139,7 @@ static bool save_run(struct ledger_job *job, struct store *store, struct weir_ti
     sqlite3_bind_int64(q, 4, file->changed_ns);
     sqlite3_bind_int(q, 5, (int)file->state);
     sqlite3_bind_int64(q, 6, file->records);
-    sqlite3_bind_int64(q, 7, (int64_t)file->synced);
+    sqlite3_bind_int64(q, 7, file->synced);
     return store_run(store, q, diag);
 }
 
@@ -157,4 +157,10 @@ bool file_save(struct folders *f, const struct file *file)
     ledger_submit(f->router->ledger, &s.job);
     folders_wait(f);
     return s.ok;
+}
+
+bool file_save_now(struct folders *f, const struct file *file, struct weir_diag *diag)
+{
+    struct saving s = {.job = {.run = save_run}, .folders = f, .file = file};
+    return ledger_run_now(f->router->ledger, &s.job, diag);
 }

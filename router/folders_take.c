@@ -6,9 +6,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "matcher/json.h"
 #include "router/folders_int.h"
@@ -31,7 +31,8 @@ struct taking {
     struct ruleset *set;
     struct buf text, out;
     struct source_events events;
-    char reason[300]; /* why the file is refused */
+    enum outcome { TAKE_OK, TAKE_BAD, TAKE_LATER } outcome;
+    char reason[300]; /* why it is BAD, or is left for LATER */
 };
 
 /* ---- reading ---- */
@@ -43,57 +44,60 @@ static bool refuse(struct taking *t, const char *format, ...)
     va_start(args, format);
     vsnprintf(t->reason, sizeof t->reason, format, args);
     va_end(args);
+    t->outcome = TAKE_BAD;
     return false;
+}
+
+/* What ails the file system, or a writer who is not done, says nothing about the file. */
+static bool leave(struct taking *t, const char *reason)
+{
+    refuse(t, "%s", reason);
+    t->outcome = TAKE_LATER;
+    return false;
+}
+
+static bool is_as_looked_at(const struct file *file, FILE *f)
+{
+    struct stat st;
+    return fstat(fileno(f), &st) == 0 && file->size == st.st_size && file->changed_ns == file_changed_ns(&st);
 }
 
 static bool read_text(struct taking *t, const char *path)
 {
-    struct buf plain = {.max = FILE_BYTES_MAX};
     char chunk[65536];
     size_t n;
     FILE *f = fopen(path, "rbe");
 
     if (!f)
-        return refuse(t, "%s", strerror(errno));
+        return leave(t, strerror(errno));
     while ((n = fread(chunk, 1, sizeof chunk, f)) > 0)
         buf_add(&t->text, chunk, n);
-    bool ok = !ferror(f) || refuse(t, "%s", strerror(errno));
+    bool ok = !ferror(f) || leave(t, strerror(errno));
+    ok = ok && (is_as_looked_at(t->file, f) || leave(t, "it is being written to"));
     fclose(f);
-    if (!ok)
-        return false;
-    if (t->text.failed)
-        return refuse(t, "it is larger than %zu bytes", FILE_BYTES_MAX);
+    return ok && (!t->text.failed || refuse(t, "it is larger than %zu bytes", FILE_BYTES_MAX));
+}
+
+static bool unpack_text(struct taking *t)
+{
+    struct buf plain = {.max = FILE_BYTES_MAX};
+
     if (!unpack_kind(buf_view(&t->text)))
         return true;
-    ok = unpack(buf_view(&t->text), &plain);
+    bool ok = unpack(buf_view(&t->text), &plain);
     buf_fini(&t->text);
     t->text = plain;
     return ok || refuse(t, "its packing is damaged, cut short or unpacks to more than %zu bytes", FILE_BYTES_MAX);
 }
 
-/* What the ids of events are made of that have none: the same for the same file, another for any other. */
-static void make_seed(const struct file *file, uint8_t seed[SOURCE_SEED_SIZE])
-{
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    uint64_t sizes[] = {file->folder.size, (uint64_t)file->size, (uint64_t)file->changed_ns};
-
-    if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1 || EVP_DigestUpdate(ctx, sizes, sizeof sizes) != 1 ||
-        EVP_DigestUpdate(ctx, file->folder.ptr, file->folder.size) != 1 ||
-        EVP_DigestUpdate(ctx, file->path.ptr, file->path.size) != 1 || EVP_DigestFinal_ex(ctx, seed, NULL) != 1)
-        xfail("cannot make a digest");
-    EVP_MD_CTX_free(ctx);
-}
-
 static bool parse(struct taking *t)
 {
-    uint8_t seed[EVP_MAX_MD_SIZE];
     struct arena arena = ARENA_INIT;
     struct diags diags;
     struct str text = buf_view(&t->text);
 
     if (!diags_init(&diags, 1))
         xfail("out of memory");
-    make_seed(t->file, seed);
     t->source = str_is(t->def->format, "auto") ? source_guess(text) : source_find(t->def->format);
     struct source_context c = {.set = t->set,
                                .bus = t->def->bus,
@@ -101,8 +105,7 @@ static bool parse(struct taking *t)
                                .arena = &arena,
                                .diags = &diags,
                                .out = &t->out,
-                               .unit = "line",
-                               .seed = seed};
+                               .unit = "line"};
     bool ok = t->source->parse(&c, text, NULL, &t->events);
     if (!ok && (diags.out_of_memory || arena.failed))
         xfail("out of memory");
@@ -111,29 +114,6 @@ static bool parse(struct taking *t)
     diags_fini(&diags);
     arena_fini(&arena);
     return ok;
-}
-
-/* ---- after a crash ---- */
-
-static bool has_id(struct str event, struct str line)
-{
-    return str_eq(json_member(event, "id"), line);
-}
-
-/* How many of the records that were handed over last did land: they are in the journal in order. */
-static void pass_landed(struct taking *t)
-{
-    struct file *file = t->file;
-    struct str rest = buf_view(&file->landed);
-
-    while (rest.size && (size_t)file->records < t->events.count) {
-        const struct source_span *span = &t->events.list[file->records];
-        const char *end = memchr(rest.ptr, '\n', rest.size);
-        struct str line = {rest.ptr, (size_t)(end - rest.ptr)};
-        file->records += has_id((struct str){t->out.data + span->offset, span->size}, line);
-        rest = (struct str){end + 1, rest.size - line.size - 1};
-    }
-    buf_fini(&file->landed);
 }
 
 /* ---- the journal ---- */
@@ -161,7 +141,8 @@ static bool hand_over(struct taking *t, size_t first, size_t count)
 
     for (size_t i = 0; i < count; i++) {
         const struct source_span *span = &t->events.list[first + i];
-        list[i] = (struct journal_event){t->def->bus, {t->out.data + span->offset, span->size}, span->flags};
+        list[i] = (struct journal_event){
+            t->def->bus, {t->out.data + span->offset, span->size}, span->flags | JOURNAL_FROM_FOLDER};
     }
     h.batch = (struct journal_batch){.events = list, .count = (uint32_t)count, .done = handed};
     while (h.result == JOURNAL_NO_SPACE && !stop) {
@@ -198,14 +179,16 @@ static bool journal_all(struct taking *t)
     t->file->state = FILE_TAKING;
     while ((size_t)t->file->records < t->events.count) {
         size_t first = (size_t)t->file->records, count = batch_size(t, first);
-        t->file->synced = journal_synced(router->journal);
-        dispatch_hold(router->dispatch, t->file->synced + 1);
+        uint64_t synced = journal_synced(router->journal);
+        t->file->synced = (int64_t)synced;
+        dispatch_hold(router->dispatch, synced + 1);
         if (!save(t) || !hand_over(t, first, count))
             return false;
         t->file->records += (int64_t)count;
         series_add(metric_str(METRIC_EVENTS_ACCEPTED, labels), (int64_t)count);
     }
     t->file->state = FILE_TAKEN;
+    t->file->synced = NO_DOUBT;
     bool ok = save(t);
     dispatch_hold(router->dispatch, UINT64_MAX);
     return ok;
@@ -213,20 +196,33 @@ static bool journal_all(struct taking *t)
 
 /* ---- a file ---- */
 
-static void settle(struct taking *t, bool ok)
+static void count(const struct file *file, const char *result)
 {
-    struct file *file = t->file;
+    series_add(metric_str(METRIC_FOLDER_FILES, (struct str[]){file->folder, str_from(result)}), 1);
+}
 
-    if (ok) {
-        log_info("took in a file", LOG_STR("folder", file->folder), LOG_STR("file", file->path),
-                 LOG_INT("events", file->records));
-    } else {
-        file->state = FILE_BAD;
-        log_error("a file of a watched folder cannot be taken in; nothing of it was", LOG_STR("folder", file->folder),
-                  LOG_STR("file", file->path), LOG_TEXT("reason", t->reason));
-        save(t);
-    }
-    series_add(metric_str(METRIC_FOLDER_FILES, (struct str[]){file->folder, ok ? STR("taken") : STR("bad")}), 1);
+static void report_taken(const struct file *file)
+{
+    log_info("took in a file", LOG_STR("folder", file->folder), LOG_STR("file", file->path),
+             LOG_INT("events", file->records));
+    count(file, "taken");
+}
+
+static void report_bad(struct taking *t)
+{
+    log_error("a file of a watched folder cannot be taken in; nothing of it was", LOG_STR("folder", t->file->folder),
+              LOG_STR("file", t->file->path), LOG_TEXT("reason", t->reason));
+    count(t->file, "bad");
+    t->file->state = FILE_BAD;
+    save(t);
+}
+
+static void report_later(const struct taking *t)
+{
+    if (!t->file->said)
+        log_warn("a file of a watched folder cannot be read now; it is tried again", LOG_STR("folder", t->file->folder),
+                 LOG_STR("file", t->file->path), LOG_TEXT("reason", t->reason));
+    t->file->said = true;
 }
 
 void file_take(struct folders *f, const struct source_def *def, struct file *file, const char *full_path)
@@ -234,12 +230,14 @@ void file_take(struct folders *f, const struct source_def *def, struct file *fil
     struct taking t = {.folders = f, .def = def, .file = file, .set = router_set(f->router)};
 
     t.text.max = FILE_BYTES_MAX;
-    if (!read_text(&t, full_path) || !parse(&t)) {
-        settle(&t, false);
-    } else {
-        pass_landed(&t);
+    if (read_text(&t, full_path) && unpack_text(&t) && parse(&t)) {
+        file->said = false;
         if (journal_all(&t))
-            settle(&t, true);
+            report_taken(file);
+    } else if (t.outcome == TAKE_BAD) {
+        report_bad(&t);
+    } else {
+        report_later(&t);
     }
     buf_fini(&t.text);
     buf_fini(&t.out);

@@ -34,6 +34,7 @@ struct journal;
 struct journal_reader;
 
 #define JOURNAL_REPEATED_KEYS 1u /* some object of the event repeats a key */
+#define JOURNAL_FROM_FOLDER   2u /* it stood in a file of a watched folder, see folders.h */
 
 struct journal_event {
     struct str bus;   /* at most 256 bytes */

@@ -170,7 +170,7 @@ static int start_threads(struct running *r)
     struct router *router = &r->router;
     struct weir_diag diag = {0};
 
-    r->folders = folders_open(router, &diag);
+    r->folders = folders_open(router, r->data, &diag);
     if (!r->folders)
         return cli_fail(EXIT_IO, "%s", diag.message);
     metrics_on_collect(collect_cb, router);

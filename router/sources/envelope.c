@@ -5,7 +5,6 @@
  */
 #include "router/sources/envelope.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #include "matcher/json.h"
@@ -93,19 +92,8 @@ static void write_others(struct buf *b, struct str object)
     }
 }
 
-static void make_id(struct source_context *c, char id[UUID_SIZE + 1])
+static void make_id(char id[UUID_SIZE + 1])
 {
-    uint8_t bytes[SOURCE_SEED_SIZE + sizeof(uint64_t)], digest[EVP_MAX_MD_SIZE];
-
-    if (c->seed) {
-        c->seeded++;
-        memcpy(bytes, c->seed, SOURCE_SEED_SIZE);
-        memcpy(bytes + SOURCE_SEED_SIZE, &c->seeded, sizeof c->seeded);
-        if (EVP_Digest(bytes, sizeof bytes, digest, NULL, EVP_sha256(), NULL) != 1)
-            xfail("cannot make a digest");
-        uuid_from_digest(digest, id);
-        return;
-    }
     if (!uuid_random(id))
         xfail("the kernel gives no random bytes");
 }
@@ -116,7 +104,7 @@ static void write_envelope(struct source_context *c, const struct envelope *e)
     char id[UUID_SIZE + 1], now[21];
 
     if (!e->id.ptr)
-        make_id(c, id);
+        make_id(id);
     if (!e->time.ptr)
         time_format_rfc3339(c->now.wall_ms, now);
     buf_char(b, '{');

@@ -23,8 +23,6 @@
 
 struct ruleset;
 
-#define SOURCE_SEED_SIZE 32
-
 struct source_context {
     const struct ruleset *set;
     struct str bus; /* name of the bus the request named, or "default" */
@@ -34,10 +32,6 @@ struct source_context {
         *diags; /* faults: line = line of the NDJSON body, or record number (1-based) where `line` has no meaning */
     const char *unit; /* out: what diags' `line` counts: "line", "event" or "record" */
     struct buf *out;  /* envelopes' bytes, one behind the other */
-
-    /* What ids are made of for events that have none, SOURCE_SEED_SIZE bytes; NULL: ids are random. */
-    const uint8_t *seed;
-    uint64_t seeded; /* private: how many were made of it */
 
     /* Of the HTTP request it came by; NULL for files. */
     void *request;
