@@ -15,6 +15,7 @@
 
 #include "matcher/json.h"
 #include "router/log.h"
+#include "router/metrics.h"
 #include "router/xalloc.h"
 
 #define LOOK_MS        1000
@@ -111,9 +112,10 @@ static bool is_settled(const struct stat *st)
 /* One that is known to be taken, wholly or in part, is not what it was. */
 static void report_change(struct folders *f, struct file *file)
 {
+    series_add(metric_str(METRIC_FOLDER_FILES, (struct str[]){file->folder, STR("changed")}), 1);
     if (file->state == FILE_TAKEN) {
-        log_warn("a file changed after it was taken in; it is not taken again", LOG_STR("folder", file->folder),
-                 LOG_STR("file", file->path));
+        const struct log_field fields[] = {LOG_STR("folder", file->folder), LOG_STR("file", file->path)};
+        log_each(LEVEL_WARN, "a file changed after it was taken in; it is not taken again", fields, 2);
     } else {
         log_error("a file changed while it was taken in; no more of it is taken", LOG_STR("folder", file->folder),
                   LOG_STR("file", file->path), LOG_INT("taken", file->records));
@@ -131,7 +133,7 @@ static bool is_due(struct look *l, struct str path, const char *full_path)
 
     if (file && file->state == FILE_TAKEN && (file->said || !l->thorough))
         return false;
-    if (stat(full_path, &st) != 0 || !S_ISREG(st.st_mode) || !is_settled(&st))
+    if (lstat(full_path, &st) != 0 || !S_ISREG(st.st_mode) || !is_settled(&st))
         return false;
     bool changed = file && (file->size != st.st_size || file->changed_ns != file_changed_ns(&st));
     if (changed && (file->state == FILE_TAKEN || (file->state == FILE_TAKING && file->records)))
@@ -224,6 +226,7 @@ static void look_through(struct folders *f, const struct source_def *def)
 {
     struct look l = {.folders = f, .def = def, .thorough = f->looks % THOROUGH_EVERY == 0};
     struct buf full = BUF_INIT;
+    int64_t start = monotonic_ms();
 
     buf_str(&full, def->path);
     xbuf(&full);
@@ -233,6 +236,7 @@ static void look_through(struct folders *f, const struct source_def *def)
         log_error("a watched folder lies in the data folder; it is not looked into", LOG_STR("folder", def->name),
                   LOG_STR("path", def->path));
     buf_fini(&full);
+    f->look_ms += monotonic_ms() - start;
     take_noted(&l);
 }
 
@@ -243,14 +247,14 @@ static void *folders_main(void *context)
 
     pthread_setname_np(pthread_self(), "weir-folders");
     while (!folders_pause(f, pause)) {
-        int64_t start = monotonic_ms();
         struct ruleset *set = router_set(f->router);
+        f->look_ms = 0; /* of looking alone: taking files in is work, not waste */
         for (uint32_t i = 0; i < set->source_count; i++)
             if (set->sources[i].is_folder)
                 look_through(f, &set->sources[i]);
         ruleset_unref(set);
         f->looks++;
-        pause = LOOK_SHARE * (monotonic_ms() - start);
+        pause = LOOK_SHARE * f->look_ms;
         pause = pause < LOOK_MS ? LOOK_MS : pause;
     }
     return NULL;

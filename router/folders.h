@@ -11,8 +11,8 @@
  *                                                              │
  *                            the ledger: taking, from record n ┘ before each batch
  *
- * Taken are *.json, *.jsonl and *.ndjson, also with .gz or .zst behind; names that begin with a dot, *.tmp and *.part
- * are let alone. A file with a fault in it is reported once and nothing of it is taken, until it changes; one that
+ * Taken are *.json, *.jsonl and *.ndjson, also with .gz or .zst behind; names that begin with a dot, *.tmp, *.part and
+ * symbolic links are let alone. A file with a fault in it is reported once and nothing of it is taken, until it changes; one that
  * changes after it was taken, or while it was, is reported, and no more of it is taken. The data folder is left alone.
  *
  * Each event once: files are taken one at a time, and before each batch the ledger is told how far the journal is. What

@@ -36,6 +36,7 @@ struct folders {
     bool stopping;
     bool done; /* of what is waited for */
     uint64_t looks;
+    int64_t look_ms; /* of the present look */
 
     struct file **slots;
     size_t slot_count, file_count; /* slot_count: a power of two */

@@ -203,15 +203,17 @@ static void count(const struct file *file, const char *result)
 
 static void report_taken(const struct file *file)
 {
-    log_info("took in a file", LOG_STR("folder", file->folder), LOG_STR("file", file->path),
-             LOG_INT("events", file->records));
+    const struct log_field fields[] = {LOG_STR("folder", file->folder), LOG_STR("file", file->path),
+                                       LOG_INT("events", file->records)};
+    log_each(LEVEL_INFO, "took in a file", fields, 3);
     count(file, "taken");
 }
 
 static void report_bad(struct taking *t)
 {
-    log_error("a file of a watched folder cannot be taken in; nothing of it was", LOG_STR("folder", t->file->folder),
-              LOG_STR("file", t->file->path), LOG_TEXT("reason", t->reason));
+    const struct log_field fields[] = {LOG_STR("folder", t->file->folder), LOG_STR("file", t->file->path),
+                                       LOG_TEXT("reason", t->reason)};
+    log_each(LEVEL_ERROR, "a file of a watched folder cannot be taken in; nothing of it was", fields, 3);
     count(t->file, "bad");
     t->file->state = FILE_BAD;
     save(t);

@@ -37,7 +37,7 @@ enum metric {
     METRIC_ARCHIVE_EVENTS,    /* archive */
     METRIC_ARCHIVE_BYTES,     /* archive */
     METRIC_REPLAYED_EVENTS,   /* replay */
-    METRIC_FOLDER_FILES,      /* folder, result: taken, bad */
+    METRIC_FOLDER_FILES,      /* folder, result: taken, bad, changed */
     METRIC_SCHEDULES_FIRED,   /* rule */
     METRIC_SCHEDULES_SKIPPED, /* rule */
     METRIC_HTTP_REQUESTS,     /* route, code */

@@ -45,8 +45,10 @@ static void write_first_error(const struct diags *diags, struct buf *out)
             continue;
         if (!errors++) {
             first = &diags->list[i];
-            buf_printf(out, "%s:%d:%d: error: %s", diags->files[i] ? diags->files[i] : "-", first->line, first->column,
-                       first->message);
+            buf_text(out, diags->files[i] ? diags->files[i] : "-");
+            if (first->line)
+                buf_printf(out, ":%d:%d", first->line, first->column);
+            buf_printf(out, ": error: %s", first->message);
         }
     }
     if (errors > 1)
@@ -203,14 +205,16 @@ static void take(struct reloader *r)
 {
     struct router *router = r->router;
     struct ruleset *before = router->set, *set = r->call.set;
+    uint32_t rules, targets;
 
     pthread_mutex_lock(&router->set_lock);
     router->set = set;
     pthread_mutex_unlock(&router->set_lock);
     report(router, NULL);
     series_add(metric(METRIC_RELOADS, "ok"), 1);
-    log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", set->rule_count),
-             LOG_INT("targets", set->target_count));
+    ruleset_count(set, &rules, &targets);
+    log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
+             LOG_INT("targets", targets));
     ruleset_unref(before);
 }
 

@@ -39,7 +39,7 @@ static bool read_all(struct load *l, const char *name, struct diag_pos pos, int 
 static bool read_file(struct load *l, struct load_file *f, struct diag_pos pos, struct str *out)
 {
     struct stat st;
-    int fd = open(f->name, O_RDONLY | O_CLOEXEC);
+    int fd = open(f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold it up */
     if (fd < 0 || fstat(fd, &st) < 0) {
         diag_error(l->diags, pos, "cannot open '%s': %s", f->name, strerror(errno));
         if (fd >= 0)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "matcher/hash.h"
+#include "targets/bus.h"
 
 struct ruleset *ruleset_ref(struct ruleset *set)
 {
@@ -89,4 +90,13 @@ const struct source_def *ruleset_source(const struct ruleset *set, struct str na
         if (str_eq(set->sources[i].name, name))
             return &set->sources[i];
     return NULL;
+}
+
+void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets)
+{
+    *rules = *targets = 0;
+    for (uint32_t i = 0; i < set->rule_count; i++)
+        *rules += !set->rules[i].is_archive;
+    for (uint32_t i = 0; i < set->target_count; i++)
+        *targets += set->targets[i]->adapter != &bus_adapter && !set->targets[i]->builtin;
 }

@@ -157,6 +157,9 @@ void ruleset_unref(struct ruleset *set);
 /* The fingerprint of the files as they are now: differs when one was changed, replaced, added or removed. */
 uint64_t ruleset_fingerprint(const struct ruleset *set);
 
+/* What the files declare: rules but for those of archives, targets but for buses and what is built in. */
+void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets);
+
 const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn);    /* NULL: none */
 const struct source_def *ruleset_source(const struct ruleset *set, struct str name); /* NULL: none */
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);

@@ -11,7 +11,7 @@
  *       "journal":{"synced","cursor","lag","segments","bytes"},
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],
- *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed"}],
+ *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","configured"}],
  *       "queues":[as below], "archives":[as below]}
  * GET  /_weir/v1/config
  *      {"config","generation","parts":[{"kind","name","keys":{KEY:HASH}}]}    struct ruleset_part

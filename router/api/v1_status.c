@@ -163,10 +163,46 @@ static void write_rules(struct buf *out, const struct ruleset *set)
     buf_char(out, ']');
 }
 
-static void write_targets(struct buf *out, const struct ruleset *set)
+static void write_target(struct buf *out, const struct sums *sums, struct str label, bool configured)
 {
     static const char *const results[] = {"delivered", "retried", "dead_lettered", "dropped"};
+    const char *slash = memchr(label.ptr, '/', label.size);
+    size_t type = slash ? (size_t)(slash - label.ptr) : label.size;
 
+    next_element(out);
+    json_write_member(out, "type", (struct str){label.ptr, type});
+    json_write_member(out, "name", slash ? (struct str){slash + 1, label.size - type - 1} : STR(""));
+    for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
+        write_count(out, results[k], sum_of(sums, label, str_from(results[k])));
+    write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, &label));
+    json_write_key(out, "configured");
+    buf_text(out, configured ? "true}" : "false}");
+}
+
+static bool is_configured(const struct ruleset *set, struct str label)
+{
+    for (uint32_t i = 0; i < set->target_count; i++) {
+        struct str type = str_from(set->targets[i]->adapter->type);
+        if (label.size > type.size && label.ptr[type.size] == '/' && str_starts(label, type) &&
+            str_eq((struct str){label.ptr + type.size + 1, label.size - type.size - 1}, set->targets[i]->name))
+            return true;
+    }
+    return false;
+}
+
+/* Those that a reload removed, as long as something is owed to them. */
+static void write_gone(struct buf *out, const struct ruleset *set, const struct sums *sums)
+{
+    struct sums owed = sum_family(METRIC_DELIVERIES_OWED, 0, -1);
+
+    for (size_t i = 0; i < owed.count; i++)
+        if (owed.list[i].total > 0 && !is_configured(set, owed.list[i].by))
+            write_target(out, sums, owed.list[i].by, false);
+    free(owed.list);
+}
+
+static void write_targets(struct buf *out, const struct ruleset *set)
+{
     struct sums sums = sum_family(METRIC_DELIVERIES, 2, 3);
 
     json_write_key(out, "targets");
@@ -177,15 +213,11 @@ static void write_targets(struct buf *out, const struct ruleset *set)
         if (!def->adapter->open)
             continue; /* deliveries are counted at what stands behind it */
         buf_printf(&label, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
-        next_element(out);
-        json_write_member(out, "type", str_from(def->adapter->type));
-        json_write_member(out, "name", def->name);
-        for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
-            write_count(out, results[k], sum_of(&sums, buf_view(&label), str_from(results[k])));
-        write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, (struct str[]){buf_view(&label)}));
-        buf_char(out, '}');
+        xbuf(&label);
+        write_target(out, &sums, buf_view(&label), true);
         buf_fini(&label);
     }
+    write_gone(out, set, &sums);
     buf_char(out, ']');
     free(sums.list);
 }

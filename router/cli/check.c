@@ -6,7 +6,6 @@
 #include "router/cli/check_diff.h"
 #include "router/cli/verbs.h"
 #include "rules/ruleset.h"
-#include "targets/bus.h"
 
 #define DIAGS_MAX 1000
 
@@ -39,11 +38,9 @@ static void print_report(const struct diags *diags)
 
 static void print_summary(const struct ruleset *set, const char *file)
 {
-    uint32_t rules = 0, targets = 0;
-    for (uint32_t i = 0; i < set->rule_count; i++)
-        rules += !set->rules[i].is_archive;
-    for (uint32_t i = 0; i < set->target_count; i++)
-        targets += set->targets[i]->adapter != &bus_adapter && !set->targets[i]->builtin;
+    uint32_t rules, targets;
+
+    ruleset_count(set, &rules, &targets);
     printf("%s: ok: %u rule%s on %u bus%s, %u target%s\n", file, rules, rules == 1 ? "" : "s", set->bus_count,
            set->bus_count == 1 ? "" : "es", targets, targets == 1 ? "" : "s");
 }

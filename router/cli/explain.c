@@ -77,7 +77,7 @@ static int unknown_rule(const struct explain *x)
     for (uint32_t i = 0; i < x->set->rule_count; i++)
         if (!x->set->rules[i].is_archive)
             names[count++] = x->set->rules[i].name.ptr;
-    const char *near = diag_near(str_from(name), names, count);
+    const char *slash = strchr(name, '/'), *near = diag_near(str_from(slash ? slash + 1 : name), names, count);
     int code = cli_usage(x->cli, "no rule '%s'%s%s%s%s%s", name, bus ? " on bus " : "", bus ? bus : "",
                          near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     free(names);

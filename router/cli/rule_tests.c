@@ -6,6 +6,7 @@
 #include "router/cli/rule_tests.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "matcher/explain.h"
 #include "matcher/compile.h"
@@ -72,6 +73,9 @@ static bool read_body(struct run *run)
         buf_str(&run->body, test->event);
         return true;
     }
+    struct stat st;
+    if (stat(test->event_file.ptr, &st) == 0 && !S_ISREG(st.st_mode))
+        return no_event(run, "the event's file '%s' is not a regular file", test->event_file.ptr);
     if (input_read(test->event_file.ptr, &run->body) == EXIT_DONE)
         return true;
     return no_event(run, "the event's file '%s' cannot be read", test->event_file.ptr);

@@ -81,7 +81,8 @@ static void print_targets(struct str status)
 
     for (; show_next(&targets, &one);) {
         show_text(one, "type", type, sizeof type);
-        table_cell(t, "%s/%s", type, show_text(one, "name", name, sizeof name));
+        table_cell(t, "%s/%s%s", type, show_text(one, "name", name, sizeof name),
+                   show_bool(one, "configured") ? "" : " (not configured any more)");
         table_cell(t, "%lld", show_int(one, "delivered"));
         table_cell(t, "%lld", show_int(one, "retried"));
         table_cell(t, "%lld", show_int(one, "dead_lettered"));

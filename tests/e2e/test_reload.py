@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changing the configuration of a running router: all of it, or nothing, and no event lost or doubled."""
 import json
+import os
 import signal
 import threading
 import time
@@ -82,6 +83,35 @@ rules:
     assert json.loads(message["body"])["detail"]["kind"] == "gone"
     assert message["attributes"]["ERROR_CODE"] == "NO_RESOURCE"
     r.settled()
+
+
+def test_what_is_owed_to_a_removed_target_is_shown(router, receiver):
+    dead = receiver(lambda n, body: (503, {"Retry-After": "60"}))
+    r = router(f"""
+targets: {{hook: {{type: http, url: "{dead.url}"}}}}
+rules: {{all: {{pattern: {{source: [test.app]}}, targets: [hook]}}}}
+""")
+    r.send(event(1))
+    wait_until(lambda: dead.requests)
+    time.sleep(0.2)
+    r.configure("queues: {q: {}}\n")
+    reload(r, 2)
+    gone = [t for t in r.status()["targets"] if not t["configured"]]
+    assert [(t["type"], t["name"], t["owed"]) for t in gone] == [("http", "hook", 1)]
+    assert "http/hook (not configured any more)" in r.cli("status")[1]
+
+
+def test_a_fifo_for_a_file_does_not_hold_it_up(router):
+    r = router(QUEUE % "one", start=False)
+    r.file.write_text(r.file.read_text() + "include: [rules.d/*.yaml]\n")
+    (r.folder / "rules.d").mkdir()
+    r.start()
+    os.mkfifo(r.folder / "rules.d" / "x.yaml")
+    r.process.send_signal(signal.SIGHUP)
+    failed = wait_until(lambda: r.status().get("reload_failed"))
+    assert "not a regular file" in failed["error"]
+    (r.folder / "rules.d" / "x.yaml").unlink()
+    reload(r, 2)
 
 
 def test_delivery_under_way_survives_its_target(router, receiver):
