@@ -12,8 +12,9 @@
  *                            the ledger: taking, from record n ┘ before each batch
  *
  * Taken are *.json, *.jsonl and *.ndjson, also with .gz or .zst behind; names that begin with a dot, *.tmp, *.part and
- * symbolic links are let alone. A file with a fault in it is reported once and nothing of it is taken, until it changes; one that
- * changes after it was taken, or while it was, is reported, and no more of it is taken. The data folder is left alone.
+ * symbolic links are let alone. A file with a fault in it is reported once and nothing of it is taken, until it
+ * changes; one that changes after it was taken, or while it was, is reported, and no more of it is taken. The data
+ * folder is left alone.
  *
  * Each event once: files are taken one at a time, and before each batch the ledger is told how far the journal is. What
  * comes from folders is marked in the journal; so after a crash the marked records behind that place are the present
@@ -34,5 +35,8 @@ extern const struct store_schema folder_schema;
 struct folders *folders_open(struct router *router, const char *data, struct weir_diag *diag); /* NULL: diag */
 void folders_start(struct folders *f); /* … when the router is ready … */
 void folders_stop(struct folders *f);  /* … before the journal closes; also frees it */
+
+/* [{"name","path","bus","taken","bad","under_way","events"}], for the status; ledger thread. */
+bool folders_show(struct buf *out, const struct ruleset *set, struct store *store, struct weir_diag *diag);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "matcher/hash.h"
+#include "matcher/json.h"
 #include "router/folders_int.h"
 #include "router/xalloc.h"
 
@@ -163,4 +164,59 @@ bool file_save_now(struct folders *f, const struct file *file, struct weir_diag 
 {
     struct saving s = {.job = {.run = save_run}, .folders = f, .file = file};
     return ledger_run_now(f->router->ledger, &s.job, diag);
+}
+
+/* ---- the status ---- */
+
+static bool count_files(struct store *store, struct str folder, int64_t files[3], int64_t *events,
+                        struct weir_diag *diag)
+{
+    bool row;
+    sqlite3_stmt *q = store_prepare(
+        store, "SELECT state, COUNT(*), SUM(records) FROM folder_files WHERE folder = ? GROUP BY state", diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, folder);
+    while (store_step(store, q, &row, diag)) {
+        if (!row)
+            return true;
+        int state = sqlite3_column_int(q, 0);
+        if (state >= FILE_TAKING && state <= FILE_BAD)
+            files[state] = sqlite3_column_int64(q, 1);
+        if (state != FILE_BAD)
+            *events += sqlite3_column_int64(q, 2);
+    }
+    return false;
+}
+
+static void write_count(struct buf *out, const char *key, int64_t n)
+{
+    json_write_key(out, key);
+    json_write_int(out, n);
+}
+
+bool folders_show(struct buf *out, const struct ruleset *set, struct store *store, struct weir_diag *diag)
+{
+    bool ok = true, any = false;
+
+    buf_char(out, '[');
+    for (uint32_t i = 0; i < set->source_count && ok; i++) {
+        const struct source_def *def = &set->sources[i];
+        int64_t files[3] = {0}, events = 0;
+        if (!def->is_folder)
+            continue;
+        ok = count_files(store, def->name, files, &events, diag);
+        buf_text(out, any ? ",{" : "{");
+        any = true;
+        json_write_member(out, "name", def->name);
+        json_write_member(out, "path", def->path);
+        json_write_member(out, "bus", def->bus);
+        write_count(out, "taken", files[FILE_TAKEN]);
+        write_count(out, "bad", files[FILE_BAD]);
+        write_count(out, "under_way", files[FILE_TAKING]);
+        write_count(out, "events", events);
+        buf_char(out, '}');
+    }
+    buf_char(out, ']');
+    return ok;
 }

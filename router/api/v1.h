@@ -12,6 +12,7 @@
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],
  *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","configured"}],
+ *       "folders":[{"name","path","bus","taken","bad","under_way","events"}],
  *       "queues":[as below], "archives":[as below]}
  * GET  /_weir/v1/config
  *      {"config","generation","parts":[{"kind","name","keys":{KEY:HASH}}]}    struct ruleset_part

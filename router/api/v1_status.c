@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "router/api/v1_int.h"
+#include "router/folders.h"
 #include "router/metrics.h"
 #include "router/schedules.h"
 #include "router/reload.h"
@@ -11,7 +12,7 @@
 struct status_call {
     struct ledger_job job;
     struct http_request *request;
-    struct buf queues, archives, schedules;
+    struct buf queues, archives, schedules, folders;
 };
 
 static void write_count(struct buf *out, const char *key, int64_t n)
@@ -230,8 +231,9 @@ static bool status_step(struct ledger_job *job, struct store *s, struct weir_tim
     buf_clear(&c->queues);
     buf_clear(&c->archives);
     buf_clear(&c->schedules);
+    buf_clear(&c->folders);
     return v1_write_queues(&c->queues, set, s, now, diag) && v1_write_archives(&c->archives, set, s, diag) &&
-           schedules_show(&c->schedules, set, s, now, diag);
+           schedules_show(&c->schedules, set, s, now, diag) && folders_show(&c->folders, set, s, diag);
 }
 
 static void reply(struct status_call *c)
@@ -249,6 +251,8 @@ static void reply(struct status_call *c)
     write_rules(&out, set);
     json_write_key(&out, "schedules");
     buf_str(&out, buf_view(&c->schedules));
+    json_write_key(&out, "folders");
+    buf_str(&out, buf_view(&c->folders));
     write_targets(&out, set);
     json_write_key(&out, "queues");
     buf_str(&out, buf_view(&c->queues));
@@ -272,6 +276,7 @@ static void status_cb(struct ledger_job *job, bool ok, const struct weir_diag *d
     buf_fini(&c->queues);
     buf_fini(&c->archives);
     buf_fini(&c->schedules);
+    buf_fini(&c->folders);
     free(c);
 }
 

@@ -71,6 +71,28 @@ static void print_schedules(struct str status)
     table_print(t);
 }
 
+static void print_folders(struct str status)
+{
+    static const char *const titles[] = {"FOLDER", "BUS", ">FILES", ">BAD", ">EVENTS", "PATH"};
+    struct show_list folders = show_open(json_member(status, "folders"));
+    struct str one;
+    char name[128], bus[300], path[512];
+
+    if (!show_next(&folders, &one))
+        return;
+    struct table *t = table_create(titles, 6);
+    do {
+        table_cell(t, "%s", show_text(one, "name", name, sizeof name));
+        table_cell(t, "%s", show_text(one, "bus", bus, sizeof bus));
+        table_cell(t, "%lld", show_int(one, "taken"));
+        table_cell(t, "%lld", show_int(one, "bad"));
+        table_cell(t, "%lld", show_int(one, "events"));
+        table_cell(t, "%s", show_text(one, "path", path, sizeof path));
+    } while (show_next(&folders, &one));
+    putchar('\n');
+    table_print(t);
+}
+
 static void print_targets(struct str status)
 {
     static const char *const titles[] = {"TARGET", ">DELIVERED", ">RETRIED", ">DEAD LETTERS", ">DROPPED", ">OWED"};
@@ -108,6 +130,7 @@ static int status(struct cli *cli)
         print_head(body);
         print_rules(body);
         print_schedules(body);
+        print_folders(body);
         print_targets(body);
         show_queues(json_member(body, "queues"));
         show_archives(json_member(body, "archives"));

@@ -169,6 +169,10 @@ def test_watched_folder(router):
     assert [b["detail"]["n"] for b in got] == [0, 1, 2] and len({b["id"] for b in got}) == 3
     wait_until(lambda: r.metric('weir_folder_files_total{folder="trail",result="bad"}') == 1)
     assert "bad.json" in r.logged()
+    folder = r.status()["folders"][0]
+    assert {k: folder[k] for k in ("name", "bus", "taken", "bad", "events")} == {
+        "name": "trail", "bus": "audit", "taken": 3, "bad": 1, "events": 6}
+    assert "trail" in r.cli("status")[1]
     put(logs / "fresh.json", trail("f1"), old=False)
     r.receive("q", 1)
     r.stop()
