@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
@@ -168,7 +169,7 @@ static bool open_run(struct ledger_job *job, struct store *store, struct weir_ti
 
     if (!recover_targets(d, store, diag) || !owed_cursor_load(store, &cursor, diag) || !owed_release(store, diag) ||
         !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag) ||
-        !schedules_load(d, store, diag))
+        !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag))
         return false;
     d->job_number = cursor.job;
     d->next_id = cursor.last_id + 1;
@@ -348,6 +349,7 @@ void dispatch_close(struct dispatch *d)
     close_flights(d);
     replays_close(d);
     schedules_close(d);
+    deduplication_close(d);
     reload_drop(d);
     house_stop(d);
     free_events(d);

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
@@ -50,6 +51,7 @@ void turn_free(struct turn *t)
     free_list(&t->puts, true);
     free_list(&t->ended, true);
     schedule_notes_fini(t);
+    noted_ids_fini(t);
     free(t);
 }
 
@@ -134,7 +136,7 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
     for (size_t i = 0; i < t->replay_count; i++)
         if (!replay_write_progress(store, &t->replays[i], now, diag))
             return false;
-    return schedules_write(t, store, diag);
+    return noted_ids_write(t, store, diag) && schedules_write(t, store, diag);
 }
 
 /* ---- committed ---- */

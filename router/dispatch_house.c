@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
@@ -64,7 +65,8 @@ static bool house_run(struct ledger_job *job, struct store *store, struct weir_t
     struct house *h = (struct house *)job;
 
     h->expired_messages = h->expired_files = 0;
-    if (!expire_queues(h, store, now, diag) || !replay_expire(store, now, diag))
+    if (!expire_queues(h, store, now, diag) || !replay_expire(store, now, diag) ||
+        !deduplication_expire(h->dispatch, store, now, diag))
         return false;
     for (size_t i = 0; i < h->archive_count; i++)
         if (!keep_archive(h, &h->archives[i], store, now, diag))
@@ -106,6 +108,7 @@ static void house_cb(evutil_socket_t fd, short what, void *context)
         return;
     for (size_t i = 0; i < h->archive_count; i++)
         h->archives[i].busy = replay_reads(d, h->archives[i].outlet->def->name);
+    deduplication_keep(d);
     h->running = true;
     h->rounds++;
     ledger_submit(d->options.ledger, &h->job);

@@ -14,6 +14,7 @@
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
  *   dispatch_letter.c   dead letters
  *   schedules.c         rules that fire by the clock
+ *   deduplication.c     events that a bus had already
  *   dispatch_house.c    housekeeping: expiry and gauges
  *   dispatch.c          life cycle, thread, what is lent to targets
  *
@@ -35,6 +36,8 @@
 struct replay;
 struct scheduled;
 struct schedule_note;
+struct deduplicator;
+struct noted_ids;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -125,6 +128,7 @@ struct scratch { /* a bus's */
     struct weir_scratch *scratch;
     uint64_t offered; /* number of the last event that was matched here: an event meets a bus once */
     struct series *matched, *unmatched, *failed;
+    struct deduplicator *deduplicator; /* NULL: the bus has none */
 };
 
 /* A rule set as dispatch runs it. One that was replaced stays until the last flight that was made from it is gone. */
@@ -195,6 +199,7 @@ struct turn {
     size_t replay_count;
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
+    struct noted_ids *noted_ids; /* of buses that deduplicate */
 };
 STAILQ_HEAD(turn_queue, turn);
 
@@ -248,6 +253,9 @@ struct dispatch {
     uint32_t loads;     /* of due rows, with the ledger */
     uint64_t random;
     struct buf work; /* scratch for rendering */
+
+    struct deduplicator *deduplicators;
+    struct evp_md_ctx_st *digest; /* OpenSSL's EVP_MD_CTX, for their ids */
 
     struct event *house_timer;
     struct house *house;

@@ -18,6 +18,7 @@
  */
 #include <stdlib.h>
 
+#include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
@@ -156,6 +157,7 @@ static void swap(struct reload *r)
             retire(d->outlets[i]);
     d->generation = generation_ref(g);
     d->set = g->set;
+    deduplication_apply(d);
     generation_unref(old);
 }
 

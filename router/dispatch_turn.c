@@ -10,6 +10,7 @@
  * A turn also ends at FLIGHTS flights, however few the events were: fan-out is bounded in memory too.
  */
 #include "matcher/json.h"
+#include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
@@ -185,6 +186,8 @@ static void offer_on(struct offer *o, const struct bus *bus)
     struct weir_diag diag;
 
     s->offered = d->event_number;
+    if (s->deduplicator && !in->origin.size && deduplicator_knows(d, s->deduplicator, in->event))
+        return;
     long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
                             in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
     if (count < 0)

@@ -40,6 +40,17 @@ static const struct family {
                                COUNTER,
                                {"bus", "result"},
                                "Events dispatched: matched, unmatched, unknown_bus or failed."},
+    [METRIC_EVENTS_DEDUPLICATED] =
+        {"weir_events_deduplicated_total",
+         COUNTER,
+         {"bus"},
+         "Events not matched, since the bus had one of their source and id within its window."},
+    [METRIC_DEDUPLICATION_IDS] = {"weir_deduplication_ids", GAUGE, {"bus"}, "Ids a bus remembers for deduplication."},
+    [METRIC_DEDUPLICATION_FORGOTTEN] =
+        {"weir_deduplication_forgotten_total",
+         COUNTER,
+         {"bus"},
+         "Ids forgotten before their window was over: there were more than deduplication_ids."},
     [METRIC_RULE_MATCHES] = {"weir_rule_matches_total", COUNTER, {"bus", "rule"}, "Events that matched a rule."},
     [METRIC_REGEX_LIMITS] = {"weir_regex_limits_total",
                              COUNTER,

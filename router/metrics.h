@@ -17,15 +17,18 @@
 
 enum metric {
     METRIC_BUILD_INFO,
-    METRIC_EVENTS_ACCEPTED,  /* bus, source: events, s3, cloudtrail, … */
-    METRIC_EVENTS_REFUSED,   /* source, reason */
-    METRIC_EVENTS_MATCHED,   /* bus, result: matched, unmatched, unknown_bus */
-    METRIC_RULE_MATCHES,     /* bus, rule */
-    METRIC_REGEX_LIMITS,     /* bus, rule */
-    METRIC_DELIVERIES,       /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
-    METRIC_FILTERED,         /* topic, subscription */
-    METRIC_DELIVERIES_OWED,  /* target; gauge */
-    METRIC_DELIVERY_SECONDS, /* target; histogram */
+    METRIC_EVENTS_ACCEPTED,         /* bus, source: events, s3, cloudtrail, … */
+    METRIC_EVENTS_REFUSED,          /* source, reason */
+    METRIC_EVENTS_MATCHED,          /* bus, result: matched, unmatched, unknown_bus */
+    METRIC_EVENTS_DEDUPLICATED,     /* bus */
+    METRIC_DEDUPLICATION_IDS,       /* bus; gauge */
+    METRIC_DEDUPLICATION_FORGOTTEN, /* bus */
+    METRIC_RULE_MATCHES,            /* bus, rule */
+    METRIC_REGEX_LIMITS,            /* bus, rule */
+    METRIC_DELIVERIES,              /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
+    METRIC_FILTERED,                /* topic, subscription */
+    METRIC_DELIVERIES_OWED,         /* target; gauge */
+    METRIC_DELIVERY_SECONDS,        /* target; histogram */
     METRIC_JOURNAL_RECORDS,
     METRIC_JOURNAL_BYTES,
     METRIC_JOURNAL_SYNCS,

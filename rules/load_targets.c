@@ -128,6 +128,8 @@ static void bus_finish(struct load *l, const struct target_def *def)
     bus->pos = def->pos;
     bus->description = options->description;
     bus->strict_aws = options->strict == BUS_STRICT_AWS;
+    bus->deduplication_ms = options->deduplication;
+    bus->deduplication_ids = options->deduplication_ids;
 }
 
 /* ---- targets: names ---- */

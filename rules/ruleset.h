@@ -76,6 +76,8 @@ struct bus {
     struct str arn;
     struct str description;
     bool strict_aws;              /* AWS's limits, and no extensions */
+    int64_t deduplication_ms;     /* window of publish deduplication; 0: none */
+    int64_t deduplication_ids;    /* at most so many are remembered */
     struct weir_matcher *matcher; /* reports rule indexes; enabled rules only */
     uint32_t index;
     struct diag_pos pos; /* file NULL: default */

@@ -16,6 +16,22 @@ static const struct option options[] = {
      .value = "none",
      .names = strict_names,
      .meaning = "aws: the rules of this bus keep to AWS's limits and have no operator that AWS does not have"},
+    {.key = "deduplication",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct bus_options, deduplication),
+     .value = "0s",
+     .min = 0,
+     .max = 86400000,
+     .meaning = "an event whose source and id came to the bus within this time is not matched again; 0s: every event is "
+                "matched"},
+    {.key = "deduplication_ids",
+     .type = OPTION_INT,
+     .offset = offsetof(struct bus_options, deduplication_ids),
+     .value = "1000000",
+     .min = 1,
+     .max = 100000000,
+     .meaning = "at most so many ids are remembered, in up to 40 bytes of memory each; past that the oldest are "
+                "forgotten before their time"},
     {0},
 };
 

@@ -17,7 +17,9 @@ enum bus_strict { BUS_STRICT_NONE, BUS_STRICT_AWS };
 
 struct bus_options {
     struct str description;
-    int strict; /* enum bus_strict */
+    int strict;                /* enum bus_strict */
+    int64_t deduplication;     /* ms: an event of the same source and id is not matched again so long; 0: it is */
+    int64_t deduplication_ids; /* how many are remembered at most */
 };
 
 extern const struct adapter bus_adapter;

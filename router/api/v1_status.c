@@ -140,6 +140,10 @@ static void write_buses(struct buf *out, const struct ruleset *set)
         next_element(out);
         json_write_member(out, "name", set->buses[i].name);
         write_count(out, "accepted", sum_of(&accepted, set->buses[i].name, STR("")));
+        if (set->buses[i].deduplication_ms) {
+            write_count(out, "deduplicated", metric_value(METRIC_EVENTS_DEDUPLICATED, &set->buses[i].name));
+            write_count(out, "remembered", metric_value(METRIC_DEDUPLICATION_IDS, &set->buses[i].name));
+        }
         buf_char(out, '}');
     }
     buf_char(out, ']');

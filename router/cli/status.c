@@ -33,6 +33,30 @@ static void print_head(struct str status)
            show_int(journal, "lag"));
 }
 
+/* Those that deduplicate: of the others the rules say enough. */
+static void print_buses(struct str status)
+{
+    static const char *const titles[] = {"BUS", ">ACCEPTED", ">DUPLICATES", ">IDS REMEMBERED"};
+    struct table *t = NULL;
+    struct show_list buses = show_open(json_member(status, "buses"));
+    struct str one;
+    char name[300];
+
+    for (; show_next(&buses, &one);) {
+        if (!json_member(one, "deduplicated").size)
+            continue;
+        t = t ? t : table_create(titles, 4);
+        table_cell(t, "%s", show_text(one, "name", name, sizeof name));
+        table_cell(t, "%lld", show_int(one, "accepted"));
+        table_cell(t, "%lld", show_int(one, "deduplicated"));
+        table_cell(t, "%lld", show_int(one, "remembered"));
+    }
+    if (!t)
+        return;
+    putchar('\n');
+    table_print(t);
+}
+
 static void print_rules(struct str status)
 {
     static const char *const titles[] = {"RULE", "BUS", "STATE", ">MATCHED"};
@@ -128,6 +152,7 @@ static int status(struct cli *cli)
         printf("%.*s\n", STR_ARG(body));
     } else if (code == EXIT_DONE) {
         print_head(body);
+        print_buses(body);
         print_rules(body);
         print_schedules(body);
         print_folders(body);
