@@ -57,6 +57,8 @@ UNIT_TESTS := $(wildcard tests/matcher/*_test.c tests/targets/*_test.c tests/rul
 UNIT_BINS := $(patsubst %.c,$(BUILD)/%,$(UNIT_TESTS))
 # Whatever else stands in tests/ (the judge, helpers) is linked into every test program.
 TEST_SUPPORT := $(filter-out $(UNIT_TESTS),$(wildcard tests/*.c tests/matcher/*.c tests/targets/*.c tests/rules/*.c tests/router/*.c))
+# What several benchmarks share, or one has in files of its own.
+BENCH_SUPPORT := $(filter-out %_bench.c,$(wildcard tests/bench/*.c))
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*_bench.c))
 FUZZERS := $(wildcard fuzz/fuzz_*.c)
 
@@ -80,6 +82,7 @@ $(BUILD)/targets.a: $(call obj,$(TARGETS))
 $(BUILD)/rules.a:   $(call obj,$(RULES))
 $(BUILD)/router.a:  $(call obj,$(ROUTER))
 $(BUILD)/tests.a:   $(call obj,$(TEST_SUPPORT))
+$(BUILD)/bench.a:   $(call obj,$(BENCH_SUPPORT))
 $(BUILD)/%.a:
 	@mkdir -p $(@D) && rm -f $@
 	$(Q)ar rcs $@ $(filter %.o,$^)
@@ -130,7 +133,7 @@ $(BUILD)/tests/rules/%_test: $(BUILD)/obj/tests/rules/%_test.o $(BUILD)/tests.a 
 	$(LINK_TEST)
 $(BUILD)/tests/router/%_test: $(BUILD)/obj/tests/router/%_test.o $(BUILD)/tests.a $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
 	$(LINK_TEST)
-$(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/tests.a $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
+$(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/bench.a $(BUILD)/tests.a $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
 	$(LINK_TEST)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
