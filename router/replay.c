@@ -138,9 +138,13 @@ static void work_run(struct work *w)
 
 static void work_done(struct work *w);
 
-/* Index, then batch after batch; ends it when there is no more. */
+/* Index, then batch after batch; ends it when there is no more, or nowhere to go. */
 void replay_go_on(struct replay *r)
 {
+    if (!r->bus) {
+        replay_end(r, REPLAY_FAILED, "its archive or bus is not configured any more");
+        return;
+    }
     if (r->indexed && r->position >= r->index.count) {
         replay_end(r, REPLAY_COMPLETED, "");
         return;
@@ -301,8 +305,8 @@ void replays_apply(struct dispatch *d)
         r->bus = replay_bus(d, r->archive);
         free(r->rules);
         r->rules = r->bus ? chosen_again(d, r->bus, r->rule_names) : NULL;
-        if (!r->bus && r->inserted)
-            replay_end(r, REPLAY_FAILED, "its archive or bus is not configured any more");
+        if (!r->bus && r->inserted) /* else: when the ledger knows it */
+            replay_go_on(r);
     }
 }
 
@@ -311,12 +315,9 @@ void replays_resume(struct dispatch *d)
     struct replay *r;
 
     TAILQ_FOREACH (r, &d->replays, link) {
-        if (r->bus) {
+        if (r->bus)
             log_info("a replay goes on", LOG_STR("replay", r->name), LOG_INT("position", r->position));
-            replay_go_on(r);
-        } else {
-            replay_end(r, REPLAY_FAILED, "its archive or bus is not configured any more");
-        }
+        replay_go_on(r);
     }
     turn_schedule(d);
 }

@@ -201,6 +201,7 @@ static void starting_done(struct ledger_job *job, bool ok, const struct weir_dia
         replay_answer(s->call, 201);
         log_info("a replay starts", LOG_STR("replay", r->name), LOG_STR("archive", r->archive));
         replay_go_on(r);
+        turn_schedule(r->dispatch);
     }
     buf_fini(&s->paths);
     free(s->files);

@@ -154,7 +154,7 @@ int fixture_tear_down(void **state)
     return system(command);
 }
 
-static void load(const char *yaml)
+static struct ruleset *load(const char *yaml)
 {
     char file[96];
     struct diags diags;
@@ -165,12 +165,13 @@ static void load(const char *yaml)
     fprintf(f, "version: 1\ndata: %s\n%s", fixture.data, yaml);
     fclose(f);
     assert_true(diags_init(&diags, 20));
-    fixture.set = ruleset_load(file, 1, &diags);
-    if (!fixture.set) {
+    struct ruleset *set = ruleset_load(file, 1, &diags);
+    if (!set) {
         ruleset_report(&diags, &report);
         fail_msg("%s", buf_cstr(&report));
     }
     diags_fini(&diags);
+    return set;
 }
 
 static void synced(void *context, uint64_t sequence)
@@ -184,7 +185,7 @@ void fixture_start(const char *yaml)
     struct journal_report found;
     char path[128];
 
-    load(yaml);
+    fixture.set = load(yaml);
     snprintf(path, sizeof path, "%s/weir.db", fixture.data);
     fixture.ledger = ledger_open(path, &fixture.clock, &diag);
     assert_string_equal(diag.message, "");
@@ -210,6 +211,73 @@ void fixture_stop(void)
     dispatch_close(fixture.dispatch);
     ruleset_unref(fixture.set);
     fixture.dispatch = NULL;
+}
+
+/* ---- reloading ---- */
+
+static struct dispatch_reload reload_call;
+static atomic_bool reload_answered;
+
+static void reloaded(struct dispatch_reload *call)
+{
+    atomic_store(&reload_answered, true);
+}
+
+void fixture_reload_begin(const char *yaml)
+{
+    reload_call = (struct dispatch_reload){.set = load(yaml), .done = reloaded};
+    atomic_store(&reload_answered, false);
+    dispatch_reload(fixture.dispatch, &reload_call);
+}
+
+bool fixture_reload_done(void)
+{
+    return atomic_load(&reload_answered);
+}
+
+bool fixture_reload_end(void)
+{
+    fixture_wait(fixture_reload_done());
+    struct ruleset *gone = reload_call.ok ? fixture.set : reload_call.set;
+    if (reload_call.ok)
+        fixture.set = reload_call.set;
+    ruleset_unref(gone);
+    return reload_call.ok;
+}
+
+bool fixture_reload(const char *yaml)
+{
+    fixture_reload_begin(yaml);
+    return fixture_reload_end();
+}
+
+/* ---- holding the ledger ---- */
+
+static struct ledger_job holding_job;
+static pthread_mutex_t holding = PTHREAD_MUTEX_INITIALIZER;
+static atomic_bool is_held;
+
+static bool hold_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    atomic_store(&is_held, true);
+    pthread_mutex_lock(&holding);
+    pthread_mutex_unlock(&holding);
+    atomic_store(&is_held, false);
+    return true;
+}
+
+void fixture_hold_ledger(void)
+{
+    fixture_wait(!atomic_load(&is_held));
+    pthread_mutex_lock(&holding);
+    holding_job = (struct ledger_job){.run = hold_run};
+    ledger_submit(fixture.ledger, &holding_job);
+    fixture_wait(atomic_load(&is_held));
+}
+
+void fixture_release_ledger(void)
+{
+    pthread_mutex_unlock(&holding);
 }
 
 void fixture_crash(void (*phase)(void))

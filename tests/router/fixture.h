@@ -30,6 +30,15 @@ int fixture_set_up(void **state);     /* makes the folder, resets the fakes */
 int fixture_tear_down(void **state);  /* stops, removes the folder */
 void fixture_start(const char *yaml); /* "version: 1" and data are added */
 void fixture_stop(void);
+/* Hands dispatch another configuration; returns when it has said whether it takes it: true: it is in force. */
+bool fixture_reload(const char *yaml);
+/* The same in two steps, to do something meanwhile. */
+void fixture_reload_begin(const char *yaml);
+bool fixture_reload_done(void);
+bool fixture_reload_end(void);
+/* While it is held, the ledger thread does nothing; jobs gather behind. Returns when it stands still. */
+void fixture_hold_ledger(void);
+void fixture_release_ledger(void);
 /* Runs phase() in a child process that then dies without stopping anything: a crash. */
 void fixture_crash(void (*phase)(void));
 

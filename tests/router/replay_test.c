@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -233,6 +234,30 @@ static void a_lost_archive_file_fails_the_replay(void **state)
     assert_true(answered("\"reason\":\"cannot read archive file"));
 }
 
+static void ignore(struct replay_call *c) {}
+
+/* The ledger has not said yet that the replay is kept when its archive goes. */
+static void an_archive_that_goes_while_it_starts_fails_the_replay(void **state)
+{
+    struct event_base *base = event_base_new();
+    struct replay_call start = {.what = REPLAY_START,
+                                .request = {.name = STR("x"), .archive = STR("all"), .from_ms = 0, .to_ms = INT64_MAX},
+                                .reply = mailbox_create(base),
+                                .done = ignore};
+
+    fill();
+    fixture_hold_ledger();
+    replay_submit(fixture.dispatch, &start);
+    assert_true(fixture_reload("queues: {one: {}}\n"));
+    fixture_release_ledger();
+    wait_state("x", "FAILED");
+    assert_true(answered("\"reason\":\"its archive or bus is not configured any more\""));
+    fixture_stop();
+    buf_fini(&start.json);
+    mailbox_destroy(start.reply);
+    event_base_free(base);
+}
+
 static void named(const char *event, const char *wanted)
 {
     struct buf out = BUF_INIT;
@@ -269,6 +294,7 @@ int main(void)
         TEST(a_replay_can_be_cancelled),
         TEST(the_eleventh_is_one_too_many),
         TEST(a_lost_archive_file_fails_the_replay),
+        TEST(an_archive_that_goes_while_it_starts_fails_the_replay),
         TEST(the_name_stands_before_the_resources),
     };
     return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
