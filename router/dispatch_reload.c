@@ -6,9 +6,9 @@
  *   quiet ──► open what is new or changed ──► recover it (ledger) ──► swap ──► go on
  *
  * Quiet means that nothing is read, started or fetched and that every turn is committed: some milliseconds, in which
- * the journal goes on taking events. So each event meets one rule set, and no ledger job sees a target change under
- * it. Deliveries that are with their targets are not waited for: a flight holds the generation it was made from, a
- * target that was replaced is closed when its last delivery has come back.
+ * the journal goes on taking events; before the swap it is quiet once more. So each event meets one rule set, and no
+ * ledger job sees a target change under it. Deliveries that are with their targets are not waited for: a flight holds
+ * the generation it was made from, a target that was replaced is closed when its last delivery has come back.
  *
  * Who keeps its target: local state (queue, archive) always, with the new options; the others where the definition
  * says the same. What is ready to be sent, and what waits in rows, goes on by the new rules: a delivery whose rule or
@@ -37,7 +37,7 @@ struct reload {
     struct generation *generation;
     struct fresh *fresh;
     size_t fresh_count;
-    bool begun;
+    bool begun, recovered;
 };
 
 /* ---- targets ---- */
@@ -210,7 +210,7 @@ static void end(struct reload *r, bool ok, const struct weir_diag *diag)
     go_on(d);
 }
 
-static void recovered(struct reload *r)
+static void take(struct reload *r)
 {
     struct dispatch *d = r->dispatch;
 
@@ -240,8 +240,9 @@ static void recover_done(struct ledger_job *job, bool ok, const struct weir_diag
     struct reload *r = (struct reload *)job;
 
     r->dispatch->now = dispatch_now(r->dispatch);
+    r->recovered = ok;
     if (ok)
-        recovered(r);
+        reload_try(r->dispatch); /* deliveries may have come back meanwhile: their turn is with the ledger */
     else
         end(r, false, diag);
 }
@@ -263,13 +264,24 @@ static void begin(struct reload *r)
             ledger_submit(d->options.ledger, &r->job);
             return;
         }
-    recovered(r);
+    take(r);
+}
+
+static bool is_quiet(const struct dispatch *d)
+{
+    return turn_idle(d) && !d->loads && !house_busy(d);
 }
 
 void reload_try(struct dispatch *d)
 {
-    if (d->reload && !d->reload->begun && turn_idle(d) && !d->loads && !house_busy(d) && !d->stopping)
-        begin(d->reload);
+    struct reload *r = d->reload;
+
+    if (!r || d->stopping || !is_quiet(d))
+        return;
+    if (!r->begun)
+        begin(r);
+    else if (r->recovered)
+        take(r);
 }
 
 static void reload_deliver(struct mail *m)

@@ -55,7 +55,12 @@ static void fake_answer(evutil_socket_t fd, short what, void *context)
 {
     struct delivery *d = context;
     struct verdict v = {.retry_after_ms = -1};
+    struct timeval soon = {0, 1000};
 
+    if (atomic_load(&fake.held)) {
+        event_base_once(d->target->host->base, -1, EV_TIMEOUT, fake_answer, d, &soon);
+        return;
+    }
     pthread_mutex_lock(&fake.lock);
     fake.at_once--;
     bool retry = fake.way == FAKE_RETRY && fake.retries != 0;
@@ -255,24 +260,26 @@ bool fixture_reload(const char *yaml)
 
 static struct ledger_job holding_job;
 static pthread_mutex_t holding = PTHREAD_MUTEX_INITIALIZER;
-static atomic_bool is_held;
+static atomic_bool is_holding; /* the job is under way */
 
 static bool hold_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
-    atomic_store(&is_held, true);
     pthread_mutex_lock(&holding);
     pthread_mutex_unlock(&holding);
-    atomic_store(&is_held, false);
     return true;
+}
+
+static void hold_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    atomic_store(&is_holding, false);
 }
 
 void fixture_hold_ledger(void)
 {
-    fixture_wait(!atomic_load(&is_held));
+    fixture_wait(!atomic_exchange(&is_holding, true));
     pthread_mutex_lock(&holding);
-    holding_job = (struct ledger_job){.run = hold_run};
+    holding_job = (struct ledger_job){.run = hold_run, .done = hold_done};
     ledger_submit(fixture.ledger, &holding_job);
-    fixture_wait(atomic_load(&is_held));
 }
 
 void fixture_release_ledger(void)

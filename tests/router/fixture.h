@@ -36,7 +36,7 @@ bool fixture_reload(const char *yaml);
 void fixture_reload_begin(const char *yaml);
 bool fixture_reload_done(void);
 bool fixture_reload_end(void);
-/* While it is held, the ledger thread does nothing; jobs gather behind. Returns when it stands still. */
+/* Ledger jobs that are submitted from now on wait until it is released. */
 void fixture_hold_ledger(void);
 void fixture_release_ledger(void);
 /* Runs phase() in a child process that then dies without stopping anything: a crash. */
@@ -85,6 +85,7 @@ struct fake { /* what a test sets, it sets before fixture_start() or with fake_s
     enum fake_way way;
     int retries; /* FAKE_RETRY: so many, then it settles; -1: always */
     int64_t retry_after_ms;
+    atomic_bool held; /* answers wait until it is false */
     /* what came */
     atomic_uint sent, settled;
     atomic_uint most_at_once, at_once;
