@@ -143,12 +143,12 @@ static void find_due(struct dispatch *d)
     event_del(d->schedule_timer);
 }
 
-/* So that schedules_feed() is called when it is due. */
+/* So that schedules_feed() is called when it is due; where the turn is full, by whoever submits it. */
 static void set_timer(struct dispatch *d)
 {
     int64_t wait = d->schedule_due - d->now.wall_ms;
 
-    if (d->schedule_due != NEVER && !event_pending(d->schedule_timer, EV_TIMEOUT, NULL))
+    if (d->schedule_due != NEVER && !turn_full(d->turn) && !event_pending(d->schedule_timer, EV_TIMEOUT, NULL))
         dispatch_timer(d->schedule_timer, wait < 0 ? 0 : wait < LOOK_MS ? wait : LOOK_MS);
 }
 

@@ -263,6 +263,35 @@ static void what_a_firing_owes_survives_a_crash(void **state)
     assert_true(fake.in_order);
 }
 
+static int64_t dispatch_cpu_ms(void)
+{
+    clockid_t clock;
+    struct timespec spent;
+
+    assert_int_equal(pthread_getcpuclockid(fixture.dispatch->thread, &clock), 0);
+    clock_gettime(clock, &spent);
+    return (int64_t)spent.tv_sec * 1000 + spent.tv_nsec / 1000000;
+}
+
+/* The ledger stands still (a full disk, say) and no turn has room for the firing: that is waited for, not asked for. */
+static void a_firing_that_finds_no_room_waits_at_rest(void **state)
+{
+    start(RULE("rate(1 minute)"), 0);
+    fixture_hold_ledger();
+    for (int i = 0; i <= DISPATCH_JOBS; i++)
+        fixture_send_many("default", DISPATCH_EVENTS, 0, 1);
+    clock_shows(60);
+    fixture_nap();
+    int64_t before = dispatch_cpu_ms();
+    for (int i = 0; i < 100; i++)
+        fixture_nap();
+    int64_t spent = dispatch_cpu_ms() - before;
+    fixture_release_ledger();
+    assert_true(spent < 100);
+    fixture_dispatched();
+    check_times(60, 60, 60);
+}
+
 /* ---- changes ---- */
 
 #define TEN RULE("rate(10 minutes)")
@@ -322,6 +351,7 @@ int main(void)
         TEST(a_clock_that_leaps_fires_nothing_twice),
         TEST(crashes_neither_lose_nor_double_a_firing),
         TEST(what_a_firing_owes_survives_a_crash),
+        TEST(a_firing_that_finds_no_room_waits_at_rest),
         TEST(a_disabled_rule_keeps_its_anchor_and_makes_up_for_nothing),
         TEST(a_changed_expression_starts_anew),
         TEST(a_rule_that_went_leaves_nothing_behind),
