@@ -53,6 +53,8 @@ struct segments {
     size_t count, capacity;
 };
 void segments_add(struct segments *s, struct segment one);
+/* Appends the folder's segments, with the sizes of their files. */
+bool journal_list(int dir, const char *path, struct segments *out, struct weir_diag *diag);
 
 /* Lists the folder, checks the last segment, syncs and cuts its tail. last_out: the highest sequence number there. */
 bool journal_recover(int dir, const char *path, struct segments *out, uint64_t *last_out, struct journal_report *report,

@@ -43,7 +43,7 @@ static int by_first(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
-static bool list_segments(int dir, const char *path, struct segments *out, struct weir_diag *diag)
+bool journal_list(int dir, const char *path, struct segments *out, struct weir_diag *diag)
 {
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -183,7 +183,7 @@ bool journal_recover(int dir, const char *path, struct segments *out, uint64_t *
 
     *report = (struct journal_report){0};
     *last_out = 0;
-    if (!list_segments(dir, path, out, diag))
+    if (!journal_list(dir, path, out, diag))
         return false;
     while (out->count && !keep) {
         struct segment *last = &out->list[out->count - 1];

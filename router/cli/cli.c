@@ -29,6 +29,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_archives,
     &verb_queues,
     &verb_dlq,
+    &verb_journal,
     &verb_schema,
     &verb_completion,
     NULL,

@@ -19,6 +19,7 @@ extern const struct cli_verb verb_targets;
 extern const struct cli_verb verb_archives;
 extern const struct cli_verb verb_queues;
 extern const struct cli_verb verb_dlq;
+extern const struct cli_verb verb_journal;
 extern const struct cli_verb verb_schema;
 extern const struct cli_verb verb_completion;
 

@@ -19,6 +19,7 @@
 
 #include "router/crc32c.h"
 #include "router/journal.h"
+#include "router/journal_verify.h"
 #include "router/log.h"
 
 static char folder[64];
@@ -421,6 +422,114 @@ static void many_producers_share_syncs(void **state)
     journal_close(j);
 }
 
+/* ---- verifying ---- */
+
+struct verified {
+    unsigned records, faults;
+    struct journal_fault first;
+};
+
+static bool count_record(void *context, const struct journal_record *r)
+{
+    struct verified *v = context;
+    v->records++;
+    return true;
+}
+
+static void note_fault(void *context, const struct journal_fault *f)
+{
+    struct verified *v = context;
+    if (!v->faults++)
+        v->first = *f;
+}
+
+static struct verified verify(void)
+{
+    struct verified v = {0};
+    struct journal_walk walk = {.context = &v, .record = count_record, .fault = note_fault};
+    struct weir_diag diag;
+    if (!journal_walk_files(journal_path, false, &walk, &diag))
+        fail_msg("journal_walk_files: %s", diag.message);
+    return v;
+}
+
+/* Where the record with the byte `at` begins; 0: the byte is the segment header's. */
+static uint64_t record_around(size_t at, unsigned count)
+{
+    size_t offset = 32;
+    uint32_t size;
+
+    for (unsigned n = 0; n < count && at >= 32; n++) {
+        memcpy(&size, image + offset + 8, sizeof size);
+        size_t next = offset + 48 + ((size + 7) & ~7u);
+        if (at < next)
+            return offset;
+        offset = next;
+    }
+    return 0;
+}
+
+static void verify_tells_the_place_of_every_flipped_bit(void **state)
+{
+    enum { COUNT = 6 };
+    size_t size = make_image(COUNT);
+    char path[160];
+
+    segment_path(path, 1);
+    assert_int_equal(verify().faults, 0);
+    assert_int_equal(verify().records, COUNT);
+    for (size_t at = 0; at < size; at++) {
+        image[at] ^= (char)(1 << at % 8);
+        spill(path, image, size);
+        image[at] ^= (char)(1 << at % 8);
+        struct verified v = verify();
+        assert_int_equal(v.faults, 1);
+        assert_int_equal(v.first.offset, record_around(at, COUNT));
+        assert_true(v.first.reason[0]);
+        /* One that is whole but for its padding is passed over too. */
+        assert_int_equal(v.records, at < 32 ? COUNT : COUNT - 1);
+    }
+}
+
+static void verify_tells_where_a_file_was_cut(void **state)
+{
+    enum { COUNT = 6 };
+    size_t size = make_image(COUNT);
+    char path[160];
+
+    segment_path(path, 1);
+    for (size_t cut = 1; cut < size; cut++) {
+        spill(path, image, cut);
+        struct verified v = verify();
+        bool between = cut == 32 || (cut > 32 && record_around(cut, COUNT) == cut);
+        assert_int_equal(v.faults, !between);
+        if (between)
+            continue;
+        assert_int_equal(v.first.offset, record_around(cut, COUNT));
+        assert_true(v.first.torn);
+    }
+}
+
+static void verify_misses_no_record_that_is_gone(void **state)
+{
+    enum { COUNT = 6 };
+    size_t size = make_image(COUNT);
+    char path[160];
+    uint32_t body;
+
+    memcpy(&body, image + 32 + 8, sizeof body); /* takes the first one out */
+    size_t first = 48 + ((body + 7) & ~7u);
+    memmove(image + 32, image + 32 + first, size - 32 - first);
+    segment_path(path, 1);
+    spill(path, image, size - first);
+    struct verified v = verify();
+    assert_int_equal(v.faults, 1);
+    assert_int_equal(v.first.offset, 32);
+    assert_int_equal(v.first.bytes, 0);
+    assert_string_equal(v.first.reason, "record number 2 where 1 should be");
+    assert_int_equal(v.records, COUNT - 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -435,6 +544,9 @@ int main(void)
         TEST(damage_in_the_middle_costs_only_what_is_damaged),
         TEST(an_older_segment_with_damage_is_read_around),
         TEST(a_newer_file_that_never_got_its_header_is_removed),
+        TEST(verify_tells_the_place_of_every_flipped_bit),
+        TEST(verify_tells_where_a_file_was_cut),
+        TEST(verify_misses_no_record_that_is_gone),
         TEST(many_producers_share_syncs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
