@@ -25,6 +25,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_send,
     &verb_replay,
     &verb_status,
+    &verb_top,
     &verb_targets,
     &verb_archives,
     &verb_queues,

@@ -15,6 +15,7 @@ extern const struct cli_verb verb_explain;
 extern const struct cli_verb verb_send;
 extern const struct cli_verb verb_replay;
 extern const struct cli_verb verb_status;
+extern const struct cli_verb verb_top;
 extern const struct cli_verb verb_targets;
 extern const struct cli_verb verb_archives;
 extern const struct cli_verb verb_queues;
