@@ -5,7 +5,8 @@
  *
  * --watch compares fingerprints instead of asking the kernel for notices: that works on every file system, with
  * editors that rename, and with includes that match more files than before. A change is taken when two looks in a row
- * saw the same, so a file that is being written is left alone.
+ * saw the same, so a file that is being written is left alone. After a failure the files of that attempt are what is
+ * looked at: one of them is to be mended.
  */
 #include "router/reload.h"
 
@@ -28,8 +29,8 @@ struct reloader {
     int done_fd;
     struct dispatch_reload call;
     bool under_way, again;
-    uint64_t tried; /* fingerprint of the last attempt */
-    uint64_t seen;  /* fingerprint at the last look */
+    struct ruleset *refused; /* the last attempt, where it failed; NULL: it did not */
+    uint64_t seen;           /* fingerprint at the last look */
 };
 
 /* ---- loading ---- */
@@ -56,20 +57,20 @@ static void write_first_error(const struct diags *diags, struct buf *out)
     xbuf(out);
 }
 
-/* NULL: the errors are on stderr, the first one in `error`. */
-static struct ruleset *load(const char *file, uint64_t generation, struct buf *error)
+/* Not ok: the errors are on stderr, the first one in `error`. */
+static struct ruleset *load(const char *file, uint64_t generation, struct buf *error, bool *ok_out)
 {
     struct diags diags;
     struct buf report = BUF_INIT;
 
     if (!diags_init(&diags, DIAGS_MAX))
         xfail("out of memory");
-    struct ruleset *set = ruleset_load(file, generation, &diags);
-    if (!set && diags.out_of_memory)
+    struct ruleset *set = ruleset_try(file, generation, &diags, ok_out);
+    if (!set)
         xfail("out of memory");
     ruleset_report(&diags, &report);
     fputs(buf_cstr(&report), stderr);
-    if (!set)
+    if (!*ok_out)
         write_first_error(&diags, error);
     buf_fini(&report);
     diags_fini(&diags);
@@ -79,10 +80,14 @@ static struct ruleset *load(const char *file, uint64_t generation, struct buf *e
 struct ruleset *reload_first(const char *file)
 {
     struct buf error = BUF_INIT;
-    struct ruleset *set = load(file, 1, &error);
+    bool ok;
+    struct ruleset *set = load(file, 1, &error, &ok);
 
     buf_fini(&error);
-    return set;
+    if (ok)
+        return set;
+    ruleset_unref(set);
+    return NULL;
 }
 
 /* ---- reports ---- */
@@ -125,8 +130,11 @@ static void report(struct router *router, const char *error)
     show_metrics(router, !error);
 }
 
-static void failed(struct reloader *r, const char *error)
+/* Takes the set. */
+static void failed(struct reloader *r, struct ruleset *set, const char *error)
 {
+    ruleset_unref(r->refused);
+    r->refused = set;
     report(r->router, error);
     series_add(metric(METRIC_RELOADS, "failed"), 1);
     log_error("the changed configuration is not taken; the present one stays in force", LOG_TEXT("reason", error));
@@ -177,11 +185,11 @@ static void start(struct reloader *r)
 {
     struct router *router = r->router;
     struct buf error = BUF_INIT;
+    bool ok;
 
-    r->tried = ruleset_fingerprint(router->set);
-    struct ruleset *set = load(r->options->config, router->set->generation + 1, &error);
-    if (!set) {
-        failed(r, buf_cstr(&error));
+    struct ruleset *set = load(r->options->config, router->set->generation + 1, &error, &ok);
+    if (!ok) {
+        failed(r, set, buf_cstr(&error));
         buf_fini(&error);
         return;
     }
@@ -216,6 +224,8 @@ static void take(struct reloader *r)
     log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
              LOG_INT("targets", targets));
     ruleset_unref(before);
+    ruleset_unref(r->refused);
+    r->refused = NULL;
 }
 
 void reloader_done(struct reloader *r)
@@ -225,12 +235,10 @@ void reloader_done(struct reloader *r)
     if (read(r->done_fd, &count, sizeof count) != sizeof count)
         return;
     r->under_way = false;
-    if (r->call.ok) {
+    if (r->call.ok)
         take(r);
-    } else {
-        failed(r, r->call.diag.message);
-        ruleset_unref(r->call.set);
-    }
+    else
+        failed(r, r->call.set, r->call.diag.message);
     if (r->again) {
         r->again = false;
         start(r);
@@ -241,10 +249,11 @@ void reloader_watch(struct reloader *r)
 {
     if (r->under_way || !r->options->config)
         return;
-    uint64_t now = ruleset_fingerprint(r->router->set);
+    const struct ruleset *last = r->refused ? r->refused : r->router->set;
+    uint64_t now = ruleset_fingerprint(last);
     bool settled = now == r->seen;
     r->seen = now;
-    if (settled && now != r->router->set->fingerprint && now != r->tried)
+    if (settled && now != last->fingerprint)
         start(r);
 }
 
@@ -272,6 +281,7 @@ void reloader_destroy(struct reloader *r)
         return;
     if (r->under_way)
         ruleset_unref(r->call.set);
+    ruleset_unref(r->refused);
     close(r->done_fd);
     free(r->router->reload_error);
     free(r);

@@ -51,7 +51,7 @@ static bool run_steps(struct load *l)
 {
     return load_settings(l) && load_buses(l) && load_targets(l) && load_sources(l) && load_rules(l) &&
            diags_ok(l->diags) && load_matchers(l) && (ruleset_index(l->set) || load_out_of_memory(l)) &&
-           load_filters(l) && load_parts(l) && load_watch(l);
+           load_filters(l) && load_parts(l);
 }
 
 static struct ruleset *set_create(const char *file, uint64_t generation)
@@ -65,8 +65,9 @@ static struct ruleset *set_create(const char *file, uint64_t generation)
     return set;
 }
 
-/* text.ptr NULL: file is to be read. file NULL: nothing is. */
-static struct ruleset *load_set(const char *file, struct str text, uint64_t generation, struct diags *diags)
+/* text.ptr NULL: file is to be read. file NULL: nothing is. *ok_out: it is a whole set. NULL: out of memory. */
+static struct ruleset *load_set(const char *file, struct str text, uint64_t generation, struct diags *diags,
+                                bool *ok_out)
 {
     struct load l = {.set = set_create(file, generation), .diags = diags, .files_end = &l.files, .globs_end = &l.globs};
     if (!l.set) {
@@ -77,20 +78,40 @@ static struct ruleset *load_set(const char *file, struct str text, uint64_t gene
     l.options = (struct options_reader){&l.set->keep, &l.temp, diags, &l.names};
     bool ok = !file || (text.ptr ? load_text(&l, file, text) : load_files(&l, file));
     ok = ok && run_steps(&l);
+    ok = load_watch(&l) && ok;
     diags->out_of_memory |= l.set->keep.failed || l.temp.failed;
     arena_fini(&l.temp);
-    if (ok && diags_ok(diags))
+    *ok_out = ok && diags_ok(diags);
+    if (!diags->out_of_memory)
         return l.set;
     ruleset_unref(l.set);
     return NULL;
 }
 
+static struct ruleset *whole_or_none(struct ruleset *set, bool ok)
+{
+    if (ok)
+        return set;
+    ruleset_unref(set);
+    return NULL;
+}
+
+struct ruleset *ruleset_try(const char *file, uint64_t generation, struct diags *diags, bool *ok_out)
+{
+    *ok_out = false;
+    return load_set(file, (struct str){NULL, 0}, generation, diags, ok_out);
+}
+
 struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags)
 {
-    return load_set(file, (struct str){NULL, 0}, generation, diags);
+    bool ok;
+    struct ruleset *set = ruleset_try(file, generation, diags, &ok);
+    return whole_or_none(set, ok);
 }
 
 struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags)
 {
-    return load_set(name, text.ptr ? text : STR(""), generation, diags);
+    bool ok = false;
+    struct ruleset *set = load_set(name, text.ptr ? text : STR(""), generation, diags, &ok);
+    return whole_or_none(set, ok);
 }

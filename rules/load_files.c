@@ -38,18 +38,17 @@ static bool read_all(struct load *l, const char *name, struct diag_pos pos, int 
 
 static bool read_file(struct load *l, struct load_file *f, struct diag_pos pos, struct str *out)
 {
-    struct stat st;
+    struct stat st = {0};
     int fd = open(f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold it up */
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        diag_error(l->diags, pos, "cannot open '%s': %s", f->name, strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        return false;
+    int error = errno;
+    if ((fd < 0 ? stat(f->name, &st) : fstat(fd, &st)) == 0) {
+        f->device = st.st_dev;
+        f->inode = st.st_ino;
+        f->size = st.st_size;
+        f->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     }
-    f->device = st.st_dev;
-    f->inode = st.st_ino;
-    f->size = st.st_size;
-    f->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    if (fd < 0)
+        return diag_error(l->diags, pos, "cannot open '%s': %s", f->name, strerror(error));
     bool ok = S_ISREG(st.st_mode) || diag_error(l->diags, pos, "'%s' is not a regular file", f->name);
     if (ok && st.st_size > (off_t)YAML_FILE_BYTES_MAX)
         ok = diag_error(l->diags, pos, "'%s' is larger than %u bytes", f->name, YAML_FILE_BYTES_MAX);
@@ -108,15 +107,21 @@ static bool is_glob_special(char c)
     return c == '*' || c == '?' || c == '[' || c == '\\';
 }
 
+static void add_escaped(struct buf *out, struct str path)
+{
+    for (size_t i = 0; i < path.size; i++) {
+        if (is_glob_special(path.ptr[i]))
+            buf_char(out, '\\');
+        buf_char(out, path.ptr[i]);
+    }
+}
+
 /* The folder of `file` with glob's own characters escaped, then the pattern. */
 static void join_glob(struct buf *out, const char *file, struct str pattern)
 {
     const char *slash = strrchr(file, '/');
-    for (const char *c = file; slash && pattern.ptr[0] != '/' && c <= slash; c++) {
-        if (is_glob_special(*c))
-            buf_char(out, '\\');
-        buf_char(out, *c);
-    }
+    if (slash && pattern.ptr[0] != '/')
+        add_escaped(out, (struct str){file, (size_t)(slash - file) + 1});
     while (str_starts(pattern, STR("./")))
         pattern = (struct str){pattern.ptr + 2, pattern.size - 2};
     buf_str(out, pattern);
@@ -227,7 +232,7 @@ bool load_files(struct load *l, const char *file)
     if (!first)
         return false;
     struct buf name = BUF_INIT;
-    join_glob(&name, first->name, str_from(basename(first->name)));
+    add_escaped(&name, str_from(first->name));
     bool watched = !name.failed && watch_add(l, buf_view(&name));
     buf_fini(&name);
     if (!watched)

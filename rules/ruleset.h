@@ -151,6 +151,9 @@ struct ruleset {
  * NULL: diags has every error found (diags was initialised by the caller); warnings may be there on success too.
  */
 struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags);
+/* The same, but with errors too there is a set, which tells by ruleset_fingerprint() when it is worth another try and
+   is of no other use. *ok_out: it has no errors. NULL: out of memory. */
+struct ruleset *ruleset_try(const char *file, uint64_t generation, struct diags *diags, bool *ok_out);
 /* The same from memory; name stands for the file in positions. A text has no folder: `include` is an error in it. */
 struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags);
 struct ruleset *ruleset_ref(struct ruleset *set);

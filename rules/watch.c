@@ -51,7 +51,9 @@ uint64_t ruleset_fingerprint(const struct ruleset *set)
 static bool is_as_read(const struct load_file *f)
 {
     struct stat st;
-    return stat(f->name, &st) == 0 && st.st_dev == f->device && st.st_ino == f->inode && st.st_size == f->size &&
+    if (stat(f->name, &st) != 0)
+        return !f->inode; /* it was not there then */
+    return st.st_dev == f->device && st.st_ino == f->inode && st.st_size == f->size &&
            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == f->changed_ns;
 }
 

@@ -173,6 +173,11 @@ def test_watch(router):
     assert "more.yaml:1:" in failed["error"]
     (r.folder / "rules.d" / "more.yaml").unlink()
     wait_until(lambda: r.status()["generation"] == 3, 20, "the good set again")
+    (r.folder / "late.yaml").write_text("rules: {late: {pattern: {source: test.app}, targets: [two]}}\n")
+    r.file.write_text(r.file.read_text().replace("include: [", "include: [late.yaml, "))
+    wait_until(lambda: r.status().get("reload_failed"), 20, "the bad file")
+    (r.folder / "late.yaml").write_text("rules: {late: {pattern: {source: [test.app]}, targets: [two]}}\n")
+    wait_until(lambda: r.status()["generation"] == 4, 20, "the mended file, which only the failed reload knew")
 
 
 def test_reload_of_many_rules_under_load(router):
