@@ -72,10 +72,19 @@ static bool is_stopping(struct folders *f)
     return stopping;
 }
 
+/* The caller holds its set, so no other can have come to stand in its place. */
+bool folders_is_current(struct folders *f, const struct ruleset *set)
+{
+    struct ruleset *present = router_set(f->router);
+    ruleset_unref(present);
+    return present == set;
+}
+
 /* ---- a look ---- */
 
 struct look {
     struct folders *folders;
+    struct ruleset *set;
     const struct source_def *def;
     bool thorough;     /* asks about files that were taken too */
     struct str *paths; /* to be taken, below the folder; owned */
@@ -214,17 +223,17 @@ static void take_noted(struct look *l)
         buf_clear(&full);
         buf_printf(&full, "%.*s/%.*s", STR_ARG(l->def->path), STR_ARG(l->paths[i]));
         xbuf(&full);
-        if (!is_stopping(l->folders))
-            file_take(l->folders, l->def, file_find(l->folders, l->def->name, l->paths[i]), buf_cstr(&full));
+        if (!is_stopping(l->folders) && folders_is_current(l->folders, l->set))
+            file_take(l->folders, l->set, l->def, file_find(l->folders, l->def->name, l->paths[i]), buf_cstr(&full));
         free((char *)l->paths[i].ptr);
     }
     free(l->paths);
     buf_fini(&full);
 }
 
-static void look_through(struct folders *f, const struct source_def *def)
+static void look_through(struct folders *f, struct ruleset *set, const struct source_def *def)
 {
-    struct look l = {.folders = f, .def = def, .thorough = f->looks % THOROUGH_EVERY == 0};
+    struct look l = {.folders = f, .set = set, .def = def, .thorough = f->looks % THOROUGH_EVERY == 0};
     struct buf full = BUF_INIT;
     int64_t start = monotonic_ms();
 
@@ -251,7 +260,7 @@ static void *folders_main(void *context)
         f->look_ms = 0; /* of looking alone: taking files in is work, not waste */
         for (uint32_t i = 0; i < set->source_count; i++)
             if (set->sources[i].is_folder)
-                look_through(f, &set->sources[i]);
+                look_through(f, set, &set->sources[i]);
         ruleset_unref(set);
         f->looks++;
         pause = LOOK_SHARE * f->look_ms;

@@ -21,6 +21,9 @@
  * batch, as much of it as was written, and the file goes on behind them. Until the ledger knows of it, the journal
  * keeps what may be asked for.
  *
+ * A reload counts from the next batch on: what is left of a file then goes the way that its folder says now, or stays
+ * where it is when the folder is not configured any more.
+ *
  * One thread of its own, which waits for ledger and journal; it looks through the folders every second, or less often
  * where that takes long.
  */

@@ -61,7 +61,11 @@ void folders_wait(struct folders *f);              /* until folders_done() */
 void folders_done(struct folders *f);              /* any thread */
 bool folders_pause(struct folders *f, int64_t ms); /* true: it is time to stop */
 
-/* Takes a settled file in, or what is left of it. */
-void file_take(struct folders *f, const struct source_def *def, struct file *file, const char *full_path);
+bool folders_is_current(struct folders *f, const struct ruleset *set); /* false: a reload has replaced it */
+
+/* Takes a settled file in, or what is left of it; def is of the set. Where that is replaced meanwhile, the rest is left
+   for the next look. */
+void file_take(struct folders *f, struct ruleset *set, const struct source_def *def, struct file *file,
+               const char *full_path);
 
 #endif

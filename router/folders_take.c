@@ -171,6 +171,15 @@ static bool save(struct taking *t)
     return true;
 }
 
+/* Between two batches all of what is taken so far is known. */
+static bool put_off(struct taking *t)
+{
+    t->file->synced = NO_DOUBT;
+    if (save(t))
+        dispatch_hold(t->folders->router->dispatch, UINT64_MAX);
+    return false;
+}
+
 static bool journal_all(struct taking *t)
 {
     struct router *router = t->folders->router;
@@ -180,6 +189,8 @@ static bool journal_all(struct taking *t)
     while ((size_t)t->file->records < t->events.count) {
         size_t first = (size_t)t->file->records, count = batch_size(t, first);
         uint64_t synced = journal_synced(router->journal);
+        if (!folders_is_current(t->folders, t->set))
+            return put_off(t);
         t->file->synced = (int64_t)synced;
         dispatch_hold(router->dispatch, synced + 1);
         if (!save(t) || !hand_over(t, first, count))
@@ -189,9 +200,10 @@ static bool journal_all(struct taking *t)
     }
     t->file->state = FILE_TAKEN;
     t->file->synced = NO_DOUBT;
-    bool ok = save(t);
+    if (!save(t))
+        return false; /* the next start asks the journal */
     dispatch_hold(router->dispatch, UINT64_MAX);
-    return ok;
+    return true;
 }
 
 /* ---- a file ---- */
@@ -227,9 +239,10 @@ static void report_later(const struct taking *t)
     t->file->said = true;
 }
 
-void file_take(struct folders *f, const struct source_def *def, struct file *file, const char *full_path)
+void file_take(struct folders *f, struct ruleset *set, const struct source_def *def, struct file *file,
+               const char *full_path)
 {
-    struct taking t = {.folders = f, .def = def, .file = file, .set = router_set(f->router)};
+    struct taking t = {.folders = f, .def = def, .file = file, .set = set};
 
     t.text.max = FILE_BYTES_MAX;
     if (read_text(&t, full_path) && unpack_text(&t) && parse(&t)) {
@@ -244,5 +257,4 @@ void file_take(struct folders *f, const struct source_def *def, struct file *fil
     buf_fini(&t.text);
     buf_fini(&t.out);
     free(t.events.list);
-    ruleset_unref(t.set);
 }

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import time
 
 from conftest import event, weir, wait_until
@@ -194,6 +195,34 @@ def test_watched_folder_around_the_data(router):
         os.utime(file, (time.time() - 60, time.time() - 60))
     put(r.folder / "two.ndjson", json.dumps({**event(2), "id": "last"}).encode())  # looked at behind what is in data/
     assert [b["id"] for b in bodies(r.receive("q", 1))] == ["last"]
+
+
+def test_watched_folder_over_a_reload(router):
+    """What is left of a file, and of the folder, goes the new way at once; each event once."""
+    config = """
+buses: {audit: {}}
+queues: {before: {maximum_message_size: 2KiB}, after: {}}
+sources: {trail: {type: folder, path: ./logs, bus: %s}}
+rules:
+  audit: {bus: audit, pattern: {source: [test.app]}, targets: [before]}
+  all: {pattern: {source: [test.app]}, targets: [after]}
+"""
+    r = router(config % "audit", start=False)
+    for file in range(2):
+        lines = [json.dumps(event(n)).encode() + b"\n" for n in range(file * 30000, (file + 1) * 30000)]
+        put(r.folder / "logs" / f"{file}.ndjson", b"".join(lines))
+    r.start()
+    accepted = lambda bus: r.metric(f'weir_events_accepted_total{{bus="{bus}",source="events"}}') or 0
+    wait_until(lambda: accepted("audit"))
+    r.configure(config % "default")
+    r.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: r.status()["generation"] == 2)
+    most = accepted("audit") + 1000  # the batch that is under way
+    wait_until(lambda: r.metric('weir_folder_files_total{folder="trail",result="taken"}') == 2, 60, "the files")
+    r.settled()
+    assert accepted("audit") <= most and accepted("audit") + accepted("default") == 60000
+    matched = lambda bus, rule: r.metric(f'weir_rule_matches_total{{bus="{bus}",rule="{rule}"}}') or 0
+    assert matched("audit", "audit") == accepted("audit") and matched("default", "all") == accepted("default")
 
 
 def test_watched_folder_over_kills(router):
