@@ -97,6 +97,7 @@ struct retired {
 struct route {
     const struct rule *rule;
     const struct rule_target *entry;
+    struct retry_policy retries;    /* the entry's, and where it is silent the outlet's */
     const struct target_def *topic; /* the topic it came by; NULL: none, or raw delivery */
     struct str subscription;        /* "" */
     struct outlet *outlet;

@@ -20,10 +20,8 @@
 #include "router/xalloc.h"
 #include "targets/archive.h"
 
-#define LOAD_ROWS      500 /* a ledger job: bounds how long it holds the ledger thread */
-#define LOAD_AGAIN_MS  1000
-#define BACKOFF_MS     1000
-#define BACKOFF_MAX_MS 480000
+#define LOAD_ROWS     500 /* a ledger job: bounds how long it holds the ledger thread */
+#define LOAD_AGAIN_MS 1000
 
 /* ---- life ---- */
 
@@ -125,24 +123,26 @@ static uint64_t next_random(struct dispatch *d) /* xorshift: only spreads retrie
 }
 
 /* Full jitter: anything up to the exponential bound. */
-static int64_t backoff_ms(struct dispatch *d, uint32_t attempts)
+static int64_t backoff_ms(struct dispatch *d, const struct retry_policy *p, uint32_t attempts)
 {
-    int64_t bound = attempts > 9 ? BACKOFF_MAX_MS : BACKOFF_MS << (attempts - 1);
-    if (bound > BACKOFF_MAX_MS)
-        bound = BACKOFF_MAX_MS;
+    int64_t bound = p->base;
+    for (uint32_t i = 1; i < attempts && bound < p->cap; i++)
+        bound *= 2;
+    if (bound > p->cap)
+        bound = p->cap;
     return 1 + (int64_t)(next_random(d) % (uint64_t)bound);
 }
 
 static int64_t age_left(const struct flight *f, struct weir_time now)
 {
-    return f->route->entry->retry_policy.maximum_event_age - (now.age_ms - f->d.accepted.age_ms);
+    return f->route->retries.maximum_event_age - (now.age_ms - f->d.accepted.age_ms);
 }
 
 static void retry(struct dispatch *d, struct flight *f, struct weir_time now)
 {
     int64_t left = age_left(f, now);
 
-    if (f->attempts > f->route->entry->retry_policy.maximum_retry_attempts) {
+    if (f->attempts > f->route->retries.maximum_retry_attempts) {
         outlet_give_up(f, NULL, NULL, "MaximumRetryAttempts");
         return;
     }
@@ -150,7 +150,7 @@ static void retry(struct dispatch *d, struct flight *f, struct weir_time now)
         outlet_give_up(f, NULL, NULL, "MaximumEventAgeInSeconds");
         return;
     }
-    f->delay_ms = backoff_ms(d, f->attempts);
+    f->delay_ms = backoff_ms(d, &f->route->retries, f->attempts);
     if (f->verdict.retry_after_ms > f->delay_ms)
         f->delay_ms = f->verdict.retry_after_ms;
     if (f->delay_ms > left)
@@ -211,7 +211,7 @@ static void start(struct dispatch *d, struct flight *f)
 
 static bool has_room(const struct outlet *o)
 {
-    return !o->target || !o->target->concurrency || o->in_flight < o->target->concurrency;
+    return !o->target || !o->def->policy || o->in_flight < o->def->policy->concurrency;
 }
 
 void outlet_pump(struct outlet *o)

@@ -70,6 +70,7 @@ static void follow(struct routes *out, const struct route *so_far, const struct 
         route.forward = ruleset_bus(out->generation->set, def->name);
     if (!def->adapter->expand) {
         route.outlet = out->generation->outlets[def->index];
+        route.retries = policy_retries(&route.entry->retry_policy, def->policy);
         add_route(out, &route);
         return;
     }

@@ -43,6 +43,8 @@ struct load {
     struct diags *diags;
     struct references names; /* scopes: adapter types, "arn", LOAD_BUSES, the ARNs of buses (for rules), "file" */
     struct options_reader options;
+    const struct adapter *row_adapter;    /* whose rows, with the policy's, … */
+    const struct option *rows;            /* … these are, in temp */
     struct load_file *files, **files_end; /* in order: the first file first */
     size_t file_count;
     struct load_glob *globs, **globs_end;
@@ -63,7 +65,6 @@ bool load_targets(struct load *l);
 bool load_rules(struct load *l);
 bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list); /* load_rule_targets.c */
 bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
-void load_retry_defaults(struct load *l, struct retry_policy *policy);
 
 bool load_sources(struct load *l);       /* load_sources.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */

@@ -18,24 +18,6 @@
 #define ID_MAX           64
 #define ID_REFERENCE_MAX 2048 /* an id that is a reference as written, an ARN at the longest */
 
-static const struct option retry_options[] = {
-    {.key = "maximum_retry_attempts",
-     .type = OPTION_INT,
-     .offset = offsetof(struct retry_policy, maximum_retry_attempts),
-     .value = "185",
-     .min = 0,
-     .max = 185,
-     .meaning = "how often a failed delivery is tried again"},
-    {.key = "maximum_event_age",
-     .type = OPTION_DURATION,
-     .offset = offsetof(struct retry_policy, maximum_event_age),
-     .value = "24h",
-     .min = 60000,
-     .max = 86400000,
-     .meaning = "a delivery older than this is not tried again"},
-    {0},
-};
-
 static const struct option transformer_options[] = {
     {.key = "input_paths_map",
      .type = OPTION_TEXTS,
@@ -82,7 +64,7 @@ const struct option rule_target_options[] = {
      .type = OPTION_OBJECT,
      .offset = offsetof(struct rule_target, retry_policy),
      .members = retry_options,
-     .meaning = "how long a failing delivery is tried"},
+     .meaning = "how long a failing delivery is tried; what is not said here, the target's own says"},
     {.key = "dead_letter",
      .type = OPTION_QUEUE,
      .own = true,
@@ -90,11 +72,6 @@ const struct option rule_target_options[] = {
      .meaning = "the queue for events that could not be delivered, or drop to lose them"},
     {0},
 };
-
-void load_retry_defaults(struct load *l, struct retry_policy *policy)
-{
-    options_fill(&l->options, retry_options, NULL, (struct diag_pos){0}, "retry_policy", NULL, policy);
-}
 
 /* ---- input ---- */
 
@@ -202,9 +179,8 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
     char what[WHAT_SIZE];
     const struct node *reference = n->type == NODE_MAP ? node_get(n, "target") : n;
     snprintf(what, sizeof(what), "a target of %s", rule);
-    *t = (struct rule_target){.pos = n->pos, .dead_letter = l->set->dead_letters};
+    *t = (struct rule_target){.pos = n->pos, .dead_letter = l->set->dead_letters, .retry_policy = RETRY_POLICY_UNSAID};
     if (n->type == NODE_TEXT) {
-        load_retry_defaults(l, &t->retry_policy);
         t->target = references_find_target(&l->names, NULL, n->text, n->pos, l->diags);
     } else if (n->type != NODE_MAP) {
         if (n->type != NODE_FAULT)

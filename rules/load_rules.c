@@ -209,9 +209,11 @@ static bool archive_rule(struct load *l, const struct target_def *def)
     if (!target)
         return load_out_of_memory(l);
     snprintf(name, sizeof(name), ARCHIVE_RULE_PREFIX "%.*s", STR_ARG(def->name));
-    *target =
-        (struct rule_target){.id = def->name, .target = def, .dead_letter = l->set->dead_letters, .pos = def->pos};
-    load_retry_defaults(l, &target->retry_policy);
+    *target = (struct rule_target){.id = def->name,
+                                   .target = def,
+                                   .dead_letter = l->set->dead_letters,
+                                   .retry_policy = RETRY_POLICY_UNSAID,
+                                   .pos = def->pos};
     *rule = (struct rule){.name = arena_str(&l->set->keep, str_from(name)), .bus = options->bus, .enabled = true};
     rule->description = options->description;
     rule->pattern = options->pattern ? options->pattern : every_event(l);

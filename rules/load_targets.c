@@ -10,6 +10,7 @@
 
 #include "rules/tables.h"
 #include "targets/bus.h"
+#include "targets/policy.h"
 #include "targets/queue.h"
 
 #define WHAT_SIZE 300
@@ -149,9 +150,10 @@ static struct target_def *target_add(struct load *l, const struct adapter *adapt
     *def = (struct target_def){
         .adapter = adapter, .name = arena_str(keep, name), .pos = pos, .index = l->set->target_count};
     def->arn = load_arn(l, adapter->arn_format, name);
-    def->options = arena_alloc(keep, adapter->options_size);
+    def->options = arena_alloc(keep, policy_block_size(adapter));
     if (!def->name.ptr || !def->arn.ptr || !def->options)
         return NULL;
+    policy_bind(def);
     if (load_declare(l, adapter->type, str_from(adapter->type), def->name, pos, def)) {
         const struct reference *earlier; /* kinds that share a format of ARNs share them: the first one counts */
         if (!references_add(&l->names, STR("arn"), def->arn, pos, def, &earlier) && !earlier)
@@ -240,13 +242,31 @@ static bool declare_section(struct load *l, const struct adapter *adapter, const
 
 /* ---- targets: options ---- */
 
+/* All that such a target may say, as one table. */
+static const struct option *rows_of(struct load *l, const struct adapter *adapter)
+{
+    struct option row;
+    size_t count = 0;
+    if (l->row_adapter == adapter)
+        return l->rows;
+    while (policy_row(adapter, count, &row))
+        count++;
+    struct option *rows = arena_array(&l->temp, count + 1, sizeof(*rows));
+    for (size_t i = 0; rows && i <= count; i++)
+        policy_row(adapter, i, &rows[i]);
+    l->row_adapter = rows ? adapter : NULL;
+    return l->rows = rows;
+}
+
 static bool fill(struct load *l, struct target_def *def, const struct node *node)
 {
     static const char *const own[] = {"type", NULL};
     char what[WHAT_SIZE];
+    const struct option *rows = rows_of(l, def->adapter);
+    if (!rows)
+        return load_out_of_memory(l);
     snprintf(what, sizeof(what), "%s '%.*s'", def->adapter->type, STR_ARG(def->name));
-    return options_fill(&l->options, def->adapter->options, node, def->pos, what, def->adapter->section ? NULL : own,
-                        def->options);
+    return options_fill(&l->options, rows, node, def->pos, what, def->adapter->section ? NULL : own, def->options);
 }
 
 static void fill_all(struct load *l)
@@ -258,9 +278,11 @@ static void fill_all(struct load *l)
         if (l->targets[i]->adapter == &bus_adapter)
             bus_finish(l, l->targets[i]);
     /* Checks look at other definitions, so they wait until all are whole. */
-    for (uint32_t i = 0; ok && i < l->set->target_count; i++)
+    for (uint32_t i = 0; ok && i < l->set->target_count; i++) {
+        policy_check(l->targets[i], l->diags);
         if (l->targets[i]->adapter->check)
             l->targets[i]->adapter->check(l->targets[i], l->diags);
+    }
 }
 
 bool load_targets(struct load *l)

@@ -229,6 +229,22 @@ static bool fill_size(const struct field *f)
     return check_bounds(f, *(int64_t *)f->out, options_write_size);
 }
 
+static bool fill_rate(const struct field *f)
+{
+    struct option_rate *rate = f->out;
+    if (f->node->type == NODE_NUMBER)
+        return diag_error(f->r->diags, f->node->pos, "%s '%.*s' has no unit; write %.*s/s for so many a second",
+                          f->option->key, STR_ARG(f->node->text), STR_ARG(f->node->text));
+    if (f->node->type != NODE_TEXT)
+        return expect(f, "a rate such as 100/s");
+    if (!options_parse_rate(f->node->text, rate))
+        return diag_error(f->r->diags, f->node->pos, "%s '%.*s' is not a rate; write a whole number and /s, /m or /h",
+                          f->option->key, STR_ARG(f->node->text));
+    return (rate->count >= 1 && rate->count <= OPTION_RATE_MAX) ||
+           diag_error(f->r->diags, f->node->pos, "%s '%.*s' is not in 1..%d of a unit", f->option->key,
+                      STR_ARG(f->node->text), OPTION_RATE_MAX);
+}
+
 /* ---- references ---- */
 
 static bool fill_reference(const struct field *f, const char *type)
@@ -428,7 +444,7 @@ static bool fill_one(const struct field *f)
         [OPTION_URL] = fill_url,           [OPTION_PATH] = fill_path,       [OPTION_COMMAND] = fill_command,
         [OPTION_HEADERS] = fill_headers,   [OPTION_QUEUE] = fill_queue,     [OPTION_TARGET] = fill_target,
         [OPTION_BUS] = fill_bus,           [OPTION_PATTERN] = fill_pattern, [OPTION_OBJECT] = fill_object,
-        [OPTION_LIST] = fill_list,
+        [OPTION_LIST] = fill_list,         [OPTION_RATE] = fill_rate,
     };
     assert((size_t)f->option->type < sizeof(fillers) / sizeof(fillers[0]));
     return fillers[f->option->type](f);

@@ -35,6 +35,8 @@ bool options_fill(const struct options_reader *r, const struct option *table, co
 /* Text as the grammar of durations (500ms, 30s, 5m, 24h, 30d) and sizes (512, 64KiB, 10MiB, 1GiB) has it. */
 bool options_parse_duration(struct str text, int64_t *ms_out);
 bool options_parse_size(struct str text, int64_t *bytes_out);
+/* A count, a slash and a unit: 100/s, 10/m, 5000/h. */
+bool options_parse_rate(struct str text, struct option_rate *out);
 /* The shortest such text for a value. */
 void options_write_duration(struct buf *out, int64_t ms);
 void options_write_size(struct buf *out, int64_t bytes);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Durations and sizes: a whole number and a unit, nothing between. Decimal fractions and sums (1.5h, 1h30m) are
- * left out: 90m says the same, and one spelling a value keeps files easy to search.
+ * left out: 90m says the same, and one spelling a value keeps files easy to search. A rate is a whole number, a slash
+ * and one such unit.
  */
 #include "rules/options.h"
 
@@ -52,6 +53,19 @@ bool options_parse_duration(struct str text, int64_t *ms_out)
 bool options_parse_size(struct str text, int64_t *bytes_out)
 {
     return parse_value(text, sizes, bytes_out);
+}
+
+bool options_parse_rate(struct str text, struct option_rate *out)
+{
+    static const struct unit periods[] = {{"/s", 1000}, {"/m", 60000}, {"/h", 3600000}, {NULL, 0}};
+    for (const struct unit *u = periods; u->name; u++) {
+        const struct unit count[] = {{u->name, 1}, {NULL, 0}};
+        if (parse_value(text, count, &out->count)) {
+            out->period_ms = u->factor;
+            return true;
+        }
+    }
+    return false;
 }
 
 void options_write_duration(struct buf *out, int64_t ms)

@@ -17,12 +17,7 @@
 
 #include "matcher/pattern.h"
 #include "matcher/weir.h"
-#include "targets/adapter.h"
-
-struct retry_policy {
-    int64_t maximum_retry_attempts; /* 0..185, default 185 */
-    int64_t maximum_event_age;      /* ms, 60 s..24 h, default 24 h */
-};
+#include "targets/policy.h"
 
 struct schedule;
 struct input; /* rules/input.h; NULL: the event as it is */
@@ -32,7 +27,7 @@ struct rule_target {
     const struct target_def *target;
     const struct target_def *dead_letter; /* a queue; the built-in `dead-letters` where none was written */
     bool drop;                            /* dead_letter: drop */
-    struct retry_policy retry_policy;
+    struct retry_policy retry_policy;     /* RETRY_UNSAID where the target's own stands: policy_retries() */
     const struct input *input;
     struct diag_pos pos;
 };

@@ -14,6 +14,7 @@
 
 #include "matcher/json.h"
 #include "rules/tables.h"
+#include "targets/policy.h"
 
 typedef bool row_fn(const void *context, size_t index, struct option *out);
 
@@ -25,6 +26,11 @@ static bool table_row(const void *table, size_t index, struct option *out)
 {
     *out = ((const struct option *)table)[index];
     return out->key;
+}
+
+static bool target_row(const void *adapter, size_t index, struct option *out)
+{
+    return policy_row(adapter, index, out);
 }
 
 static bool has_required(const struct option *table)
@@ -100,16 +106,16 @@ static void write_rows(struct buf *out, row_fn *next, const void *context, const
     buf_text(out, "false");
 }
 
-static void write_table(struct buf *out, const struct option *table)
+static void write_type(struct buf *out, const struct option *table)
 {
     json_write_key(out, "type");
     buf_text(out, has_required(table) ? "\"object\"" : "[\"object\",\"null\"]");
-    write_rows(out, table_row, table, NULL);
 }
 
 static void write_object(struct buf *out, const struct option *o)
 {
-    write_table(out, o->members);
+    write_type(out, o->members);
+    write_rows(out, table_row, o->members, NULL);
 }
 
 /* ---- scalars ---- */
@@ -172,6 +178,12 @@ static void write_size(struct buf *out, const struct option *o)
     buf_text(out, "\"type\":[\"string\",\"integer\"]");
     write_pattern(out, "^[0-9]+(KiB|MiB|GiB|TiB)?$");
     write_bounds(out, o);
+}
+
+static void write_rate(struct buf *out, const struct option *o)
+{
+    write_string(out);
+    write_pattern(out, "^[0-9]+/[smh]$");
 }
 
 static void write_enum(struct buf *out, const struct option *o)
@@ -290,8 +302,13 @@ static void write_section(struct buf *out, const struct option *o)
         buf_printf(out, ",\"propertyNames\":{\"pattern\":\"^[A-Za-z0-9._-]{1,%lld}$\"}", (long long)o->max);
     json_write_key(out, "additionalProperties");
     buf_char(out, '{');
+    const struct adapter *adapter = tables_section(o->key);
     if (o->members)
-        write_table(out, o->members);
+        write_type(out, o->members);
+    if (adapter)
+        write_rows(out, target_row, adapter, NULL);
+    else if (o->members)
+        write_rows(out, table_row, o->members, NULL);
     else
         write_typed(out);
     buf_char(out, '}');
@@ -337,7 +354,7 @@ static void write_option(struct buf *out, const struct option *o)
         [OPTION_OBJECT] = write_object,   [OPTION_LIST] = write_list,
         [OPTION_VALUE] = write_value,     [OPTION_EVENT] = write_event,
         [OPTION_TEXTS] = write_texts,     [OPTION_FILES] = write_files,
-        [OPTION_SECTION] = write_section,
+        [OPTION_SECTION] = write_section, [OPTION_RATE] = write_rate,
     };
     assert((size_t)o->type < sizeof(value_schemas) / sizeof(value_schemas[0]) && value_schemas[o->type]);
     buf_char(out, '{');
@@ -365,7 +382,7 @@ static void write_target_definitions(struct buf *out)
             continue;
         buf_printf(out, ",\"target-%s\":{", (*a)->type);
         json_write_member(out, "description", str_from((*a)->summary));
-        write_rows(out, table_row, (*a)->options, "\"type\":{}");
+        write_rows(out, target_row, *a, "\"type\":{}");
         buf_char(out, '}');
     }
 }

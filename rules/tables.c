@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "rules/options.h"
+#include "targets/policy.h"
 
 /* ---- the top level ---- */
 
@@ -19,6 +20,14 @@ static struct option section_of(const struct adapter *adapter)
                            .members = adapter->options,
                            .max = adapter->name_max ? adapter->name_max : ADAPTER_NAME_MAX,
                            .meaning = adapter->summary};
+}
+
+const struct adapter *tables_section(const char *key)
+{
+    for (const struct adapter *const *a = target_adapters; *a; a++)
+        if ((*a)->section && strcmp((*a)->section, key) == 0)
+            return *a;
+    return NULL;
 }
 
 /* The adapter whose section is the index-th, or NULL. */
@@ -64,6 +73,7 @@ static const struct table tables[] = {
     {"rule", "a rule, under rules", rule_options, NULL},
     {"rule-target", "an entry of a rule's targets", rule_target_options, NULL},
     {"rule-test", "an entry of a rule's tests", rule_test_options, NULL},
+    {"policy", "what every target says that deliveries are sent to, beside its own options", policy_options, NULL},
 };
 
 bool tables_at(size_t index, struct table *out)
@@ -93,9 +103,7 @@ bool tables_find(const char *name, struct table *out)
 
 void tables_write_meaning(struct buf *out, const struct option *o)
 {
-    bool section = false;
-    for (size_t i = 0; o->type == OPTION_SECTION && section_at(i) && !section; i++)
-        section = strcmp(section_at(i)->section, o->key) == 0;
+    bool section = o->type == OPTION_SECTION && tables_section(o->key);
     buf_printf(out, "%s%s", section ? "by name; each " : "", o->meaning ? o->meaning : "");
 }
 
@@ -109,6 +117,7 @@ void tables_write_type(struct buf *out, const struct option *o)
         [OPTION_BUS] = "bus",           [OPTION_PATTERN] = "pattern", [OPTION_OBJECT] = "map",
         [OPTION_LIST] = "list",         [OPTION_VALUE] = "any value", [OPTION_EVENT] = "event",
         [OPTION_TEXTS] = "map",         [OPTION_FILES] = "list",      [OPTION_SECTION] = "map of names",
+        [OPTION_RATE] = "rate",
     };
     assert((size_t)o->type < sizeof(names) / sizeof(names[0]) && names[o->type]);
     if (o->type != OPTION_ENUM)

@@ -49,6 +49,7 @@ enum option_type {
     OPTION_BOOL,     /* bool */
     OPTION_DURATION, /* int64_t milliseconds, written 500ms, 30s, 5m, 24h, 30d; min..max in ms */
     OPTION_SIZE,     /* int64_t bytes, written 512, 64KiB, 10MiB, 1GiB */
+    OPTION_RATE,     /* struct option_rate: written 100/s, 10/m, 5000/h */
     OPTION_ENUM,     /* int: index into names */
     OPTION_URL,      /* struct str: http:// or https:// */
     OPTION_PATH,     /* struct str: made absolute against the file it stands in */
@@ -74,6 +75,11 @@ enum option_type {
 struct option_list {
     void *items;
     size_t count;
+};
+
+#define OPTION_RATE_MAX 1000000
+struct option_rate { /* count in each period; count 0: none was written */
+    int64_t count, period_ms;
 };
 
 struct option_header {
@@ -105,15 +111,17 @@ struct option {
 /* ---- definitions ---- */
 
 struct adapter;
+struct target_policy;
 
 struct target_def {
     const struct adapter *adapter;
     struct str name;
     struct str arn;
-    void *options;       /* adapter->options_size bytes, filled by the table */
-    struct diag_pos pos; /* where it was written */
-    uint32_t index;      /* position among the rule set's definitions */
-    bool builtin;        /* made by Weir itself: the queue `dead-letters` */
+    void *options;                      /* adapter->options_size bytes, filled by the table */
+    const struct target_policy *policy; /* targets/policy.h: of what is sent to; NULL: of the others */
+    struct diag_pos pos;                /* where it was written */
+    uint32_t index;                     /* position among the rule set's definitions */
+    bool builtin;                       /* made by Weir itself: the queue `dead-letters` */
 };
 
 /* ---- deliveries ---- */
@@ -192,6 +200,8 @@ struct adapter {
     uint32_t name_max;      /* characters of a name; 0: ADAPTER_NAME_MAX */
     const struct option *options;
     size_t options_size;
+    const char *concurrency; /* send: its default, and the most there may be: deliveries in flight at once */
+    int64_t concurrency_max;
 
     /* What the option table cannot say; NULL: nothing. Adds to diags and returns false. */
     bool (*check)(const struct target_def *def, struct diags *diags);
@@ -221,7 +231,6 @@ struct target { /* first member of every adapter's own struct */
     const struct adapter *ops;
     const struct target_def *def;
     struct host *host;
-    uint32_t concurrency; /* deliveries in flight at once; 0: no bound (put) */
 };
 
 /* Do two definitions of one adapter say the same? Targets they refer to are compared by name, patterns are not looked

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "targets/adapter.h"
+#include "targets/policy.h"
 
 static bool options_equal(const struct option *options, const char *a, const char *b);
 
@@ -53,6 +53,7 @@ static bool option_equal(const struct option *o, const char *a, const char *b)
     case OPTION_INT:
     case OPTION_DURATION:
     case OPTION_SIZE: return *(const int64_t *)a == *(const int64_t *)b;
+    case OPTION_RATE: return memcmp(a, b, sizeof(struct option_rate)) == 0;
     case OPTION_BOOL: return *(const bool *)a == *(const bool *)b;
     case OPTION_ENUM: return *(const int *)a == *(const int *)b;
     case OPTION_COMMAND: return words_equal((const void *)a, (const void *)b);
@@ -82,8 +83,14 @@ static bool options_equal(const struct option *options, const char *a, const cha
     return true;
 }
 
+/* Of the policy, targets only see the concurrency (for connections kept). */
+static bool policy_equal(const struct target_policy *a, const struct target_policy *b)
+{
+    return !a || !b ? a == b : a->concurrency == b->concurrency;
+}
+
 bool target_def_equal(const struct target_def *a, const struct target_def *b)
 {
     return a->adapter == b->adapter && str_eq(a->name, b->name) &&
-           options_equal(a->adapter->options, a->options, b->options);
+           options_equal(a->adapter->options, a->options, b->options) && policy_equal(a->policy, b->policy);
 }

@@ -24,7 +24,7 @@
 #include "targets/adapter.h"
 #include "targets/fail.h"
 
-#define FILE_BATCH  1000      /* also its concurrency: deliveries it holds at once */
+#define FILE_BATCH  1000      /* also the most concurrency: deliveries it holds at once */
 #define BATCH_BYTES (4 << 20) /* of input; one line may be more */
 #define BYTES_KEPT  (1 << 20) /* of memory, from batch to batch */
 #define PIPE_MS     5000      /* how long a pipe may be full */
@@ -269,7 +269,7 @@ static struct target *file_open(const struct target_def *def, struct host *host,
         fail_memory(diag);
         return NULL;
     }
-    f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .concurrency = FILE_BATCH};
+    f->target = (struct target){.ops = def->adapter, .def = def, .host = host};
     f->work = (struct work){.run = run_batch, .done = batch_done};
     f->fd = -1;
     return &f->target;
@@ -304,6 +304,8 @@ const struct adapter file_adapter = {
     .arn_format = "arn:weir:file:{region}:{account}:{name}",
     .options = file_options,
     .options_size = sizeof(struct file_options),
+    .concurrency = "1000",
+    .concurrency_max = FILE_BATCH,
     .open = file_open,
     .close = file_close,
     .send = file_send,

@@ -39,7 +39,6 @@
 struct function_options {
     struct option_list command; /* of struct str */
     int64_t timeout;            /* ms */
-    int64_t concurrency;
     struct str working_directory;
     struct {
         int64_t maximum_retry_attempts;
@@ -364,14 +363,13 @@ static void function_send(struct target *t, struct delivery *d)
 static struct target *function_open(const struct target_def *def, struct host *host, const char *data_dir,
                                     struct weir_diag *diag)
 {
-    const struct function_options *o = def->options;
     struct function *f = calloc(1, sizeof *f);
 
     if (!f) {
         fail_memory(diag);
         return NULL;
     }
-    f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .concurrency = (uint32_t)o->concurrency};
+    f->target = (struct target){.ops = def->adapter, .def = def, .host = host};
     TAILQ_INIT(&f->runs);
     return &f->target;
 }
@@ -429,13 +427,6 @@ static const struct option function_options[] = {
      .min = 100,
      .max = 900000,
      .meaning = "a run that takes longer is killed with its process group"},
-    {.key = "concurrency",
-     .type = OPTION_INT,
-     .offset = offsetof(struct function_options, concurrency),
-     .value = "4",
-     .min = 1,
-     .max = 1000,
-     .meaning = "how many runs at once"},
     {.key = "working_directory",
      .type = OPTION_PATH,
      .offset = offsetof(struct function_options, working_directory),
@@ -455,6 +446,8 @@ const struct adapter function_adapter = {
     .arn_format = "arn:aws:lambda:{region}:{account}:function:{name}",
     .options = function_options,
     .options_size = sizeof(struct function_options),
+    .concurrency = "4",
+    .concurrency_max = 1000,
     .check = function_check,
     .open = function_open,
     .close = function_close,

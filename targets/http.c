@@ -20,6 +20,7 @@
 
 #include "targets/adapter.h"
 #include "targets/fail.h"
+#include "targets/policy.h"
 
 #define ANSWER_BYTES       160 /* of an answer's body, for the message */
 #define RETRY_AFTER_MAX_MS 86400000
@@ -31,8 +32,7 @@ struct http_options {
     struct str url;
     int method;
     int64_t timeout, connect_timeout; /* ms */
-    int64_t concurrency;
-    struct option_list headers; /* of struct option_header */
+    struct option_list headers;       /* of struct option_header */
 };
 
 struct http_target {
@@ -237,7 +237,7 @@ static bool make_multi(struct http_target *h)
     curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, timer_cb);
     curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)options_of(h)->concurrency);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, (long)h->target.def->policy->concurrency);
     return true;
 }
 
@@ -380,14 +380,13 @@ static bool http_check(const struct target_def *def, struct diags *diags)
 static struct target *http_open(const struct target_def *def, struct host *host, const char *data_dir,
                                 struct weir_diag *diag)
 {
-    const struct http_options *o = def->options;
     struct http_target *h = calloc(1, sizeof *h);
 
     if (!h) {
         fail_memory(diag);
         return NULL;
     }
-    h->target = (struct target){.ops = def->adapter, .def = def, .host = host, .concurrency = (uint32_t)o->concurrency};
+    h->target = (struct target){.ops = def->adapter, .def = def, .host = host};
     TAILQ_INIT(&h->transfers);
     TAILQ_INIT(&h->sockets);
     h->timer = event_new(host->base, -1, 0, due_cb, h);
@@ -425,13 +424,6 @@ static const struct option http_options[] = {
      .min = 10,
      .max = 300000,
      .meaning = "for the connection alone"},
-    {.key = "concurrency",
-     .type = OPTION_INT,
-     .offset = offsetof(struct http_options, concurrency),
-     .value = "16",
-     .min = 1,
-     .max = 1000,
-     .meaning = "how many requests at once"},
     {.key = "headers",
      .type = OPTION_HEADERS,
      .offset = offsetof(struct http_options, headers),
@@ -445,6 +437,8 @@ const struct adapter http_adapter = {
     .arn_format = "arn:weir:http:{region}:{account}:{name}",
     .options = http_options,
     .options_size = sizeof(struct http_options),
+    .concurrency = "16",
+    .concurrency_max = 1000,
     .check = http_check,
     .open = http_open,
     .close = http_close,

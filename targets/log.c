@@ -62,7 +62,7 @@ static struct target *open_target(const struct target_def *def, struct host *hos
         fail_memory(diag);
         return NULL;
     }
-    t->target = (struct target){.ops = &log_adapter, .def = def, .host = host, .concurrency = 1};
+    t->target = (struct target){.ops = &log_adapter, .def = def, .host = host};
     return &t->target;
 }
 
@@ -87,6 +87,8 @@ const struct adapter log_adapter = {
     .arn_format = "arn:aws:logs:{region}:{account}:log-group:{name}",
     .options = options,
     .options_size = sizeof(struct log_options),
+    .concurrency = "1",
+    .concurrency_max = 1,
     .open = open_target,
     .close = close_target,
     .send = send,

@@ -6,22 +6,30 @@
 #include "matcher/json.h"
 #include "router/cli/verbs.h"
 #include "rules/tables.h"
+#include "targets/policy.h"
 
 typedef void option_fn(void *context, const struct option *o, const char *path);
 
-/* Every option with its dotted path, members behind their map or list. */
-static void each_option(const struct option *options, const char *prefix, option_fn *each, void *context)
+/* The option with its dotted path, then its members behind that. */
+static void each_below(const struct option *o, const char *prefix, option_fn *each, void *context)
 {
-    for (const struct option *o = options; o && o->key; o++) {
-        struct buf path = BUF_INIT;
-        buf_printf(&path, "%s%s%s", prefix, *prefix ? "." : "", o->key);
-        if (o->type == OPTION_LIST)
-            buf_text(&path, "[]");
-        each(context, o, buf_cstr(&path));
-        if (o->members)
-            each_option(o->members, buf_cstr(&path), each, context);
-        buf_fini(&path);
-    }
+    struct buf path = BUF_INIT;
+
+    buf_printf(&path, "%s%s%s", prefix, *prefix ? "." : "", o->key);
+    if (o->type == OPTION_LIST)
+        buf_text(&path, "[]");
+    each(context, o, buf_cstr(&path));
+    for (const struct option *m = o->members; m && m->key; m++)
+        each_below(m, buf_cstr(&path), each, context);
+    buf_fini(&path);
+}
+
+static void each_option(const struct adapter *adapter, option_fn *each, void *context)
+{
+    struct option row;
+
+    for (size_t i = 0; policy_row(adapter, i, &row); i++)
+        each_below(&row, "", each, context);
 }
 
 static void option_row(void *context, const struct option *o, const char *path)
@@ -79,7 +87,7 @@ static int targets(struct cli *cli)
         if (cli->argument_count && strcmp(cli->arguments[0], (*a)->type) != 0)
             continue;
         if (cli->json) {
-            each_option((*a)->options, "", option_json, (void *)*a);
+            each_option(*a, option_json, (void *)*a);
         } else {
             if ((*a)->section)
                 printf("%s%s (under %s:): %s\n", a == target_adapters || cli->argument_count ? "" : "\n", (*a)->type,
@@ -87,7 +95,7 @@ static int targets(struct cli *cli)
             else
                 printf("\n%s (under targets:, type: %s): %s\n", (*a)->type, (*a)->type, (*a)->summary);
             struct table *t = table_create(titles, 4);
-            each_option((*a)->options, "", option_row, t);
+            each_option(*a, option_row, t);
             table_print(t);
         }
         found = true;

@@ -22,27 +22,13 @@ static struct messages kept;
 
 /* ---- fakes ---- */
 
-struct fake_options {
-    int64_t concurrency;
-};
-
-static const struct option fake_option_table[] = {
-    {.key = "concurrency",
-     .type = OPTION_INT,
-     .offset = offsetof(struct fake_options, concurrency),
-     .value = "4",
-     .min = 1,
-     .max = 100000,
-     .meaning = "deliveries at once"},
-    {0},
-};
+static const struct option fake_option_table[] = {{0}};
 
 static struct target *fake_open(const struct target_def *def, struct host *host, const char *data_dir,
                                 struct weir_diag *diag)
 {
-    const struct fake_options *o = def->options;
     struct target *t = calloc(1, sizeof *t);
-    *t = (struct target){&fake_adapter, def, host, (uint32_t)o->concurrency};
+    *t = (struct target){&fake_adapter, def, host};
     return t;
 }
 
@@ -104,7 +90,8 @@ const struct adapter fake_adapter = {
     .summary = "does what a test says",
     .arn_format = "arn:weir:fake:{region}:{account}:{name}",
     .options = fake_option_table,
-    .options_size = sizeof(struct fake_options),
+    .concurrency = "4",
+    .concurrency_max = 100000,
     .open = fake_open,
     .close = fake_close,
     .send = fake_send,

@@ -92,8 +92,8 @@ static void check_rule(const struct ruleset *set)
     assert_str(first->id, "alerts");
     assert_ptr_equal(first->target, ruleset_target(set, "topic", STR("alerts")));
     assert_ptr_equal(first->dead_letter, set->dead_letters);
-    assert_int_equal(first->retry_policy.maximum_retry_attempts, 185);
-    assert_int_equal(first->retry_policy.maximum_event_age, 86400000);
+    assert_int_equal(first->retry_policy.maximum_retry_attempts, RETRY_UNSAID);
+    assert_int_equal(first->retry_policy.maximum_event_age, RETRY_UNSAID);
     assert_null(first->input);
     assert_str(second->id, "t2");
     assert_str(second->dead_letter->name, "parked");

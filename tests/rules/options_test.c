@@ -217,6 +217,14 @@ static void test_units(void **state)
         assert_false(options_parse_duration(str_from(wrong[i]), &value));
         assert_false(options_parse_size(str_from(wrong[i]), &value));
     }
+    struct option_rate rate;
+    assert_true(options_parse_rate(STR("100/s"), &rate));
+    assert_true(rate.count == 100 && rate.period_ms == 1000);
+    assert_true(options_parse_rate(STR("5000/h"), &rate));
+    assert_true(rate.count == 5000 && rate.period_ms == 3600000);
+    assert_false(options_parse_rate(STR("/s"), &rate));
+    assert_false(options_parse_rate(STR("10/d"), &rate));
+    assert_false(options_parse_rate(STR("10"), &rate));
     static const int64_t times[] = {0, 1, 1500, 60000, 86400000, 90000000};
     static const char *const written[] = {"0s", "1ms", "1500ms", "1m", "1d", "25h"};
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Functions, with real processes: every way to end, what they are given, and that nothing of them is left over. */
-#include "targets/adapter.h"
+#include "targets/policy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -351,7 +351,7 @@ static void async_timeouts(void **state)
 static void out_of_order(void **state)
 {
     open_script("sleep $(cat)");
-    assert_int_equal(r.target->concurrency, 4);
+    assert_int_equal(r.target->def->policy->concurrency, 4);
     rig_send(&r, STR("0.6"));
     rig_send(&r, STR("0.3"));
     rig_send(&r, STR("0"));

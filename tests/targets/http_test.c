@@ -3,7 +3,7 @@
  * The http target against a server of plain sockets, so that every answer can be as wrong as one likes. A thread
  * accepts, each connection has a thread of its own; the test says by a function what is written for a request.
  */
-#include "targets/adapter.h"
+#include "targets/policy.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -488,7 +488,7 @@ static bool sleepy(const struct request *q)
 static void out_of_order(void **state)
 {
     start(sleepy);
-    assert_int_equal(r.target->concurrency, 16);
+    assert_int_equal(r.target->def->policy->concurrency, 16);
     rig_send(&r, STR("400"));
     rig_send(&r, STR("200"));
     rig_send(&r, STR("0"));

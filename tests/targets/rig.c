@@ -6,6 +6,8 @@
  */
 #include "tests/targets/rig.h"
 
+#include "targets/policy.h"
+
 #include <event2/event.h>
 #include <ftw.h>
 #include <dirent.h>
@@ -185,17 +187,19 @@ static int64_t amount(const char *text)
     return 0;
 }
 
-static void set_default(struct rig *r, const struct option *o)
+static void set_default(char *base, const struct option *o)
 {
+    void *out = base + o->offset;
+
     if (o->type == OPTION_OBJECT)
         for (const struct option *m = o->members; m->key; m++)
-            set_default(r, m);
+            set_default(out, m);
     if (!o->value)
         return;
     if (o->type == OPTION_BOOL)
-        *(bool *)field(r, o) = strcmp(o->value, "true") == 0;
-    else if (o->type == OPTION_INT || o->type == OPTION_DURATION)
-        *(int64_t *)field(r, o) = amount(o->value);
+        *(bool *)out = strcmp(o->value, "true") == 0;
+    else if (o->type == OPTION_INT || o->type == OPTION_DURATION || o->type == OPTION_SIZE)
+        *(int64_t *)out = amount(o->value);
     else
         need(o->type == OPTION_ENUM && strcmp(o->value, o->names[0]) == 0, o->key); /* 0 as it is */
 }
@@ -332,11 +336,13 @@ void rig_init(struct rig *r, const struct adapter *adapter)
     r->wake_fd = eventfd(0, EFD_CLOEXEC);
     need(r->host.base && r->wake_fd >= 0, "out of memory");
     r->def = (struct target_def){.adapter = adapter, .name = STR("tested"), .arn = STR("arn:tested")};
-    r->def.options = arena_alloc(&r->arena, adapter->options_size);
+    r->def.options = arena_alloc(&r->arena, policy_block_size(adapter));
     need(r->def.options != NULL, "out of memory");
-    memset(r->def.options, 0, adapter->options_size);
-    for (const struct option *o = adapter->options; o->key; o++)
-        set_default(r, o);
+    memset(r->def.options, 0, policy_block_size(adapter));
+    policy_bind(&r->def);
+    struct option row;
+    for (size_t i = 0; policy_row(adapter, i, &row); i++)
+        set_default(r->def.options, &row);
     r->wake_event = event_new(r->host.base, r->wake_fd, EV_READ | EV_PERSIST, wake_cb, r);
     event_add(r->wake_event, NULL);
     pthread_mutex_init(&r->lock, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of adapters: what every row must keep to. Nothing here names an adapter, so a new one is held to it too. */
 #include "targets/bus.h"
-#include "targets/adapter.h"
+#include "targets/policy.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,6 +93,7 @@ static size_t field_size(enum option_type type)
     case OPTION_INT:
     case OPTION_DURATION:
     case OPTION_SIZE: return sizeof(int64_t);
+    case OPTION_RATE: return sizeof(struct option_rate);
     case OPTION_QUEUE:
     case OPTION_TARGET:
     case OPTION_PATTERN: return sizeof(void *);
@@ -159,8 +160,15 @@ static void check_table(const struct option *table, size_t size)
 
 static void options_are_sound(void **state)
 {
-    for (const struct adapter *const *a = target_adapters; (row = *a); a++)
+    for (const struct adapter *const *a = target_adapters; (row = *a); a++) {
+        struct option rows[64];
+        size_t count = 0;
+        while (policy_row(row, count, &rows[count]))
+            assert_in_range(++count, 1, 63);
+        check_table(rows, policy_block_size(row));
         check_table(row->options, row->options_size);
+        assert_true(!row->send == !row->concurrency);
+    }
 }
 
 static void an_adapter_takes_deliveries_in_one_way(void **state)
