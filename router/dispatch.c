@@ -130,6 +130,7 @@ static void make_events(struct dispatch *d)
     d->due_timer = make_event(d, due_cb);
     d->stop_timer = make_event(d, stop_cb);
     d->schedule_timer = make_event(d, turn_cb);
+    d->replay_timer = make_event(d, turn_cb);
 }
 
 /* ---- opening ---- */
@@ -314,8 +315,8 @@ void dispatch_stop(struct dispatch *d, int64_t drain_ms)
 
 static void free_events(struct dispatch *d)
 {
-    struct event *all[] = {d->schedule_timer, d->turn_event, d->settle_event, d->hold_timer,
-                           d->job_timer,      d->due_timer,  d->stop_timer};
+    struct event *all[] = {d->schedule_timer, d->replay_timer, d->turn_event, d->settle_event,
+                           d->hold_timer,     d->job_timer,    d->due_timer,  d->stop_timer};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         event_free(all[i]);
 }

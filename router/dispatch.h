@@ -72,10 +72,16 @@ void dispatch_reload(struct dispatch *d, struct dispatch_reload *call); /* any t
 struct replay_request {
     struct str name; /* unique; "" : one is made: replay-YYYYMMDDTHHMMSS-xxxx */
     struct str archive;
-    int64_t from_ms, to_ms;  /* event time, [from, to) */
+    int64_t from_ms, to_ms;  /* [from, to): event time; by_arrival: hours of arrival that overlap it */
+    bool by_arrival;         /* in the order of the archive; else by event time, then arrival */
     const struct str *rules; /* names of rules of the archive's bus; count 0: all rules of the bus */
     uint32_t rule_count;
-    bool dry_run; /* counts only: per rule and target; nothing is delivered, no state kept */
+    struct str target;  /* only to this target of those rules: name, kind/name or ARN; "" : to all */
+    struct str pattern; /* JSON: only events that match it too; "" : all */
+    double rate;        /* at most so many events a second; 0: no bound */
+    double speed;       /* paced by event time, so many times as fast; 0: not paced */
+    uint64_t limit;     /* at most so many events; 0: all */
+    bool dry_run;       /* counts only: per rule and target; nothing is delivered, no state kept */
 };
 
 enum replay_state {
@@ -89,17 +95,20 @@ enum replay_state {
 extern const char *const replay_state_names[]; /* "STARTING", … */
 
 /*
- * Start, list and cancel, each with its answer as a JSON text (what the HTTP API sends): called on any thread; done is
- * delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409, 503.
+ * Start, list, show, pause, resume and cancel, each with its answer as a JSON text (what the HTTP API sends): called on
+ * any thread; done is delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409,
+ * 503.
  *
- * A replay as JSON: {"name","archive","from","to","rules":[…],"state","reason"?, "events_total","events_replayed",
- *  "events_matched","deliveries","last_event_time"?,"started","ended"?}; a dry run's answer:
- * {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a rule with target "" for its
- * matches.
+ * A replay as JSON: {"name","archive","from","to","by","rules":[…],"target"?,"pattern"?,"rate"?,"speed"?,"limit"?,
+ *  "state","paused","waiting","reason"?,"events_total","events_total_exact","events_replayed","events_filtered",
+ *  "events_matched","deliveries","last_event_time"?,"started","ended"?}: events_total is at least what is in the
+ * window, and just that when exact; filtered are those that the pattern kept away; waiting: accepted events go first,
+ * just now. A dry run's answer: {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a
+ * rule with target "" for its matches.
  */
 struct replay_call {
-    enum { REPLAY_START, REPLAY_LIST, REPLAY_SHOW, REPLAY_CANCEL } what;
-    struct replay_request request; /* START; SHOW and CANCEL: name. Slices must live until done */
+    enum { REPLAY_START, REPLAY_LIST, REPLAY_SHOW, REPLAY_CANCEL, REPLAY_PAUSE, REPLAY_RESUME } what;
+    struct replay_request request; /* START; else the name. Slices must live until done */
     struct mailbox *reply;
     void (*done)(struct replay_call *call);
     int status;                /* out */

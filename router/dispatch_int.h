@@ -31,6 +31,7 @@
 #include "router/dispatch.h"
 #include "router/metrics.h"
 #include "router/owed.h"
+#include "router/replay_at.h"
 #include "router/workers.h"
 
 struct replay;
@@ -176,11 +177,11 @@ struct flight {
 struct replay_progress {   /* of one replay, in one turn */
     struct replay *replay; /* lives until this is committed */
     struct str name;
-    uint64_t position, total, matched, deliveries;
-    int64_t last_event_ms; /* INT64_MIN: none yet */
+    struct replay_at at;
     enum replay_state state;
+    bool paused;
     char reason[160];
-    struct replay_call *answer; /* cancelled by this call: answered when it is committed */
+    struct replay_call *answer; /* paused, resumed or cancelled by this call: answered when it is committed */
 };
 #define REPLAYS_ACTIVE_MAX 10
 
@@ -263,7 +264,8 @@ struct dispatch {
 
     /* replays */
     TAILQ_HEAD(, replay)
-    replays; /* active */
+    replays;                    /* active */
+    struct event *replay_timer; /* when one that is paced has its next event */
 
     /* schedules */
     TAILQ_HEAD(, scheduled)
@@ -300,6 +302,11 @@ bool route_passes(struct dispatch *d, struct route *route, const struct incoming
 /* What the route's rule makes of the event. */
 bool route_input(const struct route *route, struct str event, int64_t accepted_ms, struct buf *out,
                  struct weir_diag *diag);
+/* Does the rule name this target there, or get to it by a topic? */
+static inline bool route_leads_to(const struct route *route, const struct target_def *def)
+{
+    return route->entry->target == def || (route->outlet && route->outlet->def == def);
+}
 struct series *route_result(struct route *route, enum result result);
 struct route *route_find(const struct generation *g, struct str bus, struct str rule, struct str target_id,
                          struct str subscription); /* any thread; NULL: gone */
@@ -334,8 +341,9 @@ struct incoming { /* an event to match */
     uint64_t position;
     int64_t arrived_wall_ms;
     struct str bus, event;
-    bool checked;          /* may repeat keys: match in checked mode */
-    const uint64_t *rules; /* replays: bit set of the rules that may receive it; NULL: all */
+    bool checked;                  /* may repeat keys: match in checked mode */
+    const uint64_t *rules;         /* replays: bit set of the rules that may receive it; NULL: all */
+    const struct target_def *only; /* replays: and of their targets only this one; NULL: all */
 };
 struct matched {
     bool any;

@@ -32,9 +32,10 @@ bool turn_full(const struct turn *t)
 struct offer { /* one event while it is matched */
     struct dispatch *dispatch;
     const struct incoming *in;
-    struct shared_event *event; /* made at the first flight */
-    const uint64_t *chosen;     /* rules that may receive it here; NULL: all */
-    unsigned hops;              /* from bus to bus so far */
+    struct shared_event *event;    /* made at the first flight */
+    const uint64_t *chosen;        /* rules that may receive it here; NULL: all */
+    const struct target_def *only; /* of their targets; NULL: all */
+    unsigned hops;                 /* from bus to bus so far */
     struct weir_time now;
     struct matched matched;
 };
@@ -91,18 +92,23 @@ static void offer_bus(struct offer *o, struct route *route)
         return;
     }
     const uint64_t *chosen = o->chosen;
-    o->chosen = NULL; /* a replay names rules of the first bus */
+    const struct target_def *only = o->only;
+    o->chosen = NULL; /* a replay names rules of the first bus, and targets of those */
+    o->only = NULL;
     o->hops++;
     series_add(route_result(route, RESULT_DELIVERED), 1);
     offer_on(o, route->forward);
     o->hops--;
     o->chosen = chosen;
+    o->only = only;
 }
 
 static void offer_route(struct offer *o, struct route *route)
 {
     struct dispatch *d = o->dispatch;
 
+    if (o->only && !route_leads_to(route, o->only))
+        return;
     if (route->forward) {
         offer_bus(o, route);
         return;
@@ -203,7 +209,7 @@ static void offer_on(struct offer *o, const struct bus *bus)
 
 struct matched turn_offer(struct dispatch *d, const struct incoming *in)
 {
-    struct offer o = {.dispatch = d, .in = in, .chosen = in->rules, .now = d->now};
+    struct offer o = {.dispatch = d, .in = in, .chosen = in->rules, .only = in->only, .now = d->now};
     const struct bus *bus = ruleset_bus(d->set, in->bus);
 
     d->turn->events++;
@@ -265,6 +271,13 @@ void turn_again(struct dispatch *d)
     dispatch_timer(d->turn_event, 0); /* not event_active(): sockets and mail are looked at in between */
 }
 
+/* The journal's part of it, while replays have something to feed too. */
+static bool turn_shared(const struct turn *t)
+{
+    return t->events >= DISPATCH_EVENTS * 9 / 10 || t->bytes >= DISPATCH_BYTES / 10 * 9 ||
+           t->puts.count + t->created.count >= FLIGHTS * 9 / 10;
+}
+
 void turn_read(struct dispatch *d)
 {
     bool more = true;
@@ -273,9 +286,10 @@ void turn_read(struct dispatch *d)
         return;
     d->now = dispatch_now(d);
     schedules_feed(d); /* leaves something only when the turn is full; then `more` stays */
-    while (more && !turn_full(d->turn))
+    bool hungry = replays_hungry(d);
+    while (more && !turn_full(d->turn) && !(hungry && turn_shared(d->turn)))
         more = read_one(d);
-    if (!more && replays_feed(d))
+    if ((hungry || !more) && replays_feed(d, more))
         more = true;
     turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */
     if (more && !turn_full(d->turn))

@@ -40,6 +40,7 @@ enum metric {
     METRIC_ARCHIVE_EVENTS,    /* archive */
     METRIC_ARCHIVE_BYTES,     /* archive */
     METRIC_REPLAYED_EVENTS,   /* replay */
+    METRIC_REPLAY_TOTAL,      /* replay; gauge */
     METRIC_FOLDER_FILES,      /* folder, result: taken, bad, changed */
     METRIC_SCHEDULES_FIRED,   /* rule */
     METRIC_SCHEDULES_SKIPPED, /* rule */

@@ -2,22 +2,24 @@
 /*
  * The life of a replay, and how it is fed to dispatch.
  *
- *   START ──► ledger: name, files and their lengths ──► 201 STARTING ──► worker: index ──► RUNNING
- *                                                                                            │
- *             COMPLETED ◄── all fed, deliveries committed ◄── turn ◄── batch ◄── worker: read ┘
+ *   START ──► ledger: name, files and their lengths ──► 201 STARTING ──► worker: frames, first batch ──► RUNNING
+ *                                                                                                          │
+ *   COMPLETED ◄── all fed, deliveries committed ◄── turn ◄── batch ◄──┬── batch ◄── worker reads and ──────┤
+ *                                                    (fed)            └  (filled)   filters ahead ◄────────┘
  *
- * A replay is fed only when the journal has nothing waiting, a batch at a time, through the same turns as the journal;
- * its position is committed with the deliveries made from it, so it resumes where it was and repeats nothing. COMPLETED
- * says that all deliveries were made, not that all targets have taken them.
+ * Replays are fed when the journal has nothing waiting; while it always has, a tenth of each turn is theirs, so that
+ * steady load does not starve them. They go through the same turns as the journal, one after the other in a ring, and
+ * where a replay is (struct replay_at) is committed with the deliveries made up to there: it goes on from there after a
+ * crash and repeats nothing. COMPLETED says that all deliveries were made, not that all targets have taken them.
+ *
+ * A paused replay holds nothing but its row: it goes on as after a restart.
  */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "matcher/json.h"
 #include "router/log.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
-#include "targets/archive.h"
 
 /* ---- life of a replay ---- */
 
@@ -28,21 +30,29 @@ struct replay *replay_create(struct dispatch *d, struct str name, struct str arc
     r->dispatch = d;
     r->name = xstr(name);
     r->archive = xstr(archive);
-    r->last_event_ms = INT64_MIN;
+    r->at.last_event_ms = INT64_MIN;
     r->fed = metric_str(METRIC_REPLAYED_EVENTS, &r->name);
+    r->total = metric_str(METRIC_REPLAY_TOTAL, &r->name);
+    reader_init(&r->reader, d);
+    for (int i = 0; i < 2; i++)
+        r->batches[i] = xalloc(sizeof *r->batches[i]);
     TAILQ_INSERT_TAIL(&d->replays, r, link);
     return r;
 }
 
 void replay_destroy(struct replay *r)
 {
+    const struct str texts[] = {r->name, r->archive, r->rule_names, r->target, r->pattern};
+
     TAILQ_REMOVE(&r->dispatch->replays, r, link);
-    index_fini(&r->index);
-    buf_fini(&r->batch.bytes);
-    free((char *)r->name.ptr);
-    free((char *)r->archive.ptr);
-    free((char *)r->rule_names.ptr);
-    free(r->rules);
+    reader_fini(&r->reader);
+    choice_fini(&r->choice);
+    for (int i = 0; i < 2; i++) {
+        buf_fini(&r->batches[i]->bytes);
+        free(r->batches[i]);
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free((char *)texts[i].ptr);
     free(r);
 }
 
@@ -97,22 +107,27 @@ struct replay_progress *replay_note(struct replay *r)
         r->uncommitted++;
         *p = (struct replay_progress){.replay = r, .name = r->name};
     }
-    p->position = r->position;
-    p->total = r->total;
-    p->matched = r->matched;
-    p->deliveries = r->deliveries;
-    p->last_event_ms = r->last_event_ms;
+    p->at = r->at;
     p->state = r->state;
+    p->paused = r->paused;
     memcpy(p->reason, r->reason, sizeof p->reason);
+    series_set(r->total, (int64_t)r->at.total);
     return p;
 }
 
 void replay_end(struct replay *r, enum replay_state state, const char *reason)
 {
     r->state = state;
+    r->paused = r->waiting = false;
     snprintf(r->reason, sizeof r->reason, "%s", reason);
+    if (r->reader.unreadable)
+        log_warn("lines of an archive are no events and were not replayed", LOG_STR("archive", r->archive),
+                 LOG_INT("lines", r->reader.unreadable));
+    if (r->reader.given_up)
+        log_warn("a replay's pattern gave a regex up: these events count as not matching", LOG_STR("replay", r->name),
+                 LOG_INT("events", r->reader.given_up));
     log_info("a replay has ended", LOG_STR("replay", r->name), LOG_TEXT("state", replay_state_names[state]),
-             LOG_INT("events", r->position), LOG_INT("deliveries", r->deliveries), LOG_TEXT("reason", reason));
+             LOG_INT("events", r->at.position), LOG_INT("deliveries", r->at.deliveries), LOG_TEXT("reason", reason));
     replay_note(r);
 }
 
@@ -124,47 +139,103 @@ void replay_committed(struct dispatch *d, struct replay_progress *p)
         replay_show(p->answer);
 }
 
-/* ---- the worker's part ---- */
+/* ---- reading ahead ---- */
 
 static void work_run(struct work *w)
 {
     struct replay *r = (struct replay *)((char *)w - offsetof(struct replay, work));
 
-    if (!r->indexed)
-        r->work_ok = index_build(&r->index, r->from_ms, r->to_ms);
+    if (!r->reader.merge)
+        r->work_ok = reader_open(&r->reader, &r->window, &r->from, r->bytes_max);
     else
-        r->work_ok = index_read(&r->index, r->position, r->name, &r->batch);
+        merge_bound(r->reader.merge, r->bytes_max);
+    if (r->reader.merge)
+        r->work_ok = reader_fill(&r->reader, r->name, r->count_max, r->batches[r->filling]);
+}
+
+static size_t share_of_memory(const struct dispatch *d)
+{
+    struct replay *r;
+    size_t active = 0;
+
+    TAILQ_FOREACH (r, &d->replays, link)
+        active += replay_active(r) && !r->paused;
+    return REPLAY_BYTES_MAX / (active ? active : 1);
+}
+
+/* Forgets what was read and not fed: it is read again from where the replay is. */
+static void drop_batches(struct replay *r)
+{
+    reader_close(&r->reader);
+    for (int i = 0; i < 2; i++) {
+        buf_fini(&r->batches[i]->bytes);
+        r->full[i] = false;
+    }
+    r->read_all = false;
+    r->pace = (struct replay_pace){0};
+}
+
+static bool limit_taken(const struct replay *r)
+{
+    return r->limit && r->taken >= r->limit;
 }
 
 static void work_done(struct work *w);
 
-/* Index, then batch after batch; ends it when there is no more, or nowhere to go. */
-void replay_go_on(struct replay *r)
+static void read_on(struct replay *r)
 {
-    if (!r->bus) {
-        replay_end(r, REPLAY_FAILED, "its archive or bus is not configured any more");
-        return;
+    if (!r->reader.merge) {
+        r->from = r->at;
+        r->taken = r->at.position;
     }
-    if (r->indexed && r->position >= r->index.count) {
-        replay_end(r, REPLAY_COMPLETED, "");
-        return;
-    }
-    r->batch.count = r->next = 0;
+    r->bytes_max = share_of_memory(r->dispatch);
+    r->count_max = r->limit ? r->limit - r->taken : UINT64_MAX;
+    r->filling = r->full[r->feeding] ? !r->feeding : r->feeding;
     r->working = true;
     r->work = (struct work){.run = work_run, .done = work_done};
     workers_submit(r->dispatch->workers, &r->work);
 }
 
-static void indexed(struct replay *r)
+void replay_go_on(struct replay *r)
 {
-    r->indexed = true;
-    r->total = r->index.count;
-    if (r->index.unreadable)
-        log_warn("lines of an archive are no events and are not replayed", LOG_STR("archive", r->archive),
-                 LOG_INT("lines", r->index.unreadable));
-    r->state = REPLAY_RUNNING;
+    if (r->working || !replay_active(r))
+        return;
+    if (r->paused) {
+        drop_batches(r);
+        return;
+    }
+    if (!r->read_all && !(r->full[0] && r->full[1]))
+        read_on(r);
+}
+
+/* What is in the window, as far as it is known when this batch has been read. */
+static void take_total(struct replay *r, const struct replay_batch *b)
+{
+    uint64_t before = r->at.position + r->at.filtered; /* what is fed, and what is in the other batch */
+    const struct replay_batch *other = r->full[r->feeding] ? r->batches[r->feeding] : NULL;
+
+    for (size_t i = other ? other->next : 0; other && i < other->count; i++)
+        before += 1 + other->spans[i].filtered;
+    before += other ? other->filtered : 0;
+    for (size_t i = 0; i < b->count; i++)
+        before += 1 + b->spans[i].filtered;
+    r->at.total = before + b->filtered + b->left;
+    r->at.exact = b->exact;
+    if (r->limit && r->at.total >= r->limit && !r->pattern.size)
+        r->at.total = r->limit, r->at.exact = true;
+}
+
+static void batch_came(struct replay *r)
+{
+    struct replay_batch *b = r->batches[r->filling];
+
+    r->taken += b->count;
+    take_total(r, b);
+    r->full[r->filling] = true;
+    r->read_all = b->last || limit_taken(r);
+    if (r->state == REPLAY_STARTING)
+        r->state = REPLAY_RUNNING;
     replay_note(r);
-    replay_go_on(r);
 }
 
 static void work_done(struct work *w)
@@ -173,89 +244,157 @@ static void work_done(struct work *w)
     struct dispatch *d = r->dispatch;
 
     r->working = false;
-    if (!replay_active(r))
+    if (!replay_active(r)) {
         release(r); /* cancelled meanwhile */
-    else if (!r->work_ok)
-        replay_end(r, REPLAY_FAILED, r->index.error);
-    else if (!r->indexed)
-        indexed(r);
+    } else if (!r->work_ok) {
+        replay_end(r, REPLAY_FAILED, r->reader.error);
+    } else {
+        batch_came(r);
+        replay_go_on(r);
+    }
     turn_schedule(d);
     turn_again(d);
 }
 
+void replay_pause(struct replay *r, bool paused)
+{
+    if (r->paused == paused)
+        return;
+    r->paused = paused;
+    r->waiting = false;
+    log_info(paused ? "a replay is paused" : "a replay goes on", LOG_STR("replay", r->name),
+             LOG_INT("position", r->at.position));
+    replay_go_on(r);
+}
+
 /* ---- feeding ---- */
 
-static void feed_one(struct replay *r)
+static void feed_one(struct replay *r, struct replay_batch *b)
 {
-    const struct replay_span *s = &r->batch.spans[r->next++];
+    const struct replay_span *s = &b->spans[b->next++];
     struct incoming in = {.origin = r->name,
-                          .position = ++r->position,
+                          .position = ++r->at.position,
                           .arrived_wall_ms = r->dispatch->now.wall_ms,
                           .bus = r->bus->name,
-                          .event = {r->batch.bytes.data + s->offset, s->size},
+                          .event = {b->bytes.data + s->offset, s->size},
                           .checked = true, /* whether it repeats keys is not kept in archives */
-                          .rules = r->rules};
+                          .rules = r->choice.rules,
+                          .only = r->choice.only};
     struct matched m = turn_offer(r->dispatch, &in);
 
-    r->matched += m.any;
-    r->deliveries += m.deliveries;
-    r->last_event_ms = s->time_ms;
+    r->at.filtered += s->filtered;
+    r->at.matched += m.any;
+    r->at.deliveries += m.deliveries;
+    r->at.last_event_ms = s->time_ms;
+    r->at.key = s->key;
+    r->at.begun = true;
     series_add(r->fed, 1);
 }
 
-bool replays_feed(struct dispatch *d)
+static bool can_feed(const struct replay *r)
 {
-    struct replay *r;
+    return r->state == REPLAY_RUNNING && !r->paused && r->full[r->feeding];
+}
+
+static void complete(struct replay *r)
+{
+    r->at.total = r->at.position + r->at.filtered;
+    r->at.exact = true;
+    replay_end(r, REPLAY_COMPLETED, "");
+}
+
+/* A batch is fed up: now, or when it is full, it is the other one's turn. */
+static void pass_batch(struct replay *r, struct replay_batch *b)
+{
+    r->at.filtered += b->filtered;
+    if (b->any) {
+        r->at.key = b->end;
+        r->at.begun = true;
+    }
+    r->full[r->feeding] = false;
+    r->feeding = !r->feeding;
+    if (r->read_all && !r->full[r->feeding])
+        complete(r);
+    replay_go_on(r);
+}
+
+/* Gives how long the next event must wait; 0: it need not. */
+static int64_t feed(struct replay *r)
+{
+    struct dispatch *d = r->dispatch;
+    int64_t wait = 0;
+
+    while (can_feed(r) && !turn_full(d->turn)) {
+        struct replay_batch *b = r->batches[r->feeding];
+        if (b->next < b->count) {
+            wait = pace_wait(&r->pace, &r->pacing, d->now.age_ms, b->spans[b->next].time_ms);
+            if (wait)
+                break;
+            feed_one(r, b);
+        }
+        if (b->next == b->count)
+            pass_batch(r, b);
+    }
+    return wait;
+}
+
+bool replays_hungry(const struct dispatch *d)
+{
+    const struct replay *r;
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (can_feed(r) && r->wake_age <= d->now.age_ms)
+            return true;
+    return false;
+}
+
+static void set_timer(struct dispatch *d, int64_t wait)
+{
+    if (wait < INT64_MAX)
+        dispatch_timer(d->replay_timer, wait);
+}
+
+/* Each in its turn is the first: the others get what it left. */
+bool replays_feed(struct dispatch *d, bool busy)
+{
+    struct replay *r, *first = TAILQ_FIRST(&d->replays);
+    int64_t soonest = INT64_MAX;
     bool more = false;
 
     TAILQ_FOREACH (r, &d->replays, link) {
-        if (r->state != REPLAY_RUNNING || r->working || !r->batch.count)
+        if (!can_feed(r))
             continue;
-        size_t before = r->next;
-        while (r->next < r->batch.count && !turn_full(d->turn))
-            feed_one(r);
-        if (r->next > before)
+        uint64_t before = r->at.position + r->at.filtered;
+        int64_t wait = feed(r);
+        r->waiting = busy && !wait;
+        r->wake_age = d->now.age_ms + wait;
+        if (r->at.position + r->at.filtered > before && replay_active(r))
             replay_note(r);
-        if (r->next == r->batch.count)
-            replay_go_on(r);
-        else
-            more = true;
+        if (wait && wait < soonest)
+            soonest = wait;
+        more |= !wait && can_feed(r);
     }
+    if (first) {
+        TAILQ_REMOVE(&d->replays, first, link);
+        TAILQ_INSERT_TAIL(&d->replays, first, link);
+    }
+    set_timer(d, soonest);
     return more;
 }
 
 /* ---- after a restart or a reload ---- */
 
-/* The bus of an archive; NULL: there is no such archive. */
-const struct bus *replay_bus(const struct dispatch *d, struct str archive)
+static bool choose_again(struct replay *r)
 {
-    const struct target_def *def = ruleset_target(d->set, archive_adapter.type, archive);
-    if (!def)
-        return NULL;
-    const struct archive_options *options = def->options;
-    return ruleset_bus(d->set, options->bus.size ? options->bus : STR("default"));
+    const struct dispatch *d = r->dispatch;
+
+    choice_fini(&r->choice);
+    r->bus = replay_bus(d, r->archive);
+    return r->bus && choice_again(d, r->bus, r->rule_names, r->target, &r->choice);
 }
 
-/* By name: those that are gone simply receive nothing. */
-static uint64_t *chosen_again(const struct dispatch *d, const struct bus *bus, struct str json)
+static const char *why_not(const struct replay *r)
 {
-    uint64_t *set = NULL;
-    struct json_reader reader;
-    struct json_token t;
-    struct buf name = BUF_INIT;
-
-    json_reader_init(&reader, json);
-    json_next(&reader, &t);
-    while (json_next(&reader, &t) == JSON_STRING) {
-        set = set ? set : replay_no_rules(d);
-        buf_clear(&name);
-        json_decode(&name, t.raw);
-        const struct rule *rule = ruleset_rule(d->set, bus->name, buf_view(&name));
-        if (rule && !rule->is_archive)
-            replay_choose(set, rule);
-    }
-    buf_fini(&name);
-    return set;
+    return r->bus ? "its target is not configured any more" : "its archive or bus is not configured any more";
 }
 
 static void load_row(void *context, const struct replay_row *row)
@@ -264,23 +403,21 @@ static void load_row(void *context, const struct replay_row *row)
     struct replay *r = replay_create(d, row->name, row->archive);
 
     r->inserted = true;
-    r->bus = replay_bus(d, row->archive);
-    r->from_ms = row->from_ms;
-    r->to_ms = row->to_ms;
+    r->window = row->window;
+    r->pacing = row->pacing;
+    r->limit = row->limit;
     r->rule_names = xstr(row->rules);
-    r->rules = r->bus ? chosen_again(d, r->bus, r->rule_names) : NULL;
+    r->target = xstr(row->target);
+    r->pattern = xstr(row->pattern);
     r->state = row->state;
-    r->position = row->position;
-    r->total = row->total;
-    r->matched = row->matched;
-    r->deliveries = row->deliveries;
-    r->last_event_ms = row->last_event_ms;
+    r->paused = row->paused;
+    r->at = row->at;
 }
 
 static void load_file(void *context, struct str path, int64_t bytes)
 {
     struct replay *r = context;
-    index_add_file(&r->index, r->dispatch, path, bytes);
+    reader_add_file(&r->reader, r->dispatch, path, bytes);
 }
 
 bool replays_load(struct dispatch *d, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -299,15 +436,21 @@ void replays_apply(struct dispatch *d)
 {
     struct replay *r;
 
-    TAILQ_FOREACH (r, &d->replays, link) {
-        if (!replay_active(r))
-            continue;
-        r->bus = replay_bus(d, r->archive);
-        free(r->rules);
-        r->rules = r->bus ? chosen_again(d, r->bus, r->rule_names) : NULL;
-        if (!r->bus && r->inserted) /* else: when the ledger knows it */
-            replay_go_on(r);
-    }
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (replay_active(r) && !choose_again(r) && r->inserted)
+            replay_end(r, REPLAY_FAILED, why_not(r));
+}
+
+void replay_resume(struct replay *r)
+{
+    struct weir_diag diag;
+
+    if (!choose_again(r))
+        replay_end(r, REPLAY_FAILED, why_not(r));
+    else if (r->pattern.size && !filter_open(&r->reader.filter, r->pattern, &diag))
+        replay_end(r, REPLAY_FAILED, diag.message);
+    else
+        replay_go_on(r);
 }
 
 void replays_resume(struct dispatch *d)
@@ -315,9 +458,9 @@ void replays_resume(struct dispatch *d)
     struct replay *r;
 
     TAILQ_FOREACH (r, &d->replays, link) {
-        if (r->bus)
-            log_info("a replay goes on", LOG_STR("replay", r->name), LOG_INT("position", r->position));
-        replay_go_on(r);
+        log_info(r->paused ? "a replay is paused" : "a replay goes on", LOG_STR("replay", r->name),
+                 LOG_INT("position", r->at.position));
+        replay_resume(r);
     }
     turn_schedule(d);
 }

@@ -11,7 +11,9 @@
 extern const struct store_schema replay_schema;
 
 /* ---- dispatch thread ---- */
-bool replays_feed(struct dispatch *d);   /* fills the present turn; true: there is more to feed now */
+bool replays_hungry(const struct dispatch *d); /* is an event of any of them due? Then a turn keeps room for them */
+/* Fills the present turn; busy: the journal has more, so that room is all they get. True: there is more to feed now. */
+bool replays_feed(struct dispatch *d, bool busy);
 void replays_resume(struct dispatch *d); /* goes on with those that replays_load() found */
 void replays_apply(struct dispatch *d);  /* the rule set has changed */
 void replays_close(struct dispatch *d);
@@ -23,8 +25,5 @@ bool replays_load(struct dispatch *d, struct store *store, struct weir_time now,
 bool replay_write_progress(struct store *store, const struct replay_progress *p, struct weir_time now,
                            struct weir_diag *diag);
 bool replay_expire(struct store *store, struct weir_time now, struct weir_diag *diag); /* old finished ones */
-
-/* Appends the event with "replay-name" where AWS puts it: before "resources". */
-void replay_name_event(struct buf *out, struct str event, struct str name);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A dry run: what would this replay do? The ledger names the files, then a worker reads and matches them with a scratch
- * of its own and counts, a rule at a time; nothing is delivered and nothing is kept. Order does not matter, so no
- * index is built.
+ * A dry run: what would this replay do? The ledger names the files, then a worker reads them in the replay's order (a
+ * limit takes the first events), matches with a scratch of its own and counts, a rule at a time; nothing is delivered
+ * and nothing is kept.
  */
 #include <stdlib.h>
 
@@ -11,6 +11,8 @@
 #include "router/xalloc.h"
 #include "targets/archive.h"
 
+#define DRY_BYTES_MAX (64u << 20)
+
 struct dry_run {
     struct ledger_job job; /* first; then … */
     struct work work;      /* … this */
@@ -18,8 +20,8 @@ struct dry_run {
     struct generation *generation; /* the present one when it was asked for, a reference */
     struct replay_call *call;
     const struct bus *bus;
-    uint64_t *rules; /* bit set; NULL: all */
-    struct replay_index index;
+    struct replay_choice choice;
+    struct replay_reader reader;
     struct weir_scratch *scratch;
     uint64_t events, *counts; /* by rule index */
     bool ok;
@@ -27,10 +29,10 @@ struct dry_run {
 
 static void fini(struct dry_run *y)
 {
-    index_fini(&y->index);
+    reader_fini(&y->reader);
     weir_scratch_destroy(y->scratch);
     generation_unref(y->generation);
-    free(y->rules);
+    choice_fini(&y->choice);
     free(y->counts);
     free(y);
 }
@@ -38,12 +40,11 @@ static void fini(struct dry_run *y)
 static bool is_chosen(const struct dry_run *y, uint32_t i)
 {
     const struct rule *rule = &y->generation->set->rules[i];
-    return !rule->is_archive && str_eq(rule->bus, y->bus->name) && (!y->rules || (y->rules[i / 64] >> (i % 64) & 1));
+    return str_eq(rule->bus, y->bus->name) && choice_has(&y->choice, rule);
 }
 
-static void count_event(void *context, struct str event, int64_t time_ms)
+static void count_event(struct dry_run *y, struct str event)
 {
-    struct dry_run *y = context;
     const uint32_t *ids;
     struct weir_diag diag;
 
@@ -53,6 +54,28 @@ static void count_event(void *context, struct str event, int64_t time_ms)
         y->counts[ids[i]]++;
 }
 
+static bool count_events(struct dry_run *y)
+{
+    const struct replay_request *q = &y->call->request;
+    const struct replay_window w = {q->from_ms, q->to_ms, q->by_arrival};
+    const struct replay_at start = {0};
+    struct buf named = BUF_INIT;
+    struct merge_event e;
+    uint64_t filtered;
+    int got = 1;
+
+    if (!reader_open(&y->reader, &w, &start, DRY_BYTES_MAX))
+        return false;
+    while ((!q->limit || y->events < q->limit) && (got = reader_next(&y->reader, &filtered, &e)) > 0) {
+        buf_clear(&named);
+        line_name(&named, e.line, e.name_at, STR("dry-run"));
+        xbuf(&named);
+        count_event(y, buf_view(&named));
+    }
+    buf_fini(&named);
+    return got >= 0;
+}
+
 static void dry_work(struct work *w)
 {
     struct dry_run *y = (struct dry_run *)((char *)w - offsetof(struct dry_run, work));
@@ -60,7 +83,7 @@ static void dry_work(struct work *w)
     y->scratch = weir_scratch_create(y->bus->matcher);
     if (!y->scratch)
         xfail("out of memory");
-    y->ok = index_walk(&y->index, y->call->request.from_ms, y->call->request.to_ms, count_event, y);
+    y->ok = count_events(y);
 }
 
 static void write_count(struct buf *out, struct str rule, struct str target, uint64_t events)
@@ -75,19 +98,25 @@ static void write_count(struct buf *out, struct str rule, struct str target, uin
     buf_char(out, '}');
 }
 
+static bool is_delivered(const struct dry_run *y, const struct route *route)
+{
+    return route->outlet && route->outlet->target && route->outlet->target->ops != &archive_adapter &&
+           choice_takes(&y->choice, route);
+}
+
 /* Rules that were named are shown even where nothing matched them. */
 static void write_counts(struct buf *out, const struct dry_run *y)
 {
     const struct generation *g = y->generation;
 
     for (uint32_t i = 0; i < g->set->rule_count; i++) {
-        if (!is_chosen(y, i) || (!y->counts[i] && !y->rules))
+        if (!is_chosen(y, i) || (!y->counts[i] && !y->choice.rules))
             continue;
         struct str rule = g->set->rules[i].name;
         struct route_span span = g->spans[i];
         write_count(out, rule, STR(""), y->counts[i]);
         for (uint32_t k = span.first; k < span.first + span.count; k++)
-            if (g->routes[k].outlet->target && g->routes[k].outlet->target->ops != &archive_adapter)
+            if (is_delivered(y, &g->routes[k]))
                 write_count(out, rule, g->routes[k].outlet->key, y->counts[i]);
     }
 }
@@ -106,7 +135,7 @@ static void dry_done(struct work *w)
     struct buf *out = &y->call->json;
 
     if (!y->ok) {
-        replay_refuse(y->call, 503, "%s", y->index.error);
+        replay_refuse(y->call, 503, "%s", y->reader.error);
         fini(y);
         return;
     }
@@ -127,16 +156,17 @@ static void dry_done(struct work *w)
 static void add_file(void *context, struct str path, int64_t bytes)
 {
     struct dry_run *y = context;
-    index_add_file(&y->index, y->dispatch, path, bytes);
+    reader_add_file(&y->reader, y->dispatch, path, bytes);
 }
 
 static bool files_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     struct dry_run *y = (struct dry_run *)job;
     const struct replay_request *q = &y->call->request;
+    const struct replay_window w = {q->from_ms, q->to_ms, q->by_arrival};
 
-    index_fini(&y->index); /* of a run that was undone */
-    return replay_collect_files(store, q->archive, q->from_ms, q->to_ms, add_file, y, diag);
+    reader_forget_files(&y->reader); /* of a run that was undone */
+    return replay_collect_files(store, q->archive, &w, add_file, y, diag);
 }
 
 static void files_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
@@ -152,16 +182,21 @@ static void files_done(struct ledger_job *job, bool ok, const struct weir_diag *
     workers_submit(y->dispatch->workers, &y->work);
 }
 
-void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct bus *bus, uint64_t *rules)
+void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct bus *bus, struct replay_choice *choice)
 {
     struct dry_run *y = xalloc(sizeof *y);
+    struct weir_diag diag;
 
     y->dispatch = d;
     y->generation = generation_ref(d->generation);
     y->call = call;
     y->bus = bus;
-    y->rules = rules;
+    y->choice = *choice;
+    *choice = (struct replay_choice){0};
     y->counts = xarray(d->set->rule_count, sizeof *y->counts);
+    reader_init(&y->reader, d);
+    if (call->request.pattern.size && !filter_open(&y->reader.filter, call->request.pattern, &diag))
+        xfail("a pattern that was good is bad");
     y->job.run = files_run;
     y->job.done = files_done;
     y->job.reply = d->mailbox;

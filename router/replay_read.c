@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading an archive back, on worker threads.
+ * Reading an archive back, on worker threads: files into frames, frames into one order (replay_merge.h), and from that,
+ * batch after batch, the events that the pattern lets through, with their replay-name. Files are cut at the lengths
+ * they had when the replay was made, so the order is the same whenever they are read.
  *
- * Replay goes by event time, files go by arrival: so every line in range is noted with its time and place, 24 bytes an
- * event (10 million events: 240 MB while the replay runs), and sorted by (time, file, offset). The same files, cut at
- * the lengths they had when the replay was made, give the same order again: that is how a replay resumes by a number.
- * Events are then read back in batches, mostly in sequence, since time and arrival run nearly in parallel.
+ * Files are read, not mapped: a bad sector, or somebody who cuts a file, is an error of this replay and no SIGBUS.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,258 +12,251 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "matcher/json.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
-#include "targets/archive.h"
 
-#define READ_STEP (1u << 20)
+#define FRAME_BYTES (1u << 20) /* of text, where a file has no frames of its own */
 
-void index_add_file(struct replay_index *x, const struct dispatch *d, struct str path, int64_t bytes)
+/* ---- files ---- */
+
+void reader_init(struct replay_reader *x, const struct dispatch *d)
+{
+    *x = (struct replay_reader){.ending = &d->ending, .fd = -1};
+}
+
+void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct str path, int64_t bytes)
 {
     struct buf name = BUF_INIT;
 
     buf_printf(&name, "%s/%.*s", d->options.data_dir, STR_ARG(path));
     xbuf(&name);
-    x->ending = &d->ending;
     x->files = xrealloc(x->files, (x->file_count + 1) * sizeof *x->files);
     x->files[x->file_count++] = (struct replay_file){xtext(buf_view(&name)), bytes};
     buf_fini(&name);
 }
 
-void index_fini(struct replay_index *x)
+static bool file_error(struct replay_reader *x, uint32_t file, const char *why)
+{
+    snprintf(x->error, sizeof x->error, "cannot read archive file '%s': %s", x->files[file].path, why);
+    return false;
+}
+
+static bool need_file(struct replay_reader *x, uint32_t file)
+{
+    if (x->fd >= 0 && x->fd_file == file)
+        return true;
+    if (x->fd >= 0)
+        close(x->fd);
+    x->fd_file = file;
+    x->fd = open(x->files[file].path, O_RDONLY | O_CLOEXEC);
+    return x->fd >= 0 || file_error(x, file, strerror(errno));
+}
+
+static bool read_text(struct replay_reader *x, uint32_t file, uint64_t offset, size_t size, struct buf *out)
+{
+    size_t end = out->size + size;
+
+    if (!need_file(x, file))
+        return false;
+    if (!buf_reserve(out, size))
+        xfail("out of memory");
+    while (out->size < end) {
+        ssize_t n = pread(x->fd, out->data + out->size, end - out->size, (off_t)(offset + size - (end - out->size)));
+        if (n <= 0)
+            return file_error(x, file, n ? strerror(errno) : "it is shorter than it was");
+        out->size += (size_t)n;
+    }
+    return true;
+}
+
+/* ---- frames ---- */
+
+static void add_frame(struct replay_reader *x, const struct replay_frame *f)
+{
+    if ((x->frame_count & (x->frame_count - 1)) == 0)
+        x->frames = xrealloc(x->frames, (2 * x->frame_count + 1) * sizeof *x->frames);
+    x->frames[x->frame_count] = *f;
+    x->frames[x->frame_count].number = (uint32_t)x->frame_count;
+    x->frame_count++;
+}
+
+/* A run of whole lines of a file whose frames nobody has noted: the times in it. */
+static struct replay_frame scan_lines(uint32_t file, uint64_t offset, struct str text, struct line_clock *clock)
+{
+    struct replay_frame f = {
+        .file = file, .offset = offset, .size = text.size, .time_min_ms = INT64_MAX, .time_max_ms = INT64_MIN};
+    struct replay_line line;
+
+    for (const char *at = text.ptr, *end = at + text.size; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        stop = stop ? stop : end;
+        if (line_read((struct str){at, (size_t)(stop - at)}, clock, &line)) {
+            f.events++;
+            f.time_min_ms = line.time_ms < f.time_min_ms ? line.time_ms : f.time_min_ms;
+            f.time_max_ms = line.time_ms > f.time_max_ms ? line.time_ms : f.time_max_ms;
+        }
+        at = stop + 1;
+    }
+    return f;
+}
+
+static bool stopping(struct replay_reader *x, uint32_t file)
+{
+    return atomic_load_explicit(x->ending, memory_order_relaxed) && !file_error(x, file, "the router is stopping");
+}
+
+/* Up to the last line end within `bytes`; all of the text where that is where the file ends. */
+static size_t whole_lines(struct str text, bool ends)
+{
+    const char *last = ends ? NULL : memrchr(text.ptr, '\n', text.size);
+    return last ? (size_t)(last - text.ptr) + 1 : ends ? text.size : 0;
+}
+
+static bool scan_file(struct replay_reader *x, uint32_t file)
+{
+    uint64_t offset = 0, bytes = (uint64_t)x->files[file].bytes;
+    struct line_clock clock = {0};
+    struct buf text = BUF_INIT;
+    bool ok = true;
+
+    for (size_t step = FRAME_BYTES; ok && offset < bytes;) {
+        size_t size = bytes - offset < step ? (size_t)(bytes - offset) : step;
+        buf_clear(&text);
+        ok = !stopping(x, file) && read_text(x, file, offset, size, &text);
+        size_t lines = ok ? whole_lines(buf_view(&text), offset + size == bytes) : 0;
+        step = lines ? FRAME_BYTES : 2 * step; /* a line of more than a frame */
+        if (!lines)
+            continue;
+        struct replay_frame f = scan_lines(file, offset, (struct str){text.data, lines}, &clock);
+        if (f.events)
+            add_frame(x, &f);
+        offset += lines;
+    }
+    buf_fini(&text);
+    return ok;
+}
+
+static bool load_frame(void *context, const struct replay_frame *f, struct buf *text)
+{
+    struct replay_reader *x = context;
+    return !stopping(x, f->file) && read_text(x, f->file, f->offset, f->size, text);
+}
+
+/* ---- life ---- */
+
+/* Replays of before there were keys know only how many they have done. */
+static bool skip(struct replay_reader *x, uint64_t count)
+{
+    struct merge_event e;
+    int got = 1;
+
+    for (uint64_t i = 0; i < count && got > 0; i++)
+        got = merge_next(x->merge, &e);
+    return got >= 0;
+}
+
+bool reader_open(struct replay_reader *x, const struct replay_window *w, const struct replay_at *at, size_t bytes_max)
+{
+    for (uint32_t i = 0; i < x->file_count; i++)
+        if (!scan_file(x, i))
+            return false;
+    struct merge_options o = {.by_arrival = w->by_arrival,
+                              .from_ms = w->by_arrival ? INT64_MIN : w->from_ms,
+                              .to_ms = w->by_arrival ? INT64_MAX : w->to_ms,
+                              .after = at->begun ? &at->key : NULL,
+                              .bytes_max = bytes_max,
+                              .load = load_frame,
+                              .context = x};
+    x->merge = merge_create(&o, x->frames, x->frame_count);
+    return at->begun || skip(x, at->position);
+}
+
+void reader_close(struct replay_reader *x)
+{
+    merge_destroy(x->merge);
+    free(x->frames);
+    if (x->fd >= 0)
+        close(x->fd);
+    x->merge = NULL;
+    x->frames = NULL;
+    x->frame_count = 0;
+    x->fd = -1;
+}
+
+void reader_forget_files(struct replay_reader *x)
 {
     for (size_t i = 0; i < x->file_count; i++)
         free(x->files[i].path);
     free(x->files);
-    free(x->entries);
-    *x = (struct replay_index){0};
+    x->files = NULL;
+    x->file_count = 0;
 }
 
-static bool file_error(struct replay_index *x, const struct replay_file *f, const char *why)
+void reader_fini(struct replay_reader *x)
 {
-    snprintf(x->error, sizeof x->error, "cannot read archive file '%s': %s", f->path, why);
-    return false;
+    reader_close(x);
+    reader_forget_files(x);
+    filter_close(&x->filter);
 }
 
-/* The committed part of a file, some of it in memory. It is read, not mapped: a bad sector, or somebody who cuts the
-   file, is an error of this replay and no SIGBUS. */
-struct text {
-    const struct replay_file *file;
-    int fd;
-    struct buf bytes; /* of the file, from `start` on */
-    uint64_t start;
-    size_t at; /* of the next line in bytes */
-};
+/* ---- events ---- */
 
-static bool read_more(struct replay_index *x, struct text *t)
+/* A regex that was given up counts as no match, as it does in rules. */
+static bool passes(struct replay_reader *x, struct str event)
 {
-    size_t left = (size_t)((uint64_t)t->file->bytes - t->start) - t->bytes.size;
+    const uint32_t *ids;
+    struct weir_diag diag;
 
-    if (t->at)
-        memmove(t->bytes.data, t->bytes.data + t->at, t->bytes.size - t->at);
-    t->bytes.size -= t->at;
-    t->start += t->at;
-    t->at = 0;
-    if (!buf_reserve(&t->bytes, READ_STEP))
-        xfail("out of memory");
-    ssize_t n = pread(t->fd, t->bytes.data + t->bytes.size, left < READ_STEP ? left : READ_STEP,
-                      (off_t)(t->start + t->bytes.size));
+    if (!x->filter.matcher)
+        return true;
+    long n = weir_match(x->filter.matcher, x->filter.scratch, event.ptr, event.size, WEIR_CHECKED, &ids, &diag);
     if (n <= 0)
-        return file_error(x, t->file, n ? strerror(errno) : "it is shorter than it was");
-    t->bytes.size += (size_t)n;
-    return true;
+        x->given_up += weir_match_given_up(x->filter.scratch, &ids) > 0;
+    return n > 0;
 }
 
-/* 1: the next line, which is good until the next call; 0: no more; -1: x->error. */
-static int next_line(struct replay_index *x, struct text *t, uint64_t *offset, struct str *line)
+int reader_next(struct replay_reader *x, uint64_t *filtered, struct merge_event *out)
 {
-    for (;;) {
-        size_t size = t->bytes.size - t->at;
-        const char *text = t->bytes.data + t->at, *end = size ? memchr(text, '\n', size) : NULL;
-        if (!end && t->start + t->bytes.size < (uint64_t)t->file->bytes) {
-            if (!read_more(x, t))
-                return -1;
-            continue;
-        }
-        if (!size)
-            return 0;
-        *offset = t->start + t->at;
-        *line = (struct str){text, end ? (size_t)(end - text) : size};
-        t->at += line->size + (end != NULL);
-        return 1;
-    }
-}
-
-static bool event_time(struct str line, int64_t *out_ms)
-{
-    struct str raw = line.size && line.ptr[0] == '{' ? json_member(line, "time") : (struct str){0};
-    return raw.size > 2 && raw.ptr[0] == '"' && time_parse_rfc3339((struct str){raw.ptr + 1, raw.size - 2}, out_ms);
-}
-
-typedef void line_fn(void *context, uint32_t file, uint64_t offset, struct str line, int64_t time_ms);
-
-static bool walk_file(struct replay_index *x, uint32_t number, int64_t from_ms, int64_t to_ms, line_fn *each,
-                      void *context)
-{
-    const struct replay_file *f = &x->files[number];
-    struct text text = {.file = f, .fd = open(f->path, O_RDONLY | O_CLOEXEC), .bytes = BUF_INIT};
-    uint64_t offset;
-    struct str line;
-    int64_t time_ms;
     int got;
 
-    if (text.fd < 0)
-        return file_error(x, f, strerror(errno));
-    while ((got = next_line(x, &text, &offset, &line)) > 0) {
-        if (atomic_load_explicit(x->ending, memory_order_relaxed)) {
-            file_error(x, f, "the router is stopping");
-            got = -1;
+    while ((got = merge_next(x->merge, out)) > 0 && !passes(x, out->line))
+        ++*filtered;
+    return got;
+}
+
+static void add_event(struct replay_batch *b, struct str name, const struct merge_event *e)
+{
+    size_t start = b->bytes.size;
+
+    line_name(&b->bytes, e->line, e->name_at, name);
+    xbuf(&b->bytes);
+    b->spans[b->count++] =
+        (struct replay_span){start, b->bytes.size - start, e->time_ms, e->key, (uint32_t)b->filtered};
+    b->filtered = 0;
+}
+
+bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, struct replay_batch *b)
+{
+    struct merge_event e;
+    int got = 1;
+
+    buf_clear(&b->bytes);
+    b->count = b->next = 0;
+    b->filtered = 0;
+    b->any = false;
+    if (count_max > REPLAY_BATCH)
+        count_max = REPLAY_BATCH;
+    for (int read = 0; read < REPLAY_BATCH_READ && b->count < count_max && b->bytes.size < REPLAY_BATCH_BYTES; read++) {
+        if ((got = merge_next(x->merge, &e)) <= 0)
             break;
-        }
-        if (!event_time(line, &time_ms))
-            x->unreadable++;
-        else if (time_ms >= from_ms && time_ms < to_ms)
-            each(context, number, offset, line, time_ms);
+        b->end = e.key;
+        b->any = true;
+        if (passes(x, e.line))
+            add_event(b, name, &e);
+        else
+            b->filtered++;
     }
-    close(text.fd);
-    buf_fini(&text.bytes);
-    return got == 0;
-}
-
-static void add_entry(void *context, uint32_t file, uint64_t offset, struct str line, int64_t time_ms)
-{
-    struct replay_index *x = context;
-
-    if (x->count == x->capacity) {
-        x->capacity = x->capacity ? 2 * x->capacity : 1024;
-        x->entries = xrealloc(x->entries, x->capacity * sizeof *x->entries);
-    }
-    x->entries[x->count++] = (struct replay_entry){time_ms, offset, file, (uint32_t)line.size};
-}
-
-static int compare(const void *a, const void *b)
-{
-    const struct replay_entry *x = a, *y = b;
-    if (x->time_ms != y->time_ms)
-        return x->time_ms < y->time_ms ? -1 : 1;
-    if (x->file != y->file)
-        return x->file < y->file ? -1 : 1;
-    return (x->offset > y->offset) - (x->offset < y->offset);
-}
-
-bool index_build(struct replay_index *x, int64_t from_ms, int64_t to_ms)
-{
-    for (size_t i = 0; i < x->file_count; i++)
-        if (!walk_file(x, (uint32_t)i, from_ms, to_ms, add_entry, x))
-            return false;
-    if (x->count)
-        qsort(x->entries, x->count, sizeof *x->entries, compare);
-    return true;
-}
-
-/* ---- batches ---- */
-
-void replay_name_event(struct buf *out, struct str event, struct str name)
-{
-    struct json_reader r;
-    struct json_token t;
-    size_t before = 0, detail = 0;
-
-    json_reader_init(&r, event);
-    json_next(&r, &t);
-    while (!before && json_next(&r, &t) == JSON_KEY) {
-        size_t at = (size_t)(t.raw.ptr - event.ptr);
-        if (json_raw_is(t.raw, "resources"))
-            before = at;
-        else if (json_raw_is(t.raw, "detail"))
-            detail = at;
-        json_next(&r, &t);
-        json_skip(&r, &t);
-    }
-    if (!before)
-        before = detail ? detail : 1; /* envelopes have both: an event from elsewhere may not */
-    buf_add(out, event.ptr, before);
-    buf_text(out, "\"replay-name\":");
-    json_write_string(out, name);
-    if (event.size > 2)
-        buf_char(out, ',');
-    buf_add(out, event.ptr + before, event.size - before);
-}
-
-struct open_file { /* the last one read: events in order mostly stay in it */
-    uint32_t number;
-    int fd;
-};
-
-static bool read_entry(struct replay_index *x, const struct replay_entry *e, struct open_file *at, struct buf *line)
-{
-    const struct replay_file *f = &x->files[e->file];
-
-    if (at->fd < 0 || at->number != e->file) {
-        if (at->fd >= 0)
-            close(at->fd);
-        at->number = e->file;
-        at->fd = open(f->path, O_RDONLY | O_CLOEXEC);
-        if (at->fd < 0)
-            return file_error(x, f, strerror(errno));
-    }
-    buf_clear(line);
-    if (!buf_reserve(line, e->size))
-        xfail("out of memory");
-    while (line->size < e->size) {
-        ssize_t n = pread(at->fd, line->data + line->size, e->size - line->size, (off_t)(e->offset + line->size));
-        if (n <= 0)
-            return file_error(x, f, n ? strerror(errno) : "it is shorter than it was");
-        line->size += (size_t)n;
-    }
-    return true;
-}
-
-bool index_read(struct replay_index *x, uint64_t position, struct str name, struct replay_batch *out)
-{
-    struct open_file at = {.fd = -1};
-    struct buf line = BUF_INIT;
-    bool ok = true;
-
-    buf_clear(&out->bytes);
-    out->count = 0;
-    while (ok && position < x->count && out->count < REPLAY_BATCH && out->bytes.size < REPLAY_BATCH_BYTES) {
-        const struct replay_entry *e = &x->entries[position++];
-        size_t start = out->bytes.size;
-        ok = read_entry(x, e, &at, &line);
-        if (!ok)
-            break;
-        replay_name_event(&out->bytes, buf_view(&line), name);
-        xbuf(&out->bytes);
-        out->spans[out->count++] = (struct replay_span){start, out->bytes.size - start, e->time_ms};
-    }
-    if (at.fd >= 0)
-        close(at.fd);
-    buf_fini(&line);
-    return ok;
-}
-
-/* ---- dry runs ---- */
-
-struct walk {
-    void (*each)(void *context, struct str event, int64_t time_ms);
-    void *context;
-};
-
-static void walk_line(void *context, uint32_t file, uint64_t offset, struct str line, int64_t time_ms)
-{
-    const struct walk *w = context;
-    w->each(w->context, line, time_ms);
-}
-
-bool index_walk(struct replay_index *x, int64_t from_ms, int64_t to_ms,
-                void (*each)(void *context, struct str event, int64_t time_ms), void *context)
-{
-    struct walk w = {each, context};
-
-    for (size_t i = 0; i < x->file_count; i++)
-        if (!walk_file(x, (uint32_t)i, from_ms, to_ms, walk_line, &w))
-            return false;
-    return true;
+    b->left = merge_left(x->merge, &b->exact) - (got > 0); /* the merge counts one when it is passed */
+    b->last = got == 0;
+    return got >= 0;
 }

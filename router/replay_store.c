@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The replays table, and a replay as JSON. A replay's files are kept with the lengths they had when it was made: so it
- * sees the same events after a restart, whatever was archived since.
+ * The replays table. A replay's files are kept with the lengths they had when it was made: so it sees the same events
+ * after a restart, whatever was archived since.
  */
-#include <stdlib.h>
-
-#include "matcher/json.h"
 #include "router/replay_int.h"
-#include "router/xalloc.h"
-#include "targets/archive.h"
 
 #define KEEP_DAYS 90 /* finished ones, as AWS does */
 
@@ -35,6 +30,19 @@ static const char *const migrations[] = {
     "  path TEXT NOT NULL,"
     "  bytes INTEGER NOT NULL);"
     "CREATE INDEX replay_files_replay ON replay_files (replay)",
+
+    "ALTER TABLE replays ADD COLUMN by_arrival INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN target TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE replays ADD COLUMN pattern TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE replays ADD COLUMN rate REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN speed REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN event_limit INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN filtered INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN exact INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE replays ADD COLUMN at_time_ms INTEGER;" /* the key it has come to; NULL: none yet */
+    "ALTER TABLE replays ADD COLUMN at_file INTEGER;"
+    "ALTER TABLE replays ADD COLUMN at_offset INTEGER",
     NULL,
 };
 const struct store_schema replay_schema = {"replays", migrations};
@@ -48,18 +56,24 @@ bool replay_insert(struct store *store, const struct replay_row *row, bool *take
 {
     sqlite3_stmt *q = store_prepare(store,
                                     "INSERT OR IGNORE INTO replays (name, archive, rules, from_ms, to_ms, state, "
-                                    "position, total, matched, deliveries, started_ms, reason) "
-                                    "VALUES (?,?,?,?,?,?,0,0,0,0,?,'')",
+                                    "position, total, matched, deliveries, started_ms, reason, by_arrival, target, "
+                                    "pattern, rate, speed, event_limit) VALUES (?,?,?,?,?,?,0,0,0,0,?,'',?,?,?,?,?,?)",
                                     diag);
     if (!q)
         return false;
     store_bind(q, 1, row->name);
     store_bind(q, 2, row->archive);
     store_bind(q, 3, row->rules);
-    sqlite3_bind_int64(q, 4, row->from_ms);
-    sqlite3_bind_int64(q, 5, row->to_ms);
+    sqlite3_bind_int64(q, 4, row->window.from_ms);
+    sqlite3_bind_int64(q, 5, row->window.to_ms);
     sqlite3_bind_int64(q, 6, row->state);
     sqlite3_bind_int64(q, 7, row->started_ms);
+    sqlite3_bind_int(q, 8, row->window.by_arrival);
+    store_bind(q, 9, row->target);
+    store_bind(q, 10, row->pattern);
+    sqlite3_bind_double(q, 11, row->pacing.rate);
+    sqlite3_bind_double(q, 12, row->pacing.speed);
+    sqlite3_bind_int64(q, 13, (int64_t)row->limit);
     if (!store_run(store, q, diag))
         return false;
     *taken_out = store_changes(store) == 0;
@@ -80,27 +94,44 @@ bool replay_insert_file(struct store *store, struct str replay, struct str path,
 /* ---- reading ---- */
 
 #define COLUMNS                                                                                                        \
-    "SELECT name, archive, rules, from_ms, to_ms, state, position, total, matched, deliveries, last_event_ms, "        \
-    "started_ms, ended_ms, reason FROM replays "
+    "SELECT name, archive, rules, target, pattern, reason, from_ms, to_ms, by_arrival, rate, speed, event_limit, "     \
+    "state, paused, started_ms, ended_ms, position, filtered, total, exact, matched, deliveries, last_event_ms, "      \
+    "at_time_ms, at_file, at_offset FROM replays "
+
+static struct replay_at read_at(sqlite3_stmt *q)
+{
+    bool no_event = sqlite3_column_type(q, 22) == SQLITE_NULL;
+    return (struct replay_at){
+        .position = (uint64_t)sqlite3_column_int64(q, 16),
+        .filtered = (uint64_t)sqlite3_column_int64(q, 17),
+        .total = (uint64_t)sqlite3_column_int64(q, 18),
+        .exact = sqlite3_column_int(q, 19),
+        .matched = (uint64_t)sqlite3_column_int64(q, 20),
+        .deliveries = (uint64_t)sqlite3_column_int64(q, 21),
+        .last_event_ms = no_event ? INT64_MIN : sqlite3_column_int64(q, 22),
+        .begun = sqlite3_column_type(q, 23) != SQLITE_NULL,
+        .key = {sqlite3_column_int64(q, 23), (uint64_t)sqlite3_column_int64(q, 25),
+                (uint32_t)sqlite3_column_int64(q, 24)},
+    };
+}
 
 static struct replay_row read_row(sqlite3_stmt *q)
 {
-    bool no_event = sqlite3_column_type(q, 10) == SQLITE_NULL;
     return (struct replay_row){
         .name = store_column(q, 0),
         .archive = store_column(q, 1),
         .rules = store_column(q, 2),
-        .from_ms = sqlite3_column_int64(q, 3),
-        .to_ms = sqlite3_column_int64(q, 4),
-        .state = (enum replay_state)sqlite3_column_int(q, 5),
-        .position = (uint64_t)sqlite3_column_int64(q, 6),
-        .total = (uint64_t)sqlite3_column_int64(q, 7),
-        .matched = (uint64_t)sqlite3_column_int64(q, 8),
-        .deliveries = (uint64_t)sqlite3_column_int64(q, 9),
-        .last_event_ms = no_event ? INT64_MIN : sqlite3_column_int64(q, 10),
-        .started_ms = sqlite3_column_int64(q, 11),
-        .ended_ms = sqlite3_column_int64(q, 12),
-        .reason = store_column(q, 13),
+        .target = store_column(q, 3),
+        .pattern = store_column(q, 4),
+        .reason = store_column(q, 5),
+        .window = {sqlite3_column_int64(q, 6), sqlite3_column_int64(q, 7), sqlite3_column_int(q, 8)},
+        .pacing = {sqlite3_column_double(q, 9), sqlite3_column_double(q, 10)},
+        .limit = (uint64_t)sqlite3_column_int64(q, 11),
+        .state = (enum replay_state)sqlite3_column_int(q, 12),
+        .paused = sqlite3_column_int(q, 13),
+        .started_ms = sqlite3_column_int64(q, 14),
+        .ended_ms = sqlite3_column_int64(q, 15),
+        .at = read_at(q),
     };
 }
 
@@ -166,26 +197,36 @@ static bool forget_files(struct store *store, struct str replay, struct weir_dia
 bool replay_write_progress(struct store *store, const struct replay_progress *p, struct weir_time now,
                            struct weir_diag *diag)
 {
-    sqlite3_stmt *q =
-        store_prepare(store,
-                      "UPDATE replays SET state = ?, position = ?, total = ?, matched = ?, deliveries = ?, "
-                      "last_event_ms = ?, ended_ms = ?, reason = ? WHERE name = ?",
-                      diag);
+    sqlite3_stmt *q = store_prepare(
+        store,
+        "UPDATE replays SET state = ?, paused = ?, position = ?, filtered = ?, total = ?, exact = ?, matched = ?, "
+        "deliveries = ?, last_event_ms = ?, at_time_ms = ?, at_file = ?, at_offset = ?, ended_ms = ?, reason = ? "
+        "WHERE name = ?",
+        diag);
+    const struct replay_at *at = &p->at;
     bool over = !replay_row_active(p->state);
 
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, p->state);
-    sqlite3_bind_int64(q, 2, (int64_t)p->position);
-    sqlite3_bind_int64(q, 3, (int64_t)p->total);
-    sqlite3_bind_int64(q, 4, (int64_t)p->matched);
-    sqlite3_bind_int64(q, 5, (int64_t)p->deliveries);
-    if (p->last_event_ms != INT64_MIN)
-        sqlite3_bind_int64(q, 6, p->last_event_ms);
+    sqlite3_bind_int(q, 2, p->paused);
+    sqlite3_bind_int64(q, 3, (int64_t)at->position);
+    sqlite3_bind_int64(q, 4, (int64_t)at->filtered);
+    sqlite3_bind_int64(q, 5, (int64_t)at->total);
+    sqlite3_bind_int(q, 6, at->exact);
+    sqlite3_bind_int64(q, 7, (int64_t)at->matched);
+    sqlite3_bind_int64(q, 8, (int64_t)at->deliveries);
+    if (at->last_event_ms != INT64_MIN)
+        sqlite3_bind_int64(q, 9, at->last_event_ms);
+    if (at->begun) {
+        sqlite3_bind_int64(q, 10, at->key.time_ms);
+        sqlite3_bind_int64(q, 11, at->key.file);
+        sqlite3_bind_int64(q, 12, (int64_t)at->key.offset);
+    }
     if (over)
-        sqlite3_bind_int64(q, 7, now.wall_ms);
-    store_bind(q, 8, str_from(p->reason));
-    store_bind(q, 9, p->name);
+        sqlite3_bind_int64(q, 13, now.wall_ms);
+    store_bind(q, 14, str_from(p->reason));
+    store_bind(q, 15, p->name);
     return store_run(store, q, diag) && (!over || forget_files(store, p->name, diag));
 }
 
@@ -196,43 +237,4 @@ bool replay_expire(struct store *store, struct weir_time now, struct weir_diag *
         return false;
     sqlite3_bind_int64(q, 1, now.wall_ms - KEEP_DAYS * 86400 * INT64_C(1000));
     return store_run(store, q, diag);
-}
-
-/* ---- JSON ---- */
-
-static void write_time(struct buf *out, const char *key, int64_t ms)
-{
-    char text[21];
-    time_format_rfc3339(ms, text);
-    json_write_member(out, key, str_from(text));
-}
-
-static void write_count(struct buf *out, const char *key, uint64_t value)
-{
-    json_write_key(out, key);
-    json_write_int(out, (int64_t)value);
-}
-
-void replay_write_json(struct buf *out, const struct replay_row *row)
-{
-    buf_char(out, '{');
-    json_write_member(out, "name", row->name);
-    json_write_member(out, "archive", row->archive);
-    write_time(out, "from", row->from_ms);
-    write_time(out, "to", row->to_ms);
-    json_write_key(out, "rules");
-    buf_str(out, row->rules);
-    json_write_member(out, "state", str_from(replay_state_names[row->state]));
-    if (row->reason.size)
-        json_write_member(out, "reason", row->reason);
-    write_count(out, "events_total", row->total);
-    write_count(out, "events_replayed", row->position);
-    write_count(out, "events_matched", row->matched);
-    write_count(out, "deliveries", row->deliveries);
-    if (row->last_event_ms != INT64_MIN)
-        write_time(out, "last_event_time", row->last_event_ms);
-    write_time(out, "started", row->started_ms);
-    if (row->ended_ms)
-        write_time(out, "ended", row->ended_ms);
-    buf_char(out, '}');
 }

@@ -5,6 +5,9 @@
 #include "router/api/v1_int.h"
 #include "router/xalloc.h"
 
+#define NUMBER_MIN 0.001 /* of rate and speed */
+#define NUMBER_MAX 1e9
+
 struct replays_call {
     struct replay_call call;
     struct http_request *request;
@@ -85,6 +88,62 @@ static bool take_rules(struct replays_call *c, struct str body)
     return false;
 }
 
+/* A number above 0; 0: it is not there. */
+static bool take_number(struct replays_call *c, struct str body, const char *key, double *out)
+{
+    struct str value = json_member(body, key);
+    char text[40] = "", *end = text;
+
+    if (!value.size)
+        return true;
+    if (value.size < sizeof text) {
+        memcpy(text, value.ptr, value.size);
+        *out = strtod(text, &end);
+    }
+    if (end > text && !*end && *out >= NUMBER_MIN && *out <= NUMBER_MAX)
+        return true;
+    http_reply_error(c->request, 400, "'%s' must be a number, %g..%g", key, NUMBER_MIN, NUMBER_MAX);
+    return false;
+}
+
+static bool take_order(struct replays_call *c, struct str body)
+{
+    struct str by;
+
+    if (!take_text(c, body, "by", false, &by))
+        return false;
+    c->call.request.by_arrival = str_is(by, "arrival");
+    if (!by.size || c->call.request.by_arrival || str_is(by, "event"))
+        return true;
+    http_reply_error(c->request, 400, "'by' must be \"event\" or \"arrival\"");
+    return false;
+}
+
+static bool take_pattern(struct replays_call *c, struct str body)
+{
+    struct str value = json_member(body, "pattern");
+
+    c->call.request.pattern = value;
+    if (!value.size || json_type_of(value) == JSON_OBJECT)
+        return true;
+    http_reply_error(c->request, 400, "'pattern' must be an event pattern, a JSON object");
+    return false;
+}
+
+static bool take_what(struct replays_call *c, struct str body)
+{
+    struct replay_request *q = &c->call.request;
+    int64_t limit = 0;
+    bool ok = take_text(c, body, "name", false, &q->name) && take_order(c, body) && take_rules(c, body) &&
+              take_text(c, body, "target", false, &q->target) && take_pattern(c, body) &&
+              take_number(c, body, "rate", &q->rate) && take_number(c, body, "speed", &q->speed) &&
+              v1_int(c->request, body, "limit", 0, 1, INT64_MAX, &limit);
+
+    q->limit = (uint64_t)limit;
+    q->dry_run = str_is(json_member(body, "dry_run"), "true");
+    return ok;
+}
+
 static void start(struct http_request *r)
 {
     struct replays_call *c = make_call(r, REPLAY_START);
@@ -92,12 +151,10 @@ static void start(struct http_request *r)
     struct str body;
 
     if (!v1_body(r, &body) || !take_text(c, body, "archive", true, &q->archive) ||
-        !take_text(c, body, "name", false, &q->name) || !take_time(c, body, "from", &q->from_ms) ||
-        !take_time(c, body, "to", &q->to_ms) || !take_rules(c, body)) {
+        !take_time(c, body, "from", &q->from_ms) || !take_time(c, body, "to", &q->to_ms) || !take_what(c, body)) {
         abandon(c);
         return;
     }
-    q->dry_run = str_is(json_member(body, "dry_run"), "true");
     replay_submit(http_router(r)->dispatch, &c->call);
 }
 
@@ -109,20 +166,34 @@ static void about_one(struct http_request *r, int what, struct str name)
     replay_submit(http_router(r)->dispatch, &c->call);
 }
 
+/* What is done to one: the last part of its path. */
+static const struct {
+    struct str path;
+    int what;
+} changes[] = {
+    {{"/cancel", 7}, REPLAY_CANCEL},
+    {{"/pause", 6}, REPLAY_PAUSE},
+    {{"/resume", 7}, REPLAY_RESUME},
+};
+
 void v1_replays(struct http_request *r)
 {
-    struct str rest = http_path_rest(r), cancel = STR("/cancel");
+    struct str rest = http_path_rest(r);
     bool post = strcmp(http_method(r), "POST") == 0;
-    bool ends = rest.size > cancel.size && memcmp(rest.ptr + rest.size - cancel.size, cancel.ptr, cancel.size) == 0;
 
     if (!rest.size && post)
         start(r);
     else if (!rest.size)
         about_one(r, REPLAY_LIST, (struct str){0});
-    else if (ends && post)
-        about_one(r, REPLAY_CANCEL, (struct str){rest.ptr, rest.size - cancel.size});
-    else if (!ends && !post)
+    else if (!post)
         about_one(r, REPLAY_SHOW, rest);
-    else
-        http_reply_error(r, 405, "a replay is shown with GET and cancelled with POST …/cancel");
+    for (size_t i = 0; rest.size && post && i < sizeof changes / sizeof changes[0]; i++) {
+        struct str path = changes[i].path;
+        if (rest.size > path.size && memcmp(rest.ptr + rest.size - path.size, path.ptr, path.size) == 0) {
+            about_one(r, changes[i].what, (struct str){rest.ptr, rest.size - path.size});
+            return;
+        }
+    }
+    if (rest.size && post)
+        http_reply_error(r, 405, "a replay is shown with GET, and changed with POST …/pause, …/resume and …/cancel");
 }

@@ -91,6 +91,11 @@ void client_call(const struct cli *cli, const char *path, struct str body, const
 int client_failed(const struct cli *cli, const struct reply *r);
 void client_escape(struct buf *out, struct str segment); /* percent-encodes a path segment */
 
+/* ---- cli/pattern.c ---- */
+struct weir_matcher;
+/* PATTERN or @FILE: its text (freed by the caller in any case) and the compiled pattern. Else: message printed. */
+enum exit_code cli_pattern(const char *argument, struct buf *text, struct weir_matcher **out);
+
 /* ---- cli/input.c: files of events ---- */
 /* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. EXIT_IO, or
    EXIT_DATA where what is packed is damaged: message printed. */

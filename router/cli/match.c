@@ -27,53 +27,6 @@ struct grep {
     bool faulty;     /* some event was no event */
 };
 
-/* ---- the pattern ---- */
-
-static struct weir_matcher *compile(const char *name, struct str pattern)
-{
-    struct weir_diag diag;
-    struct weir_matcher *m = NULL;
-    struct weir_builder *b = weir_builder_create();
-
-    if (b)
-        weir_builder_allow_extensions(b);
-    if (b && weir_builder_add(b, 0, pattern.ptr, pattern.size, &diag))
-        m = weir_builder_build(b, &diag);
-    if (!b)
-        cli_fail(EXIT_INTERNAL, "out of memory");
-    else if (!m) {
-        struct buf text = BUF_INIT;
-        diag_format(&text, name, &diag, pattern);
-        fputs(buf_cstr(&text), stderr);
-        buf_fini(&text);
-    }
-    weir_builder_destroy(b);
-    return m;
-}
-
-static int open_pattern(struct grep *g, const char *argument)
-{
-    struct buf text = BUF_INIT;
-    const char *name = "pattern";
-
-    if (*argument == '@') {
-        name = argument + 1;
-        enum exit_code code = input_read(name, &text);
-        if (code != EXIT_DONE) {
-            buf_fini(&text);
-            return code;
-        }
-    } else {
-        buf_text(&text, argument);
-    }
-    g->matcher = compile(name, buf_view(&text));
-    g->scratch = g->matcher ? weir_scratch_create(g->matcher) : NULL;
-    buf_fini(&text);
-    if (g->matcher && !g->scratch)
-        return cli_fail(EXIT_INTERNAL, "out of memory");
-    return g->matcher ? EXIT_DONE : EXIT_CONFIG;
-}
-
 /* ---- events ---- */
 
 static void report(struct grep *g, const char *file, int line, const char *message)
@@ -231,7 +184,12 @@ static int match(struct cli *cli)
         return cli_usage(cli, "needs a pattern");
     if (strcmp(g.format, "auto") != 0 && !source_find(str_from(g.format)))
         return cli_usage(cli, "unknown format '%s'", g.format);
-    int code = open_pattern(&g, cli->arguments[0]);
+    struct buf pattern;
+    int code = cli_pattern(cli->arguments[0], &pattern, &g.matcher);
+    buf_fini(&pattern);
+    g.scratch = g.matcher ? weir_scratch_create(g.matcher) : NULL;
+    if (g.matcher && !g.scratch)
+        code = cli_fail(EXIT_INTERNAL, "out of memory");
     if (code == EXIT_DONE) {
         code = match_files(&g);
         if (g.count && cli->json)

@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weir replay: asks a running router to replay a window of an archive, then watches. The replay belongs to the router:
- * Ctrl-C only stops the watching.
+ * weir replay: asks a running router to replay a window of an archive, then watches (replay_watch.c). The replay
+ * belongs to the router: Ctrl-C only stops the watching.
  */
-#include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "matcher/weir.h"
+#include "router/cli/replay.h"
 #include "router/cli/show.h"
 #include "router/cli/verbs.h"
 #include "router/clock.h"
 #include "targets/archive.h"
-
-#define POLL_US   200000
-#define BAR_CELLS 30
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal_number)
-{
-    interrupted = 1;
-}
 
 /* Events say their time in whole seconds: `end` is rounded up, so that "now" takes those of this second too. */
 static bool take_time(struct cli *cli, const char *option, const char *otherwise, bool end, char out[40])
@@ -42,32 +31,125 @@ static bool take_time(struct cli *cli, const char *option, const char *otherwise
     return true;
 }
 
-static bool make_request(struct cli *cli, struct buf *body)
+/* "500/s", "30/m", "10/h", or just "500"; a second. 0: it is none. */
+static double read_rate(const char *text)
 {
-    const char *rules[CLI_OPTIONS_MAX], *name = cli_value(cli, "--name", NULL);
+    char *end;
+    double rate = strtod(text, &end);
+
+    if (end == text || rate <= 0 || rate > 1e9)
+        return 0;
+    return !*end || !strcmp(end, "/s") ? rate : !strcmp(end, "/m") ? rate / 60 : !strcmp(end, "/h") ? rate / 3600 : 0;
+}
+
+static double read_speed(const char *text)
+{
+    char *end;
+    double speed = strtod(text, &end);
+    return end == text || speed <= 0 || speed > 1e9 || (*end && strcmp(end, "x")) ? 0 : speed;
+}
+
+static bool add_number(struct cli *cli, struct buf *body, const char *option, double (*read)(const char *text),
+                       const char *like)
+{
+    const char *text = cli_value(cli, option, NULL);
+    double value = text ? read(text) : 0;
+
+    if (text && value <= 0) {
+        cli_usage(cli, "%s '%s' is not a %s: write %s", option, text, option + 2, like);
+        return false;
+    }
+    if (text) {
+        json_write_key(body, option + 2);
+        buf_printf(body, "%.15g", value);
+    }
+    return true;
+}
+
+static bool add_limit(struct cli *cli, struct buf *body)
+{
+    const char *text = cli_value(cli, "--limit", NULL);
+    char *end = NULL;
+    long long limit = text ? strtoll(text, &end, 10) : 0;
+
+    if (text && (limit < 1 || *end)) {
+        cli_usage(cli, "--limit '%s' is not a number of events", text);
+        return false;
+    }
+    if (text) {
+        json_write_key(body, "limit");
+        json_write_int(body, limit);
+    }
+    return true;
+}
+
+static void add_rules(struct cli *cli, struct buf *body)
+{
+    const char *rules[CLI_OPTIONS_MAX];
     size_t count = cli_values(cli, "--rule", rules, CLI_OPTIONS_MAX);
+
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0)
+            json_write_key(body, "rules");
+        buf_char(body, i ? ',' : '[');
+        json_write_string(body, str_from(rules[i]));
+    }
+    buf_text(body, count ? "]" : "");
+}
+
+static void add_text(struct cli *cli, struct buf *body, const char *option)
+{
+    const char *text = cli_value(cli, option, NULL);
+    if (text)
+        json_write_member(body, option + 2, str_from(text));
+}
+
+static int add_pattern(struct cli *cli, struct buf *body)
+{
+    const char *argument = cli_value(cli, "--pattern", NULL);
+    struct weir_matcher *matcher;
+    struct buf text;
+
+    if (!argument)
+        return EXIT_DONE;
+    int code = cli_pattern(argument, &text, &matcher);
+    if (code == EXIT_DONE) {
+        json_write_key(body, "pattern");
+        json_minify(body, buf_view(&text));
+    }
+    weir_matcher_unref(matcher);
+    buf_fini(&text);
+    return code;
+}
+
+/* What is chosen, and how fast. */
+static int add_choice(struct cli *cli, struct buf *body)
+{
+    add_text(cli, body, "--name");
+    add_text(cli, body, "--by");
+    add_rules(cli, body);
+    add_text(cli, body, "--target");
+    if (!add_number(cli, body, "--rate", read_rate, "500/s, 30/m or 10/h") ||
+        !add_number(cli, body, "--speed", read_speed, "1x, 10x or 0.5x") || !add_limit(cli, body))
+        return EXIT_USAGE;
+    if (cli_has(cli, "--dry-run"))
+        buf_text(body, ",\"dry_run\":true");
+    return add_pattern(cli, body);
+}
+
+static int make_request(struct cli *cli, struct buf *body)
+{
     char from[40], to[40];
 
     if (!take_time(cli, "--from", NULL, false, from) || !take_time(cli, "--to", "now", true, to))
-        return false;
+        return EXIT_USAGE;
     buf_char(body, '{');
     json_write_member(body, "archive", str_from(cli->arguments[0]));
     json_write_member(body, "from", str_from(from));
     json_write_member(body, "to", str_from(to));
-    if (name)
-        json_write_member(body, "name", str_from(name));
-    if (count) {
-        json_write_key(body, "rules");
-        for (size_t i = 0; i < count; i++) {
-            buf_char(body, i ? ',' : '[');
-            json_write_string(body, str_from(rules[i]));
-        }
-        buf_char(body, ']');
-    }
-    if (cli_has(cli, "--dry-run"))
-        buf_text(body, ",\"dry_run\":true");
+    int code = add_choice(cli, body);
     buf_char(body, '}');
-    return true;
+    return code;
 }
 
 /* ---- what is shown ---- */
@@ -79,90 +161,20 @@ static void show_dry_run(struct str answer)
     struct show_list l = show_open(json_member(answer, "counts"));
     struct str one;
     char rule[128], target[300];
+    bool any = false;
 
-    while (show_next(&l, &one)) {
+    for (; show_next(&l, &one); any = true) {
         table_cell(t, "%s", show_text(one, "rule", rule, sizeof rule));
         table_cell(t, "%s", show_text(one, "target", target, sizeof target)[0] ? target : "(matches)");
         table_cell(t, "%lld", show_int(one, "events"));
     }
     printf("%lld events in the window; nothing was delivered\n", show_int(answer, "events"));
-    table_print(t);
-}
-
-static void show_progress(struct str replay, double seconds)
-{
-    long long total = show_int(replay, "events_total"), done = show_int(replay, "events_replayed");
-    int filled = total ? (int)(done * BAR_CELLS / total) : 0;
-    char state[32];
-
-    show_text(replay, "state", state, sizeof state);
-    fprintf(stderr, "\r%-10s [", state);
-    for (int i = 0; i < BAR_CELLS; i++)
-        fputc(i < filled ? '#' : '.', stderr);
-    fprintf(stderr, "] %lld/%lld events, %lld matched, %.0f/s\033[K", done, total, show_int(replay, "events_matched"),
-            seconds > 0 ? (double)done / seconds : 0);
-    fflush(stderr);
-}
-
-/* Prints what became of it. */
-static int show_end(struct cli *cli, struct str replay)
-{
-    char name[128], state[32], reason[512];
-
-    int64_t deliveries = show_int(replay, "deliveries");
-    show_text(replay, "name", name, sizeof name);
-    show_text(replay, "state", state, sizeof state);
-    show_text(replay, "reason", reason, sizeof reason);
-    if (cli->json)
-        printf("%.*s\n", STR_ARG(replay));
-    else
-        printf("replay %s %s: %lld of %lld events replayed, %lld matched, %lld %s%s%s\n", name, state,
-               show_int(replay, "events_replayed"), show_int(replay, "events_total"),
-               show_int(replay, "events_matched"), (long long)deliveries, deliveries == 1 ? "delivery" : "deliveries",
-               reason[0] ? "; " : "", reason);
-    return strcmp(state, "FAILED") == 0 ? EXIT_INTERNAL : EXIT_DONE;
-}
-
-static bool is_over(struct str replay)
-{
-    char state[32];
-    show_text(replay, "state", state, sizeof state);
-    return !strcmp(state, "COMPLETED") || !strcmp(state, "CANCELLED") || !strcmp(state, "FAILED");
-}
-
-static int watch(struct cli *cli, const char *name)
-{
-    struct buf path = BUF_INIT;
-    bool terminal = isatty(STDERR_FILENO) && !cli->json;
-    int64_t began = clock_wall_ms();
-    int code = -1;
-
-    buf_text(&path, "/_weir/v1/replays/");
-    client_escape(&path, str_from(name));
-    signal(SIGINT, interrupt);
-    while (code < 0) {
-        struct reply reply;
-        client_call(cli, buf_cstr(&path), (struct str){0}, NULL, &reply);
-        struct str replay = buf_view(&reply.body);
-        if (reply.status == 200 && terminal)
-            show_progress(replay, (double)(clock_wall_ms() - began) / 1000);
-        if (terminal && (reply.status != 200 || is_over(replay) || interrupted))
-            fputc('\n', stderr);
-        if (reply.status != 200)
-            code = client_failed(cli, &reply);
-        else if (is_over(replay))
-            code = show_end(cli, replay);
-        else if (interrupted)
-            code = fprintf(stderr, "weir: detached; replay '%s' goes on, 'weir replay --show %s' shows it\n", name,
-                           name) > 0
-                       ? EXIT_DONE
-                       : EXIT_IO;
-        else
-            usleep(POLL_US);
-        reply_fini(&reply);
+    if (any) {
+        table_print(t);
+    } else {
+        printf("no rule matches any of them\n");
+        table_destroy(t);
     }
-    buf_fini(&path);
-    return code;
 }
 
 static int start(struct cli *cli)
@@ -170,21 +182,21 @@ static int start(struct cli *cli)
     struct buf body = BUF_INIT;
     struct reply reply;
     char name[128];
-    int code = EXIT_USAGE;
+    int code = make_request(cli, &body);
 
-    if (!make_request(cli, &body)) {
+    if (code != EXIT_DONE) {
         buf_fini(&body);
-        return EXIT_USAGE;
+        return code;
     }
     client_call(cli, "/_weir/v1/replays", buf_view(&body), NULL, &reply);
     struct str answer = buf_view(&reply.body);
     if (reply.status == 200 && cli->json)
         code = printf("%.*s\n", STR_ARG(answer)) > 0 ? EXIT_DONE : EXIT_IO;
     else if (reply.status == 200)
-        show_dry_run(answer), code = EXIT_DONE;
+        show_dry_run(answer);
     else if (reply.status == 201)
-        code = cli_has(cli, "--detach") ? show_end(cli, answer),
-        EXIT_DONE                       : watch(cli, show_text(answer, "name", name, sizeof name));
+        code = cli_has(cli, "--detach") ? replay_show_end(cli, answer)
+                                        : replay_watch(cli, show_text(answer, "name", name, sizeof name));
     else
         code = client_failed(cli, &reply);
     reply_fini(&reply);
@@ -192,7 +204,7 @@ static int start(struct cli *cli)
     return code;
 }
 
-/* ---- list, show, cancel ---- */
+/* ---- list, pause, resume, cancel ---- */
 
 static int list(struct cli *cli)
 {
@@ -212,7 +224,10 @@ static int list(struct cli *cli)
         while (show_next(&l, &one)) {
             table_cell(t, "%s", show_text(one, "name", name, sizeof name));
             table_cell(t, "%s", show_text(one, "archive", archive, sizeof archive));
-            table_cell(t, "%s", show_text(one, "state", state, sizeof state));
+            table_cell(t, "%s%s", show_text(one, "state", state, sizeof state),
+                       show_bool(one, "paused")    ? " (paused)"
+                       : show_bool(one, "waiting") ? " (waiting)"
+                                                   : "");
             table_cell(t, "%lld", show_int(one, "events_replayed"));
             table_cell(t, "%lld", show_int(one, "events_total"));
             table_cell(t, "%s", show_text(one, "from", from, sizeof from));
@@ -224,18 +239,19 @@ static int list(struct cli *cli)
     return code;
 }
 
-static int cancel(struct cli *cli, const char *name)
+/* verb: "cancel", "pause" or "resume". */
+static int change(struct cli *cli, const char *name, const char *verb)
 {
     struct buf path = BUF_INIT;
     struct reply reply;
 
     buf_text(&path, "/_weir/v1/replays/");
     client_escape(&path, str_from(name));
-    buf_text(&path, "/cancel");
+    buf_printf(&path, "/%s", verb);
     client_call(cli, buf_cstr(&path), STR("{}"), NULL, &reply);
     int code = reply.status == 200 ? EXIT_DONE : client_failed(cli, &reply);
     if (code == EXIT_DONE)
-        show_end(cli, buf_view(&reply.body));
+        replay_show_end(cli, buf_view(&reply.body));
     reply_fini(&reply);
     buf_fini(&path);
     return code;
@@ -243,12 +259,17 @@ static int cancel(struct cli *cli, const char *name)
 
 static int replay(struct cli *cli)
 {
-    const char *show = cli_value(cli, "--show", NULL), *cancelled = cli_value(cli, "--cancel", NULL);
+    static const char *const changes[] = {"--pause", "--resume", "--cancel"};
+    const char *shown = cli_value(cli, "--show", NULL), *changed = NULL, *verb = NULL;
 
-    if (show || cancelled || cli_has(cli, "--list")) {
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0] && !changed; i++) {
+        changed = cli_value(cli, changes[i], NULL);
+        verb = changes[i] + 2;
+    }
+    if (shown || changed || cli_has(cli, "--list")) {
         if (cli->argument_count)
-            return cli_usage(cli, "takes no archive with --list, --show or --cancel");
-        return show ? watch(cli, show) : cancelled ? cancel(cli, cancelled) : list(cli);
+            return cli_usage(cli, "takes no archive with --list, --show, --pause, --resume or --cancel");
+        return shown ? replay_watch(cli, shown) : changed ? change(cli, changed, verb) : list(cli);
     }
     if (cli->argument_count != 1)
         return cli_usage(cli, "needs the name of one archive; 'weir archives' lists them");
@@ -260,7 +281,26 @@ static const struct cli_option options[] = {
      .value = "TIME",
      .meaning = "events from this event time on: RFC 3339, a date, or relative like -1h"},
     {.name = "--to", .value = "TIME", .meaning = "events before this event time (now)"},
+    {.name = "--by",
+     .value = "ORDER",
+     .choices = "event arrival",
+     .meaning =
+         "event: in order of event time, then arrival (the default); arrival: in the archive's order, and --from "
+         "and --to mean hours of arrival"},
     {.name = "--rule", .letter = 'r', .value = "RULE", .many = true, .meaning = "only to this rule"},
+    {.name = "--target",
+     .letter = 't',
+     .value = "TARGET",
+     .meaning = "only to this target of those rules: NAME or KIND/NAME"},
+    {.name = "--pattern",
+     .letter = 'p',
+     .value = "PATTERN|@FILE",
+     .meaning = "only events that match this event pattern too"},
+    {.name = "--rate", .value = "N/s", .meaning = "at most so many events a second (or /m, /h)"},
+    {.name = "--speed",
+     .value = "10x",
+     .meaning = "in step with the events' own times, so many times as fast; 1x is as it was"},
+    {.name = "--limit", .value = "N", .meaning = "end after so many events"},
     {.name = "--name",
      .value = "NAME",
      .meaning = "the replay's name, which its events carry as replay-name (made up)"},
@@ -268,13 +308,16 @@ static const struct cli_option options[] = {
     {.name = "--detach", .meaning = "start it and do not watch"},
     {.name = "--list", .meaning = "list replays"},
     {.name = "--show", .value = "NAME", .meaning = "watch a replay that was started before"},
+    {.name = "--pause", .value = "NAME", .meaning = "hold a replay where it is, over restarts too"},
+    {.name = "--resume", .value = "NAME", .meaning = "let a paused replay go on"},
     {.name = "--cancel", .value = "NAME", .meaning = "end a replay"},
     {0},
 };
 
 const struct cli_verb verb_replay = {
     .name = "replay",
-    .arguments = "ARCHIVE --from TIME [--to TIME] [--rule RULE]… [--dry-run]",
+    .arguments = "ARCHIVE --from TIME [--to TIME] [--rule RULE]… [--target TARGET] [-p PATTERN] [--rate N/s] "
+                 "[--speed X] [--limit N] [--dry-run]",
     .summary = "puts archived events through the rules again",
     .description =
         "Events go in order of event time through the present rules of the archive's bus, or through those named with "

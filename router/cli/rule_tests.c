@@ -15,7 +15,7 @@
 #include "router/cli/cli.h"
 #include "router/cli/records.h"
 #include "router/clock.h"
-#include "router/replay.h"
+#include "router/replay_line.h"
 #include "router/xalloc.h"
 #include "rules/input.h"
 
@@ -135,7 +135,7 @@ static void put_replay_name(struct run *run)
     struct buf whole = BUF_INIT;
     if (!run->replay.size)
         return;
-    replay_name_event(&whole, buf_view(&run->envelope), buf_view(&run->replay));
+    line_name_event(&whole, buf_view(&run->envelope), buf_view(&run->replay));
     buf_fini(&run->envelope);
     run->envelope = whole;
     xbuf(&run->envelope);

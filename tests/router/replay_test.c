@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Replays: order by event time, chosen rules, where they resume, what they count, and that nothing is archived twice.
- */
+/* Replays: their order, what is chosen of rules, targets and events, pace and pauses, where they go on after a crash,
+   what they count, and that nothing is archived twice. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,18 +41,23 @@ const struct adapter *target_adapter_find(struct str type)
 
 static struct buf answer;
 
-static int call(int what, const char *name, int64_t from, int64_t to, const char *rule, bool dry)
+static int call_with(int what, const char *name, int64_t from, int64_t to, const char *rule, struct replay_request q)
 {
     struct str rules[] = {rule ? str_from(rule) : STR("")};
-    struct replay_request q = {.name = str_from(name),
-                               .archive = STR("all"),
-                               .from_ms = START + from * 1000,
-                               .to_ms = START + to * 1000,
-                               .rules = rules,
-                               .rule_count = rule != NULL,
-                               .dry_run = dry};
+
+    q.name = str_from(name);
+    q.archive = STR("all");
+    q.from_ms = START + from * 1000;
+    q.to_ms = START + to * 1000;
+    q.rules = rules;
+    q.rule_count = rule != NULL;
     buf_clear(&answer);
     return fixture_replay(what, &q, &answer);
+}
+
+static int call(int what, const char *name, int64_t from, int64_t to, const char *rule, bool dry)
+{
+    return call_with(what, name, from, to, rule, (struct replay_request){.dry_run = dry});
 }
 
 static bool answered(const char *part)
@@ -219,7 +224,7 @@ static void the_eleventh_is_one_too_many(void **state)
         status = call(REPLAY_START, name, 0, 100000, NULL, false);
     }
     assert_int_equal(status, 400);
-    assert_true(answered("The requested resource exceeds the maximum number allowed."));
+    assert_true(answered("10 replays are active"));
 }
 
 static void a_lost_archive_file_fails_the_replay(void **state)
@@ -258,21 +263,217 @@ static void an_archive_that_goes_while_it_starts_fails_the_replay(void **state)
     event_base_free(base);
 }
 
-static void named(const char *event, const char *wanted)
+/* ---- what else can be chosen ---- */
+
+#define ANY_TIME INT64_C(-1000000000), INT64_C(10000000000) /* hours of arrival: those of today */
+
+static void expect_numbers(const char *queue, const char *wanted)
 {
-    struct buf out = BUF_INIT;
-    replay_name_event(&out, str_from(event), STR("x\"y"));
-    assert_string_equal(buf_cstr(&out), wanted);
-    buf_fini(&out);
+    struct buf got = BUF_INIT;
+    struct messages m = fixture_messages(queue);
+
+    for (size_t i = 0; i < m.count; i++)
+        buf_printf(&got, "%s%d", i ? " " : "", number_of(&m.list[i]));
+    assert_string_equal(buf_cstr(&got), wanted);
+    buf_fini(&got);
 }
 
-static void the_name_stands_before_the_resources(void **state)
+static void by_arrival_in_the_order_of_the_archive(void **state)
 {
-    named("{\"id\":\"resources\",\"resources\":[],\"detail\":{\"resources\":1}}",
-          "{\"id\":\"resources\",\"replay-name\":\"x\\\"y\",\"resources\":[],\"detail\":{\"resources\":1}}");
-    named("{\"id\":1,\"detail\":{\"resources\":1}}",
-          "{\"id\":1,\"replay-name\":\"x\\\"y\",\"detail\":{\"resources\":1}}");
-    named("{}", "{\"replay-name\":\"x\\\"y\"}");
+    fill();
+    assert_int_equal(call_with(REPLAY_START, "x", ANY_TIME, "one", (struct replay_request){.by_arrival = true}), 201);
+    assert_true(answered("\"by\":\"arrival\""));
+    wait_state("x", "COMPLETED");
+    expect_numbers("one", "0 1 2 3 4 5 6 7 8 9");
+    empty_queues();
+    assert_int_equal(call_with(REPLAY_START, "y", 0, 1000, "one", (struct replay_request){.by_arrival = true}), 201);
+    wait_state("y", "COMPLETED"); /* nothing came in that hour of 2026 */
+    expect_numbers("one", "");
+}
+
+static void only_what_the_pattern_matches(void **state)
+{
+    const struct replay_request odd = {.pattern = STR("{ \"detail\": {\"n\": [1, 3, 5, 7, 9]} }"), .limit = 3};
+
+    fill();
+    assert_int_equal(call_with(REPLAY_START, "x", 0, 1000, "one", odd), 201);
+    assert_true(answered("\"pattern\":{\"detail\":{\"n\":[1,3,5,7,9]}}") && answered("\"limit\":3"));
+    wait_state("x", "COMPLETED");
+    assert_true(answered("\"events_total\":5,\"events_total_exact\":true,\"events_replayed\":3,"
+                         "\"events_filtered\":2,\"events_matched\":3"));
+    expect_numbers("one", "9 7 5");
+    struct replay_request dry = odd;
+    dry.dry_run = true;
+    assert_int_equal(call_with(REPLAY_START, "", 0, 1000, NULL, dry), 200);
+    assert_true(answered("\"events\":3") && answered("{\"rule\":\"one\",\"target\":\"queue/one\",\"events\":3}"));
+    assert_int_equal(call_with(REPLAY_START, "z", 0, 1, NULL, (struct replay_request){.pattern = STR("{\"a\":\n1}")}),
+                     400);
+    assert_true(answered("pattern, line 2, column "));
+}
+
+#define TWO_TARGETS                                                                                                    \
+    "queues: {one: {}, two: {}, three: {}}\n"                                                                          \
+    "topics: {fan: {subscriptions: [three, queue/two]}, two: {subscriptions: []}}\n"                                         \
+    "archives: {all: {}}\n"                                                                                            \
+    "rules:\n"                                                                                                         \
+    "  one: {pattern: {source: [test]}, targets: [one, queue/two]}\n"                                                  \
+    "  fan: {pattern: {source: [test]}, targets: [fan, topic/two]}\n"
+
+static int64_t count_in(const char *queue)
+{
+    return (int64_t)fixture_messages(queue).count;
+}
+
+static void only_to_one_target(void **state)
+{
+    fixture_start(TWO_TARGETS);
+    fixture_send_many("default", 5, 0, 1);
+    fixture_dispatched();
+    empty_queues();
+    assert_int_equal(call_with(REPLAY_START, "x", 0, 9, NULL, (struct replay_request){.target = STR("three")}), 201);
+    assert_true(answered("\"target\":\"queue/three\""));
+    wait_state("x", "COMPLETED");
+    assert_true(answered("\"deliveries\":5"));
+    assert_int_equal(count_in("one") + count_in("two"), 0);
+    assert_int_equal(count_in("three"), 5);
+    assert_int_equal(call_with(REPLAY_START, "y", 0, 9, "one", (struct replay_request){.target = STR("two")}), 201);
+    wait_state("y", "COMPLETED");
+    assert_int_equal(count_in("one"), 0);
+    assert_int_equal(count_in("two"), 5);
+    assert_int_equal(
+        call_with(REPLAY_START, "", 0, 9, NULL, (struct replay_request){.target = STR("fan"), .dry_run = true}), 200);
+    assert_true(answered("queue/three") && answered("queue/two") && !answered("queue/one"));
+    assert_int_equal(call_with(REPLAY_START, "z", 0, 9, NULL, (struct replay_request){.target = STR("two")}), 400);
+    assert_true(answered("write queue/two or topic/two") || answered("write topic/two or queue/two"));
+    assert_int_equal(call_with(REPLAY_START, "z", 0, 9, "one", (struct replay_request){.target = STR("three")}), 404);
+    assert_true(answered("has a target 'three'"));
+}
+
+/* ---- pauses, and how fast ---- */
+
+static void a_replay_is_paused_and_goes_on(void **state)
+{
+    fixture_crash(archive_20000);
+    fixture_start(MANY);
+    assert_int_equal(call_with(REPLAY_START, "long", 0, 100000, NULL, (struct replay_request){.rate = 20000}), 201);
+    fixture_wait(fixture_number("SELECT position FROM replays") > 0);
+    assert_int_equal(call(REPLAY_PAUSE, "long", 0, 0, NULL, false), 200);
+    assert_true(answered("\"state\":\"RUNNING\",\"paused\":true"));
+    int64_t position = fixture_number("SELECT position FROM replays");
+    assert_true(position > 0 && position < 20000);
+    assert_int_equal(call(REPLAY_PAUSE, "long", 0, 0, NULL, false), 200); /* it is */
+    usleep(50000);
+    assert_int_equal(fixture_number("SELECT position FROM replays"), position);
+    assert_int_equal(fixture_messages("one").count, position);
+    assert_int_equal(call(REPLAY_RESUME, "long", 0, 0, NULL, false), 200);
+    assert_true(answered("\"paused\":false"));
+    wait_state("long", "COMPLETED");
+    assert_int_equal(fixture_number("SELECT count(DISTINCT json_extract(body, '$.id')) FROM queue_message"), 20000);
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 20000);
+    assert_int_equal(call(REPLAY_PAUSE, "long", 0, 0, NULL, false), 409);
+    assert_int_equal(call(REPLAY_RESUME, "never", 0, 0, NULL, false), 404);
+}
+
+static void pause_and_die(void)
+{
+    const struct replay_request q = {
+        .pattern = STR("{\"detail\":{\"n\":[{\"numeric\":[\"<\",500]}]}}"), .rate = 20000, .limit = 5000};
+
+    fixture_start(MANY);
+    if (call(REPLAY_SHOW, "long", 0, 0, NULL, false) == 404)
+        assert_int_equal(call_with(REPLAY_START, "long", 0, 100000, NULL, q), 201);
+    assert_int_equal(call(REPLAY_RESUME, "long", 0, 0, NULL, false), 200);
+    int64_t before = fixture_number("SELECT position FROM replays");
+    while (fixture_number("SELECT position FROM replays") == before)
+        fixture_nap();
+    assert_int_equal(call(REPLAY_PAUSE, "long", 0, 0, NULL, false), 200);
+}
+
+/* A pause, a pattern, a limit and a rate outlive crashes; nothing is doubled, nothing left out. */
+static void what_was_chosen_survives_a_crash(void **state)
+{
+    fixture_crash(archive_20000);
+    fixture_crash(pause_and_die);
+    fixture_crash(pause_and_die);
+    fixture_start(MANY);
+    assert_int_equal(call(REPLAY_SHOW, "long", 0, 0, NULL, false), 200);
+    assert_true(answered("\"rate\":20000,\"limit\":5000,\"state\":\"RUNNING\",\"paused\":true"));
+    int64_t position = fixture_number("SELECT position FROM replays");
+    usleep(30000);
+    assert_int_equal(fixture_number("SELECT position FROM replays"), position);
+    assert_int_equal(call(REPLAY_RESUME, "long", 0, 0, NULL, false), 200);
+    wait_state("long", "COMPLETED");
+    assert_true(answered("\"events_replayed\":5000"));
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 5000);
+    /* the first 5000 of those below 500 in the order of time, then arrival: event e<1000 i + n> has second i + n */
+    assert_int_equal(fixture_number("SELECT count(DISTINCT json_extract(body, '$.id')) FROM queue_message "
+                                    "WHERE json_extract(body, '$.detail.n') < 500"),
+                     5000);
+    int64_t last = fixture_number("SELECT max(unixepoch(json_extract(body, '$.time'))) FROM queue_message");
+    int64_t counted = 0;
+    for (int64_t i = 0; i < 20; i++)
+        for (int64_t n = 0; n < 500; n++)
+            counted += START / 1000 + i + n < last;
+    assert_true(counted < 5000 && counted >= 5000 - 20);
+    assert_int_equal(fixture_number("SELECT count(*) FROM (SELECT id, json_extract(body, '$.time') AS t, "
+                                    "lag(json_extract(body, '$.time')) OVER (ORDER BY id) AS before "
+                                    "FROM queue_message) WHERE t < before"),
+                     0);
+}
+
+static void as_fast_as_the_rate_says(void **state)
+{
+    struct replay_pace p = {0};
+    const struct replay_pacing by = {.rate = 1000};
+    int64_t age = 5000;
+    int count = 0;
+
+    assert_int_equal(pace_wait(&p, &by, age, 0), 0);
+    for (; age < 6000; age += REPLAY_TICK_MS)
+        while (pace_wait(&p, &by, age, 0) == 0)
+            count++;
+    assert_in_range(count, 980, 1000);
+    count = 0;
+    for (age = 100000; pace_wait(&p, &by, age, 0) == 0;) /* held up: it does not hurry */
+        count++;
+    assert_int_equal(count, 100);
+    const struct replay_pacing slow = {.rate = 0.5};
+    p = (struct replay_pace){0};
+    assert_int_equal(pace_wait(&p, &slow, 0, 0), 0);
+    assert_int_equal(pace_wait(&p, &slow, 0, 0), 2000);
+    assert_int_equal(pace_wait(&p, &slow, 1500, 0), 500);
+    assert_int_equal(pace_wait(&p, &slow, 2000, 0), 0);
+}
+
+static void in_step_with_event_time(void **state)
+{
+    struct replay_pace p = {0};
+    const struct replay_pacing by = {.speed = 10};
+
+    assert_int_equal(pace_wait(&p, &by, 1000, 50000), 0);
+    assert_int_equal(pace_wait(&p, &by, 1000, 50000), 0);
+    assert_int_equal(pace_wait(&p, &by, 1000, 60000), 1000);
+    assert_int_equal(pace_wait(&p, &by, 1400, 60000), 600);
+    assert_int_equal(pace_wait(&p, &by, 2000, 60000), 0);
+    assert_int_equal(pace_wait(&p, &by, 2000, 55000), 0); /* by arrival it may step back */
+    assert_int_equal(pace_wait(&p, &by, 2000, 61000), 100);
+    assert_int_equal(pace_wait(&p, &by, 9000, 62000), 0);   /* 6.8 s late: from here on … */
+    assert_int_equal(pace_wait(&p, &by, 9000, 63000), 100); /* … in step again */
+    assert_int_equal(pace_wait(&p, &(struct replay_pacing){0}, 0, 0), 0);
+}
+
+static void live_events_leave_a_replay_its_share(void **state)
+{
+    fixture_crash(archive_20000);
+    fixture_start("queues: {one: {}, two: {}}\narchives: {all: {}}\nrules:\n"
+                  "  one: {pattern: {replay-name: [{exists: true}]}, targets: [one]}\n");
+    assert_int_equal(call(REPLAY_START, "a", 0, 100000, NULL, false), 201);
+    assert_int_equal(call(REPLAY_START, "b", 0, 100000, NULL, false), 201);
+    for (int i = 0; i < 50 && fixture_number("SELECT min(position) FROM replays") < 100; i++)
+        fixture_send_many("default", 5000, 0, 1);
+    wait_state("a", "COMPLETED");
+    wait_state("b", "COMPLETED");
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 40000);
 }
 
 static int tear_down(void **state)
@@ -295,7 +496,14 @@ int main(void)
         TEST(the_eleventh_is_one_too_many),
         TEST(a_lost_archive_file_fails_the_replay),
         TEST(an_archive_that_goes_while_it_starts_fails_the_replay),
-        TEST(the_name_stands_before_the_resources),
+        TEST(by_arrival_in_the_order_of_the_archive),
+        TEST(only_what_the_pattern_matches),
+        TEST(only_to_one_target),
+        TEST(a_replay_is_paused_and_goes_on),
+        TEST(what_was_chosen_survives_a_crash),
+        TEST(live_events_leave_a_replay_its_share),
+        cmocka_unit_test(as_fast_as_the_rate_says),
+        cmocka_unit_test(in_step_with_event_time),
     };
     return cmocka_run_group_tests_name("replay", tests, NULL, NULL);
 }
