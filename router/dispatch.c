@@ -358,5 +358,6 @@ void dispatch_close(struct dispatch *d)
     event_base_free(d->host.base);
     generation_unref(d->generation);
     buf_fini(&d->work);
+    free(d->tapped_rules);
     free(d);
 }

@@ -10,6 +10,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/replay.h"
+#include "router/tap.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
 #include "targets/queue.h"
@@ -103,6 +104,7 @@ static void house_cb(evutil_socket_t fd, short what, void *context)
     struct house *h = context;
     struct dispatch *d = h->dispatch;
 
+    taps_expire(d->options.taps, d->now);
     outlet_tick(d); /* its timers stand still while the machine sleeps, ages do not */
     if (h->running || d->stopping || d->reload)
         return;

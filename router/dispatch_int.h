@@ -246,6 +246,9 @@ struct dispatch {
 
     /* deliveries */
     uint64_t event_number; /* of the last event offered */
+    bool tapped;           /* somebody watches: what the event matched is noted */
+    uint32_t *tapped_rules;
+    size_t tapped_count, tapped_capacity;
     int64_t next_id;
     struct flight_queue completed;
     struct event *settle_event;

@@ -15,6 +15,7 @@
 #include "router/log.h"
 #include "router/replay.h"
 #include "router/schedules.h"
+#include "router/tap.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
 #include "targets/bus.h"
@@ -134,6 +135,15 @@ static bool chosen(const struct offer *o, const struct rule *rule)
     return !o->chosen || (o->chosen[i / 64] >> (i % 64) & 1);
 }
 
+static void note_for_taps(struct dispatch *d, uint32_t rule)
+{
+    if (d->tapped_count == d->tapped_capacity) {
+        d->tapped_capacity = d->tapped_capacity ? 2 * d->tapped_capacity : 64;
+        d->tapped_rules = xrealloc(d->tapped_rules, d->tapped_capacity * sizeof *d->tapped_rules);
+    }
+    d->tapped_rules[d->tapped_count++] = rule;
+}
+
 static bool offer_rule(struct offer *o, uint32_t index)
 {
     struct dispatch *d = o->dispatch;
@@ -146,6 +156,8 @@ static bool offer_rule(struct offer *o, uint32_t index)
     if (!g->rule_matches[index])
         g->rule_matches[index] = metric_str(METRIC_RULE_MATCHES, (struct str[]){rule->bus, rule->name});
     series_add(g->rule_matches[index], 1);
+    if (d->tapped)
+        note_for_taps(d, index);
     for (uint32_t i = span.first; i < span.first + span.count; i++)
         offer_route(o, &g->routes[i]);
     return true;
@@ -221,7 +233,11 @@ struct matched turn_offer(struct dispatch *d, const struct incoming *in)
                  LOG_INT("position", in->position));
         return o.matched;
     }
+    d->tapped = taps_any(d->options.taps);
+    d->tapped_count = 0;
     offer_on(&o, bus);
+    if (d->tapped)
+        taps_offer(d->options.taps, d->set, in, d->tapped_rules, d->tapped_count);
     if (o.event)
         event_release(o.event);
     return o.matched;
@@ -234,7 +250,11 @@ void turn_offer_rule(struct dispatch *d, const struct incoming *in, const struct
     d->turn->events++;
     d->turn->bytes += in->event.size;
     d->event_number++;
+    d->tapped = taps_any(d->options.taps);
+    d->tapped_count = 0;
     offer_rule(&o, rule->index);
+    if (d->tapped)
+        taps_offer(d->options.taps, d->set, in, d->tapped_rules, d->tapped_count);
     if (o.event)
         event_release(o.event);
 }

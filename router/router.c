@@ -25,6 +25,7 @@
 #include "router/log.h"
 #include "router/metrics.h"
 #include "router/reload.h"
+#include "router/tap.h"
 #include "router/xalloc.h"
 
 #define TICK_MS  1000
@@ -146,10 +147,14 @@ static int open_stores(struct running *r)
     struct buf path = BUF_INIT;
     struct journal_report report;
 
+    router->taps = taps_create();
     buf_printf(&path, "%s/weir.db", r->data);
     router->ledger = ledger_open(buf_cstr(&path), &router->clock, &diag);
-    struct dispatch_options options = {
-        .set = router->set, .ledger = router->ledger, .clock = &router->clock, .data_dir = r->data};
+    struct dispatch_options options = {.set = router->set,
+                                       .ledger = router->ledger,
+                                       .clock = &router->clock,
+                                       .data_dir = r->data,
+                                       .taps = router->taps};
     router->dispatch = router->ledger ? dispatch_open(&options, &diag) : NULL;
     if (router->dispatch) {
         struct journal_options journal = {
@@ -286,6 +291,7 @@ static void stop(struct running *r)
     give_signals_back();
     if (router->http) {
         http_stop_listening(router->http);
+        taps_close(router->taps);
         http_stop(router->http);
     }
     folders_stop(r->folders);
@@ -295,6 +301,7 @@ static void stop(struct running *r)
     ledger_close(router->ledger);
     if (router->dispatch)
         dispatch_close(router->dispatch);
+    taps_destroy(router->taps);
 }
 
 static int run(struct running *r)

@@ -19,6 +19,7 @@
 #include "rules/ruleset.h"
 
 struct http_server; /* router/http.h */
+struct taps;
 
 struct router {
     struct ruleset *set;      /* the present one: take it by router_set() */
@@ -30,6 +31,7 @@ struct router {
     struct journal *journal;
     struct dispatch *dispatch;
     struct http_server *http;
+    struct taps *taps; /* router/tap.h */
     int64_t started_wall_ms;
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;

@@ -87,6 +87,7 @@ struct reply {
 void reply_fini(struct reply *r);
 /* body: {NULL,0} for GET; otherwise POST. content_type NULL: application/json. */
 void client_call(const struct cli *cli, const char *path, struct str body, const char *content_type, struct reply *out);
+void client_delete(const struct cli *cli, const char *path, struct reply *out); /* DELETE */
 /* Prints why it failed and gives the exit code: 69 no router, 65 refused data, 64 unknown name, 74/70 the rest. */
 int client_failed(const struct cli *cli, const struct reply *r);
 void client_escape(struct buf *out, struct str segment); /* percent-encodes a path segment */

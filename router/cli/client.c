@@ -46,7 +46,8 @@ static void take_message(struct reply *r)
     buf_fini(&decoded);
 }
 
-void client_call(const struct cli *cli, const char *path, struct str body, const char *content_type, struct reply *out)
+static void call(const struct cli *cli, const char *method, const char *path, struct str body, const char *content_type,
+                 struct reply *out)
 {
     CURL *curl = handle();
     struct buf url = BUF_INIT, type = BUF_INIT;
@@ -69,6 +70,8 @@ void client_call(const struct cli *cli, const char *path, struct str body, const
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
         curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     }
+    if (method)
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     CURLcode code = curl_easy_perform(curl);
     if (code == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &out->status);
@@ -86,6 +89,16 @@ void client_call(const struct cli *cli, const char *path, struct str body, const
     curl_slist_free_all(headers);
     buf_fini(&type);
     buf_fini(&url);
+}
+
+void client_call(const struct cli *cli, const char *path, struct str body, const char *content_type, struct reply *out)
+{
+    call(cli, NULL, path, body, content_type, out);
+}
+
+void client_delete(const struct cli *cli, const char *path, struct reply *out)
+{
+    call(cli, "DELETE", path, (struct str){0}, NULL, out);
 }
 
 int client_failed(const struct cli *cli, const struct reply *r)
