@@ -33,6 +33,19 @@ static inline uint64_t hash_head(const char *bytes, size_t size)
     return head;
 }
 
+/* The same of bytes within a text that ends at `end`: in one load where the text goes on behind them. */
+static inline uint64_t hash_head_within(const char *bytes, size_t size, const char *end)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t head;
+    if (size < sizeof(head) && end - bytes >= (ptrdiff_t)sizeof(head)) {
+        memcpy(&head, bytes, sizeof(head));
+        return size ? head & UINT64_MAX >> (64 - 8 * size) : 0;
+    }
+#endif
+    return hash_head(bytes, size);
+}
+
 static inline uint64_t hash_mix(uint64_t h, uint64_t eight)
 {
     h = (h ^ eight) * 0x9E3779B97F4A7C15u; /* 2^64 divided by the golden ratio */

@@ -78,6 +78,20 @@ struct json_info {
 /* Whole-text check: one value, nothing behind it. info and diag may be NULL. Allocates nothing unless info is given. */
 bool json_check(struct str text, struct json_info *info, struct weir_diag *diag);
 
+/* What the check of a text can tell besides. */
+#define JSON_PARTS_MAX 32
+struct json_parts {
+    struct json_info info;
+    bool compact; /* no white space outside strings */
+    bool more;    /* the object has more members than these */
+    size_t count; /* of the members of the outermost object, in order; 0 where the text is something else */
+    struct json_part {
+        struct str key, value; /* as they stand in the text */
+    } members[JSON_PARTS_MAX];
+};
+/* json_check() that cuts an object up on the way. */
+bool json_check_parts(struct str text, struct json_parts *parts, struct weir_diag *diag);
+
 /* raw: a string token with quotes. Appends its decoded bytes. The token must have come from a reader. */
 void json_decode(struct buf *out, struct str raw);
 /* Does the string token raw (with quotes) decode to this text? No allocation. */

@@ -369,8 +369,7 @@ bool join_holds(struct weir_scratch *s, const struct conjunction *conjunction);
 
 /* ---- the walk over the event's text (walk.c) ---- */
 
-/* False: the text is not an event, see weir_event_check(). m NULL in s: only checks. */
+/* False: the text is not an event, see weir_event_check(). */
 bool walk_event(struct weir_scratch *s, struct str event, enum weir_mode mode);
-bool walk_check(struct str event);
 
 #endif

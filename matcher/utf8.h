@@ -45,13 +45,21 @@ static inline bool utf8_is_surrogate(uint32_t code)
     return code >= 0xD800 && code <= 0xDFFF;
 }
 
-/* Is all of it UTF-8, without surrogates? */
+/* Is all of it UTF-8, without surrogates? Plain ASCII goes by eight bytes at a time. */
 static inline bool utf8_is_text(struct str text)
 {
     uint32_t code;
-    for (size_t at = 0, n; at < text.size; at += n)
+    uint64_t eight;
+
+    for (size_t at = 0, n; at < text.size; at += n) {
+        if (text.size - at >= sizeof eight) {
+            memcpy(&eight, text.ptr + at, n = sizeof eight);
+            if (!(eight & 0x8080808080808080u))
+                continue;
+        }
         if (!(n = utf8_decode(text.ptr + at, text.size - at, &code)) || utf8_is_surrogate(code))
             return false;
+    }
     return true;
 }
 

@@ -309,16 +309,6 @@ static inline const char *skip_value(const struct walk *w, const char *p, unsign
 
 /* ---- keys ---- */
 
-/* hash_head() of a key that lies in the event: reads past it where the event goes on. */
-static inline uint64_t head_in_text(const struct walk *w, struct str key)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (key.size < 8 && w->end - key.ptr >= 8)
-        return key.size ? load(key.ptr) & UINT64_MAX >> (64 - 8 * key.size) : 0;
-#endif
-    return hash_head(key.ptr, key.size);
-}
-
 static uint32_t find_child(const struct weir_matcher *m, const struct trie_node *node, uint64_t head, struct str key)
 {
     const struct trie_edge *edges = m->edges + node->edges;
@@ -368,7 +358,7 @@ static uint32_t find_key(const struct walk *w, uint32_t from, struct str key, bo
         key = decode(w, (struct str){key.ptr - 1, key.size + 2});
         return find_dotted(w->m, from, key);
     }
-    uint32_t child = find_child(w->m, node, head_in_text(w, key), key);
+    uint32_t child = find_child(w->m, node, hash_head_within(key.ptr, key.size, w->end), key);
     return child || !node->deep ? child : memchr(key.ptr, '.', key.size) ? find_dotted(w->m, from, key) : 0;
 }
 
@@ -491,13 +481,4 @@ bool walk_event(struct weir_scratch *s, struct str event, enum weir_mode mode)
         return false;
     p = w.m->trie[0].edge_count ? walk_object(&w, p + 1, 0, 1) : skip_value(&w, p, 0);
     return p && skip_space(p, w.end) == w.end;
-}
-
-bool walk_check(struct str event)
-{
-    const char *end = event.ptr + event.size, *p = skip_space(event.ptr, end);
-    if (p == end || *p != '{')
-        return false;
-    p = checked_skip(p, end, 0);
-    return p && skip_space(p, end) == end;
 }

@@ -78,27 +78,31 @@ static bool size_ok(size_t size, struct weir_diag *diag)
 }
 static_assert(LIMIT_EVENT_BYTES == 16777216, "the message names the limit");
 
-static void explain(struct str event, struct weir_diag *diag)
+static bool is_object(struct str event, struct weir_diag *diag)
 {
-    if (!json_check(event, NULL, diag))
-        return;
+    size_t at = 0;
+
+    while (strchr(" \t\r\n", event.ptr[at])) /* checked: there is a value */
+        at++;
+    if (event.ptr[at] == '{')
+        return true;
     fail(diag, WEIR_E_JSON, "event must be a JSON object");
-    while (diag->offset < event.size && strchr(" \t\r\n", event.ptr[diag->offset]))
-        diag->offset++;
-    json_place(event, diag->offset, &diag->line, &diag->column);
+    diag->offset = at;
+    json_place(event, at, &diag->line, &diag->column);
+    return false;
+}
+
+static bool check_event(struct str event, struct weir_diag *diag)
+{
+    return json_check(event, NULL, diag) && is_object(event, diag);
 }
 
 bool weir_event_check(const char *event, size_t size, struct weir_diag *diag)
 {
     struct weir_diag unread;
-    struct str text = {event, size};
+
     diag = diag ? diag : &unread;
-    if (!size_ok(size, diag))
-        return false;
-    if (walk_check(text))
-        return true;
-    explain(text, diag);
-    return false;
+    return size_ok(size, diag) && check_event((struct str){event, size}, diag);
 }
 
 /* ---- matching ---- */
@@ -211,7 +215,7 @@ long weir_match(const struct weir_matcher *m, struct weir_scratch *s, const char
         return -1;
     begin_event(s);
     if (!walk_event(s, text, mode)) {
-        explain(text, diag);
+        check_event(text, diag);
         return -1;
     }
     long count = match_marked(s);

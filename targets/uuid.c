@@ -24,16 +24,40 @@ static void format(uint8_t bytes[16], unsigned version, char *out)
     *out = '\0';
 }
 
+#define POOL_BYTES 4096 /* of the kernel's randomness, a thread: one call for 256 identifiers */
+
+/* Used bytes are wiped: what was given out is nowhere else. A process that forks and goes on in the child must not have
+   made identifiers before. */
+static _Thread_local struct {
+    uint8_t bytes[POOL_BYTES];
+    size_t left;
+} pool;
+
+static bool fill_pool(void)
+{
+    size_t have = 0;
+
+    while (have < POOL_BYTES) {
+        ssize_t got = getrandom(pool.bytes + have, POOL_BYTES - have, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        have += (size_t)got;
+    }
+    pool.left = POOL_BYTES;
+    return true;
+}
+
 bool uuid_random(char out[UUID_SIZE + 1])
 {
     uint8_t bytes[16];
-    ssize_t got;
 
-    do {
-        got = getrandom(bytes, sizeof(bytes), 0);
-    } while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof(bytes)) /* up to 256 bytes the kernel gives all or nothing */
+    if (pool.left < sizeof(bytes) && !fill_pool())
         return false;
+    pool.left -= sizeof(bytes);
+    memcpy(bytes, pool.bytes + pool.left, sizeof(bytes));
+    memset(pool.bytes + pool.left, 0, sizeof(bytes));
     format(bytes, 4, out);
     return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Taking a body apart into records. An object that is not closed on its first line is one object over many lines;
- * everything else that starts with '{' is NDJSON. Records are checked here, once, as whole texts.
+ * everything else that starts with '{' is NDJSON. Records are checked here, once, as whole texts, and taken apart on
+ * the way.
  *
  * Cost: NDJSON is read once for the check; what stands in an array or a wrapper, twice (as a whole, and each for
  * repeated keys).
@@ -9,8 +10,6 @@
 #include "router/sources/body.h"
 
 #include <stdio.h>
-
-#include "matcher/json.h"
 
 bool body_error(struct source_context *c, const struct body_record *record, const char *format, ...)
 {
@@ -61,19 +60,24 @@ static const char *type_name(enum json_type type)
     }
 }
 
-static bool check_record(struct source_context *c, struct str text, int number, struct body_record *record)
+/* A record to be checked, with room for its members. */
+struct checked {
+    struct body_record record;
+    struct json_parts parts;
+};
+
+static bool check_record(struct source_context *c, struct str text, int number, struct checked *out)
 {
-    struct json_info info;
     struct weir_diag diag;
 
-    *record = (struct body_record){.text = text, .number = number};
-    if (!json_check(text, &info, &diag)) {
+    out->record = (struct body_record){.text = text, .parts = &out->parts, .number = number};
+    if (!json_check_parts(text, &out->parts, &diag)) {
         diag.line = number;
         return diag_add(c->diags, NULL, &diag);
     }
-    if (info.type != JSON_OBJECT)
-        return body_error(c, record, "a JSON object is wanted here, not %s", type_name(info.type));
-    record->repeated_keys = info.repeated_keys;
+    if (out->parts.info.type != JSON_OBJECT)
+        return body_error(c, &out->record, "a JSON object is wanted here, not %s", type_name(out->parts.info.type));
+    out->record.repeated_keys = out->parts.info.repeated_keys;
     return true;
 }
 
@@ -82,12 +86,12 @@ static bool each_element(struct source_context *c, struct str array, body_record
 {
     struct json_reader r;
     struct json_token t;
-    struct body_record record;
+    struct checked one;
 
     json_reader_init(&r, array);
     json_next(&r, &t);
     for (int number = 1; json_next(&r, &t) != JSON_ARRAY_END; number++)
-        if (!json_skip(&r, &t) || !check_record(c, t.raw, number, &record) || !each(c, &record, out))
+        if (!json_skip(&r, &t) || !check_record(c, t.raw, number, &one) || !each(c, &one.record, out))
             return false;
     return true;
 }
@@ -108,11 +112,11 @@ static bool open_record(struct source_context *c, struct body_record *record, co
     }
     struct json_reader r;
     struct json_token t;
-    struct body_record inner;
+    struct checked inner;
     json_reader_init(&r, records);
     json_next(&r, &t);
     while (json_next(&r, &t) != JSON_ARRAY_END)
-        if (!json_skip(&r, &t) || !check_record(c, t.raw, record->number, &inner) || !each(c, &inner, out))
+        if (!json_skip(&r, &t) || !check_record(c, t.raw, record->number, &inner) || !each(c, &inner.record, out))
             return false;
     return true;
 }
@@ -120,12 +124,12 @@ static bool open_record(struct source_context *c, struct body_record *record, co
 static bool each_line(struct source_context *c, struct str body, const char *wrapper, body_record_function *each,
                       struct source_events *out)
 {
-    struct body_record record;
+    struct checked one;
 
     for (int number = 1; body.size; number++) {
         struct str line = trim(take_line(&body));
         if (line.size &&
-            (!check_record(c, line, number, &record) || !open_record(c, &record, wrapper, false, each, out)))
+            (!check_record(c, line, number, &one) || !open_record(c, &one.record, wrapper, false, each, out)))
             return false;
     }
     return true;
@@ -135,17 +139,17 @@ static bool each_line(struct source_context *c, struct str body, const char *wra
 static bool whole_body(struct source_context *c, struct str body, struct str text, const char *wrapper,
                        body_record_function *each, struct source_events *out)
 {
-    struct body_record record;
-    struct json_info info;
+    struct checked one;
     struct weir_diag diag;
 
-    if (!json_check(text, &info, &diag)) {
+    if (!json_check_parts(text, &one.parts, &diag)) {
         for (const char *p = body.ptr; p < text.ptr; p++)
             diag.line += *p == '\n';
         return diag_add(c->diags, NULL, &diag);
     }
-    record = (struct body_record){.text = text, .repeated_keys = info.repeated_keys, .number = 1};
-    return open_record(c, &record, wrapper, true, each, out);
+    one.record = (struct body_record){
+        .text = text, .parts = &one.parts, .repeated_keys = one.parts.info.repeated_keys, .number = 1};
+    return open_record(c, &one.record, wrapper, true, each, out);
 }
 
 /* Whether the object that starts here goes on past its line's end. */

@@ -8,12 +8,14 @@
  * object may hold its records in an array member of that name. No bytes at all are no records.
  */
 
+#include "matcher/json.h"
 #include "router/sources/source.h"
 
 struct body_record {
-    struct str text;    /* checked: one JSON object */
-    bool repeated_keys; /* some object in it repeats a key */
-    int number;         /* line of the body, or position among the records, from 1: see source_context.unit */
+    struct str text;                /* checked: one JSON object */
+    const struct json_parts *parts; /* its members, and whether it is compact; NULL: not taken apart */
+    bool repeated_keys;             /* some object in it repeats a key */
+    int number; /* line of the body, or position among the records, from 1: see source_context.unit */
 };
 
 /* One record: adds its events, or a diagnosis with line = record->number and returns false. */

@@ -55,21 +55,12 @@ bool envelope_is_time(struct str value)
            time_parse_rfc3339((struct str){value.ptr + 1, value.size - 2}, &ms);
 }
 
-static void write_value(struct buf *b, const char *key, struct str value)
+static void write_value(struct buf *b, struct str value, bool compact)
 {
-    json_write_key(b, key);
-    if (value.ptr[0] == '{' || value.ptr[0] == '[')
-        json_minify(b, value);
-    else
+    if (compact)
         buf_str(b, value);
-}
-
-static void write_text(struct buf *b, const char *key, struct str value, struct str otherwise)
-{
-    if (value.ptr)
-        write_value(b, key, value);
     else
-        json_write_member(b, key, otherwise);
+        json_minify(b, value);
 }
 
 static void write_others(struct buf *b, struct str object)
@@ -92,33 +83,45 @@ static void write_others(struct buf *b, struct str object)
     }
 }
 
-static void make_id(char id[UUID_SIZE + 1])
+/* What the configuration and the clock say, as JSON, once a context. */
+static bool make_given(struct source_context *c)
 {
-    if (!uuid_random(id))
-        xfail("the kernel gives no random bytes");
+    char now[21];
+
+    time_format_rfc3339(c->now.wall_ms, now);
+    c->given.account = envelope_quote(c, c->set->account);
+    c->given.region = envelope_quote(c, c->set->region);
+    c->given.time = envelope_quote(c, (struct str){now, 20});
+    return c->given.account.ptr && c->given.region.ptr && c->given.time.ptr;
 }
+
+static struct str made_id(char quoted[UUID_SIZE + 3])
+{
+    if (!uuid_random(quoted + 1))
+        xfail("the kernel gives no random bytes");
+    quoted[0] = quoted[UUID_SIZE + 1] = '"';
+    return (struct str){quoted, UUID_SIZE + 2};
+}
+
+#define WRITE(b, key, value, compact) (buf_str(b, STR(",\"" key "\":")), write_value(b, value, compact))
 
 static void write_envelope(struct source_context *c, const struct envelope *e)
 {
     struct buf *b = c->out;
-    char id[UUID_SIZE + 1], now[21];
+    char id[UUID_SIZE + 3];
 
-    if (!e->id.ptr)
-        make_id(id);
-    if (!e->time.ptr)
-        time_format_rfc3339(c->now.wall_ms, now);
-    buf_char(b, '{');
-    write_text(b, "version", e->version, STR("0"));
-    write_text(b, "id", e->id, (struct str){id, UUID_SIZE});
-    write_value(b, "detail-type", e->detail_type);
-    write_value(b, "source", e->source);
-    write_text(b, "account", e->account, c->set->account);
-    write_text(b, "time", e->time, (struct str){now, 20});
-    write_text(b, "region", e->region, c->set->region);
-    write_value(b, "resources", e->resources.ptr ? e->resources : STR("[]"));
+    buf_str(b, STR("{\"version\":"));
+    buf_str(b, e->version.ptr ? e->version : STR("\"0\""));
+    WRITE(b, "id", e->id.ptr ? e->id : made_id(id), true);
+    WRITE(b, "detail-type", e->detail_type, true);
+    WRITE(b, "source", e->source, true);
+    WRITE(b, "account", e->account.ptr ? e->account : c->given.account, true);
+    WRITE(b, "time", e->time.ptr ? e->time : c->given.time, true);
+    WRITE(b, "region", e->region.ptr ? e->region : c->given.region, true);
+    WRITE(b, "resources", e->resources.ptr ? e->resources : STR("[]"), e->compact || !e->resources.ptr);
     if (e->others.ptr)
         write_others(b, e->others);
-    write_value(b, "detail", e->detail);
+    WRITE(b, "detail", e->detail, e->compact);
     buf_char(b, '}');
 }
 
@@ -127,6 +130,8 @@ bool envelope_add(struct source_context *c, const struct envelope *e, const stru
 {
     size_t offset = c->out->size;
 
+    if (!c->given.time.ptr && !make_given(c))
+        c->out->failed = true;
     write_envelope(c, e);
     size_t size = c->out->size - offset;
     if (c->out->failed) {

@@ -11,6 +11,7 @@
 
 struct envelope {
     struct str version, id, detail_type, source, account, time, region, resources, detail;
+    bool compact;      /* the values hold no white space between their tokens */
     struct str others; /* an object: its members that are none of the envelope's own stand before detail; or {NULL,0} */
 };
 

@@ -88,32 +88,51 @@ static bool missing(struct source_context *c, const struct body_record *record, 
     return body_error(c, record, "missing '%s'", name);
 }
 
+static bool take_member(struct source_context *c, const struct body_record *record, struct str key, struct str value,
+                        struct envelope *e)
+{
+    int index = envelope_member_find(key);
+
+    if (index < 0) {
+        e->others = record->text;
+        return !json_raw_is(key, "replay-name") || body_error(c, record, "'replay-name' is set by replays only");
+    }
+    const char *name = envelope_members[index].name;
+    if (member(e, index)->ptr)
+        return body_error(c, record, "'%s' is there twice", name);
+    if (!check_member(c, record, name, value))
+        return false;
+    *member(e, index) = value;
+    return true;
+}
+
+static bool take_members(struct source_context *c, const struct body_record *record, struct envelope *e)
+{
+    const struct json_parts *parts = record->parts;
+    struct json_reader r;
+    struct json_token key, value;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < parts->count && !parts->more; i++)
+        ok = take_member(c, record, parts->members[i].key, parts->members[i].value, e);
+    if (!parts->more)
+        return ok;
+    json_reader_init(&r, record->text); /* so many members that the check did not keep them */
+    json_next(&r, &key);
+    while (ok && json_next(&r, &key) == JSON_KEY) {
+        json_next(&r, &value);
+        json_skip(&r, &value);
+        ok = take_member(c, record, key.raw, value.raw, e);
+    }
+    return ok;
+}
+
 static bool add_event(struct source_context *c, const struct body_record *record, struct source_events *out)
 {
-    struct envelope e = {0};
-    struct json_reader r;
-    struct json_token t;
+    struct envelope e = {.compact = record->parts->compact};
 
-    json_reader_init(&r, record->text);
-    json_next(&r, &t);
-    while (json_next(&r, &t) == JSON_KEY) {
-        struct str key = t.raw;
-        int index = envelope_member_find(key);
-        json_next(&r, &t);
-        json_skip(&r, &t);
-        if (index < 0) {
-            if (json_raw_is(key, "replay-name"))
-                return body_error(c, record, "'replay-name' is set by replays only");
-            e.others = record->text;
-            continue;
-        }
-        const char *name = envelope_members[index].name;
-        if (member(&e, index)->ptr)
-            return body_error(c, record, "'%s' is there twice", name);
-        if (!check_member(c, record, name, t.raw))
-            return false;
-        *member(&e, index) = t.raw;
-    }
+    if (!take_members(c, record, &e))
+        return false;
     if (!e.source.ptr)
         return missing(c, record, "source");
     if (!e.detail_type.ptr)

@@ -33,6 +33,10 @@ struct source_context {
     const char *unit; /* out: what diags' `line` counts: "line", "event" or "record" */
     struct buf *out;  /* envelopes' bytes, one behind the other */
 
+    struct { /* as JSON, made when they are first wanted: what is filled in for events that come without */
+        struct str account, time, region;
+    } given;
+
     /* Of the HTTP request it came by; NULL for files. */
     void *request;
     const char *(*header)(void *request, const char *name); /* NULL: none */
