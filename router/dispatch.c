@@ -190,6 +190,11 @@ static void stop_deliver(struct mail *m)
 {
     struct dispatch *d = (struct dispatch *)((char *)m - offsetof(struct dispatch, stop_mail));
     d->stopping = true;
+    for (size_t i = 0; i < d->outlet_count; i++) {
+        struct target *t = d->outlets[i]->target;
+        if (t && t->ops->flush_sends)
+            t->ops->flush_sends(t);
+    }
     dispatch_timer(d->stop_timer, d->drain_ms);
     dispatch_stopped(d);
 }

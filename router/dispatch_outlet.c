@@ -211,7 +211,9 @@ static void start(struct dispatch *d, struct flight *f)
 
 static bool has_room(const struct outlet *o)
 {
-    return !o->target || !o->def->policy || o->in_flight < o->def->policy->concurrency;
+    if (!o->target || !o->def->policy)
+        return true;
+    return o->in_flight < o->def->policy->concurrency * (o->target->gathers ? o->target->gathers : 1);
 }
 
 void outlet_pump(struct outlet *o)
@@ -245,6 +247,13 @@ void outlet_settle(struct dispatch *d)
     turn_schedule(d);
 }
 
+/* A target that hands over many at once is to find them here, and the next ones too. */
+static uint32_t window(const struct outlet *o)
+{
+    uint32_t wanted = o->target ? 2 * o->target->gathers : 0;
+    return wanted > DISPATCH_WINDOW ? wanted : DISPATCH_WINDOW;
+}
+
 static void enter(struct outlet *o, struct flight *f)
 {
     f->counted = true;
@@ -258,7 +267,7 @@ void outlet_offer(struct outlet *o, struct flight *f)
     struct turn *t = o->dispatch->turn;
 
     flights_add(&t->created, f);
-    if (o->spilled > 0 || o->memory >= DISPATCH_WINDOW || o->bytes >= DISPATCH_WINDOW_BYTES) {
+    if (o->spilled > 0 || o->memory >= window(o) || o->bytes >= DISPATCH_WINDOW_BYTES) {
         f->spilled = true;
         o->spilled++;
         return;
@@ -390,7 +399,7 @@ void outlet_load_due(struct outlet *o)
 {
     struct dispatch *d = o->dispatch;
 
-    if (o->loading || !o->rows || d->stopping || d->reload || o->memory > DISPATCH_WINDOW / 2 ||
+    if (o->loading || !o->rows || d->stopping || d->reload || o->memory > window(o) / 2 ||
         o->bytes > DISPATCH_WINDOW_BYTES / 2)
         return;
     if (o->next_due > d->now.age_ms) {
@@ -398,7 +407,7 @@ void outlet_load_due(struct outlet *o)
         return;
     }
     struct load *load = xalloc(sizeof *load);
-    unsigned room = DISPATCH_WINDOW - o->memory;
+    unsigned room = window(o) - o->memory;
     load->job.run = load_run;
     load->job.done = load_done;
     load->job.reply = d->mailbox;

@@ -521,6 +521,8 @@ bool options_fill(const struct options_reader *r, const struct option *table, co
             continue;
         const struct node *value = map ? node_get(map, o->key) : NULL;
         struct field f = {r, o, value, what, (char *)out + o->offset};
+        if (o->present_offset)
+            *(bool *)((char *)out + o->present_offset) = value;
         if (value)
             ok &= fill_one(&f);
         else if (o->required && map)

@@ -213,6 +213,8 @@ struct adapter {
     void (*close)(struct target *t);
 
     void (*send)(struct target *t, struct delivery *d);
+    /* Dispatch thread; NULL: nothing to do. The router stops: what the target holds back should go now. */
+    void (*flush_sends)(struct target *t);
 
     /* Ledger thread, inside a transaction. put's verdict: SETTLED; FAILED (this delivery only); RETRY = the
        environment is broken (disk full): the whole batch is rolled back and tried again later. */
@@ -231,6 +233,7 @@ struct target { /* first member of every adapter's own struct */
     const struct adapter *ops;
     const struct target_def *def;
     struct host *host;
+    uint32_t gathers; /* it hands over up to so many at once; 0: each by itself */
 };
 
 /* Do two definitions of one adapter say the same? Targets they refer to are compared by name, patterns are not looked

@@ -22,8 +22,9 @@ static const struct option options[] = {
      .value = "0s",
      .min = 0,
      .max = 86400000,
-     .meaning = "an event whose source and id came to the bus within this time is not matched again; 0s: every event is "
-                "matched"},
+     .meaning =
+         "an event whose source and id came to the bus within this time is not matched again; 0s: every event is "
+         "matched"},
     {.key = "deduplication_ids",
      .type = OPTION_INT,
      .offset = offsetof(struct bus_options, deduplication_ids),

@@ -12,7 +12,8 @@
  * The end of the process ends the run, not the end of its pipes: a grandchild that keeps stdout open is killed with its
  * group. The group is killed before the process is reaped, so that its number cannot have gone to somebody else. What
  * leaves the group (setsid) is out of reach. A run costs one posix_spawn on the dispatch thread, which waits for the
- * exec. SIGPIPE is ignored by the router, and back to its default in the command.
+ * exec. With `batch` a run gets many deliveries (batch.h), and what it writes may name those that failed. SIGPIPE is
+ * ignored by the router, and back to its default in the command.
  */
 #include <errno.h>
 #include <event2/event.h>
@@ -26,8 +27,9 @@
 #include <unistd.h>
 
 #include "matcher/utf8.h"
-#include "targets/adapter.h"
+#include "targets/batch.h"
 #include "targets/fail.h"
+#include "targets/policy.h"
 #include "targets/spawn.h"
 
 #define OUTPUT_BYTES_MAX (6u << 20) /* what Lambda allows for a result */
@@ -45,10 +47,12 @@ struct function_options {
         int64_t maximum_event_age; /* ms */
     } async;
     bool async_written;
+    struct batch_options batch;
 };
 
 struct function {
-    struct target target; /* first */
+    struct target target;   /* first */
+    struct batcher batcher; /* where the target has a batch */
     TAILQ_HEAD(, run)
     runs;
 };
@@ -56,7 +60,11 @@ struct function {
 struct run {
     TAILQ_ENTRY(run) link;
     struct function *function;
-    struct delivery *delivery;
+    struct delivery *delivery; /* or … */
+    struct batch *batch;       /* … the other is NULL */
+    struct str input;
+    struct buf body;        /* behind input, for a batch */
+    struct buf answer;      /* to a batch: its stdout */
     struct spawned process; /* its pipes: -1 when closed */
     int pidfd;
     struct event *exit_event, *in_event, *out_event, *err_event, *timeout_event;
@@ -94,6 +102,8 @@ static void run_free(struct run *r)
     close_end(&r->pidfd, &r->exit_event);
     close_end(&none, &r->timeout_event);
     TAILQ_REMOVE(&r->function->runs, r, link);
+    buf_fini(&r->body);
+    buf_fini(&r->answer);
     free(r);
 }
 
@@ -133,16 +143,15 @@ static void last_line(const struct run *r, char out[LINE_BYTES + 1])
 }
 
 /* A failed run, as `async` says: again after one minute, then two, or for good. */
-static void judge_failure(const struct run *r, struct verdict *v)
+static void judge_failure(const struct run *r, const struct delivery *d, struct verdict *v)
 {
     const struct function_options *o = options_of(r->function);
-    int64_t age = r->function->target.host->now(r->function->target.host).age_ms - r->delivery->accepted.age_ms;
+    int64_t age = r->function->target.host->now(r->function->target.host).age_ms - d->accepted.age_ms;
 
-    if (!o->async_written || r->delivery->attempts >= o->async.maximum_retry_attempts ||
-        age > o->async.maximum_event_age)
+    if (!o->async_written || d->attempts >= o->async.maximum_retry_attempts || age > o->async.maximum_event_age)
         return;
     v->kind = VERDICT_RETRY;
-    v->retry_after_ms = r->delivery->attempts == 0 ? 60000 : 120000;
+    v->retry_after_ms = d->attempts == 0 ? 60000 : 120000;
 }
 
 static void judge(const struct run *r, int status, struct verdict *v)
@@ -164,8 +173,31 @@ static void judge(const struct run *r, int status, struct verdict *v)
         verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "exit status %d%s", WEXITSTATUS(status), line);
     else
         verdict_set(v, VERDICT_FAILED, "FUNCTION_ERROR", "killed by signal %d%s", WTERMSIG(status), line);
+}
+
+static void complete_one(const struct run *r, struct delivery *d, const struct verdict *v)
+{
+    struct host *host = r->function->target.host;
+    struct verdict own = *v;
+
     if (v->kind == VERDICT_FAILED)
-        judge_failure(r, v);
+        judge_failure(r, d, &own);
+    host->complete(host, d, &own);
+}
+
+static void complete(struct run *r, const struct verdict *v)
+{
+    if (!r->batch) {
+        complete_one(r, r->delivery, v);
+    } else if (v->kind == VERDICT_SETTLED) {
+        batch_settle(r->batch, buf_view(&r->answer), false);
+    } else if (!options_of(r->function)->async_written) {
+        batch_complete(r->batch, v);
+    } else { /* each by its own age and attempts */
+        for (size_t i = 0; i < r->batch->count; i++)
+            complete_one(r, r->batch->items[i], v);
+        batch_release(r->batch);
+    }
 }
 
 /* ---- pipes ---- */
@@ -182,9 +214,11 @@ static void keep_errors(struct run *r, const char *bytes, size_t size)
     r->errors_size = kept + size;
 }
 
-static void count_output(struct run *r, size_t size)
+static void count_output(struct run *r, const char *bytes, size_t size)
 {
     r->output += size;
+    if (r->batch)
+        buf_add(&r->answer, bytes, size);
     if (r->output <= OUTPUT_BYTES_MAX || r->too_long)
         return;
     r->too_long = true;
@@ -203,7 +237,7 @@ static bool read_output(struct run *r, int fd)
         if (fd == r->process.err)
             keep_errors(r, chunk, (size_t)n);
         else
-            count_output(r, (size_t)n);
+            count_output(r, chunk, (size_t)n);
     }
     return true;
 }
@@ -223,10 +257,9 @@ static void output_cb(evutil_socket_t fd, short what, void *context)
 static void input_cb(evutil_socket_t fd, short what, void *context)
 {
     struct run *r = context;
-    struct str input = r->delivery->input;
 
-    while (r->written < input.size) {
-        ssize_t n = write(fd, input.ptr + r->written, input.size - r->written);
+    while (r->written < r->input.size) {
+        ssize_t n = write(fd, r->input.ptr + r->written, r->input.size - r->written);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0 && errno == EINTR)
@@ -241,7 +274,6 @@ static void input_cb(evutil_socket_t fd, short what, void *context)
 static void exit_cb(evutil_socket_t fd, short what, void *context)
 {
     struct run *r = context;
-    struct host *host = r->function->target.host;
     struct verdict v = {.retry_after_ms = -1};
 
     if (r->process.out >= 0)
@@ -249,7 +281,7 @@ static void exit_cb(evutil_socket_t fd, short what, void *context)
     if (r->process.err >= 0)
         read_output(r, r->process.err);
     judge(r, reap(r), &v);
-    host->complete(host, r->delivery, &v);
+    complete(r, &v);
     run_free(r);
 }
 
@@ -265,36 +297,53 @@ static void timeout_cb(evutil_socket_t fd, short what, void *context)
 
 enum { ENVIRONMENT_MORE = 7 };
 
-/* Its process, told by its environment which delivery this is. errno, or 0. */
-static int start_process(struct run *r)
+struct variable {
+    const char *name;
+    struct str value;
+};
+
+/* What tells the process which delivery this is. Returns how many. */
+static size_t list_variables(const struct run *r, char number[24], struct variable out[ENVIRONMENT_MORE])
 {
     const struct delivery *d = r->delivery;
-    const struct function_options *o = options_of(r->function);
-    struct buf texts = BUF_INIT;
-    char *more[ENVIRONMENT_MORE];
-    size_t offsets[ENVIRONMENT_MORE];
-    const struct {
-        const char *name;
-        struct str value;
-    } rows[ENVIRONMENT_MORE - 1] = {
+    const struct str name = r->function->target.def->name;
+
+    if (r->batch) {
+        snprintf(number, 24, "%zu", r->batch->count);
+        out[0] = (struct variable){"AWS_LAMBDA_FUNCTION_NAME", name};
+        out[1] = (struct variable){"WEIR_BATCH_SIZE", str_from(number)};
+        return 2;
+    }
+    snprintf(number, 24, "%" PRIu32, d->attempts + 1);
+    const struct variable all[ENVIRONMENT_MORE] = {
+        {"AWS_LAMBDA_FUNCTION_NAME", name},
+        {"WEIR_ATTEMPT", str_from(number)},
         {"WEIR_EVENT_ID", d->event_id},
         {"WEIR_BUS", d->bus},
         {"WEIR_RULE", d->rule},
         {"WEIR_TARGET_ID", d->target_id},
         {"WEIR_IDEMPOTENCY_KEY", d->idempotency_key},
-        {"AWS_LAMBDA_FUNCTION_NAME", r->function->target.def->name},
     };
+    memcpy(out, all, sizeof all);
+    return ENVIRONMENT_MORE;
+}
 
-    for (size_t i = 0; i < ENVIRONMENT_MORE - 1; i++) {
+/* errno, or 0. */
+static int start_process(struct run *r)
+{
+    const struct function_options *o = options_of(r->function);
+    struct buf texts = BUF_INIT;
+    struct variable rows[ENVIRONMENT_MORE];
+    char *more[ENVIRONMENT_MORE], number[24];
+    size_t offsets[ENVIRONMENT_MORE], count = list_variables(r, number, rows);
+
+    for (size_t i = 0; i < count; i++) {
         offsets[i] = texts.size;
         buf_printf(&texts, "%s=%.*s%c", rows[i].name, STR_ARG(rows[i].value), '\0');
     }
-    offsets[ENVIRONMENT_MORE - 1] = texts.size;
-    buf_printf(&texts, "WEIR_ATTEMPT=%" PRIu32 "%c", d->attempts + 1, '\0');
-    for (size_t i = 0; i < ENVIRONMENT_MORE && !texts.failed; i++)
+    for (size_t i = 0; i < count && !texts.failed; i++)
         more[i] = texts.data + offsets[i];
-    int error =
-        texts.failed ? ENOMEM : spawn_start(&o->command, o->working_directory, more, ENVIRONMENT_MORE, &r->process);
+    int error = texts.failed ? ENOMEM : spawn_start(&o->command, o->working_directory, more, count, &r->process);
     buf_fini(&texts);
     return error;
 }
@@ -335,20 +384,37 @@ static void judge_start(const struct run *r, int error, struct verdict *v)
                 "cannot run '%.*s': %s", STR_ARG(words[0]), strerror(error));
 }
 
-static void function_send(struct target *t, struct delivery *d)
+static bool write_input(struct run *r)
 {
-    struct function *f = (struct function *)t;
+    if (r->batch)
+        batch_write(r->batch, &r->body);
+    r->input = r->batch ? buf_view(&r->body) : r->delivery->input;
+    return !r->body.failed;
+}
+
+static void refuse(struct function *f, struct delivery *d, struct batch *b, const struct verdict *v)
+{
+    if (b)
+        batch_complete(b, v);
+    else
+        f->target.host->complete(f->target.host, d, v);
+}
+
+/* One of the two. */
+static void start_run(struct function *f, struct delivery *d, struct batch *b)
+{
     struct run *r = calloc(1, sizeof *r);
     struct verdict v = {.retry_after_ms = -1};
 
     if (!r) {
         verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
-        t->host->complete(t->host, d, &v);
+        refuse(f, d, b, &v);
         return;
     }
-    *r = (struct run){.function = f, .delivery = d, .process = {-1, -1, -1, -1}, .pidfd = -1};
+    *r = (struct run){.function = f, .delivery = d, .batch = b, .process = {-1, -1, -1, -1}, .pidfd = -1};
+    r->answer.max = b ? batch_answer_bytes(b) : 0;
     TAILQ_INSERT_TAIL(&f->runs, r, link);
-    int error = start_process(r);
+    int error = write_input(r) ? start_process(r) : ENOMEM;
     if (!error) {
         error = watch(r);
         if (!error)
@@ -356,22 +422,31 @@ static void function_send(struct target *t, struct delivery *d)
         reap(r); /* it runs, but cannot be watched */
     }
     judge_start(r, error, &v);
-    t->host->complete(t->host, d, &v);
+    refuse(f, d, b, &v);
     run_free(r);
 }
 
-static struct target *function_open(const struct target_def *def, struct host *host, const char *data_dir,
-                                    struct weir_diag *diag)
+static void start_batch(void *context, struct batch *b)
 {
-    struct function *f = calloc(1, sizeof *f);
+    start_run(context, NULL, b);
+}
 
-    if (!f) {
-        fail_memory(diag);
-        return NULL;
-    }
-    f->target = (struct target){.ops = def->adapter, .def = def, .host = host};
-    TAILQ_INIT(&f->runs);
-    return &f->target;
+static void function_send(struct target *t, struct delivery *d)
+{
+    struct function *f = (struct function *)t;
+
+    if (options_of(f)->batch.written)
+        batcher_add(&f->batcher, d);
+    else
+        start_run(f, d, NULL);
+}
+
+static void function_flush_sends(struct target *t)
+{
+    struct function *f = (struct function *)t;
+
+    if (options_of(f)->batch.written)
+        batcher_flush(&f->batcher);
 }
 
 static void function_close(struct target *t)
@@ -383,7 +458,27 @@ static void function_close(struct target *t)
         reap(r);
         run_free(r);
     }
+    batcher_fini(&f->batcher);
     free(f);
+}
+
+static struct target *function_open(const struct target_def *def, struct host *host, const char *data_dir,
+                                    struct weir_diag *diag)
+{
+    const struct function_options *o = def->options;
+    struct function *f = calloc(1, sizeof *f);
+
+    if (!f) {
+        fail_memory(diag);
+        return NULL;
+    }
+    f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .gathers = batch_gathers(&o->batch)};
+    TAILQ_INIT(&f->runs);
+    if (batcher_init(&f->batcher, host, &o->batch, (uint32_t)def->policy->concurrency, start_batch, f))
+        return &f->target;
+    fail_memory(diag);
+    function_close(&f->target);
+    return NULL;
 }
 
 static bool function_check(const struct target_def *def, struct diags *diags)
@@ -414,6 +509,8 @@ static const struct option async_options[] = {
     {0},
 };
 
+BATCH_MEMBERS(batch_members, struct function_options);
+
 static const struct option function_options[] = {
     {.key = "command",
      .type = OPTION_COMMAND,
@@ -436,6 +533,7 @@ static const struct option function_options[] = {
      .members = async_options,
      .present_offset = offsetof(struct function_options, async_written),
      .meaning = "failed runs are tried again; without it a failed run goes to the dead letters at once"},
+    BATCH_OPTION(batch_members, struct function_options),
     {0},
 };
 
@@ -452,4 +550,5 @@ const struct adapter function_adapter = {
     .open = function_open,
     .close = function_close,
     .send = function_send,
+    .flush_sends = function_flush_sends,
 };

@@ -8,7 +8,7 @@
  * 2xx is done. 408, 429, 5xx and everything that happens to connections is tried again, not before the Retry-After the
  * server gave. The rest is the answer of somebody who will not take this: a permanent failure; redirects too, since
  * following one would hand the headers (secrets among them) to whoever it names. Proxies of the environment are not
- * used.
+ * used. With `batch` a request carries many deliveries (batch.h), and a 2xx answer may name those that failed.
  */
 #include <curl/curl.h>
 #include <event2/event.h>
@@ -18,7 +18,7 @@
 #include <strings.h>
 #include <sys/queue.h>
 
-#include "targets/adapter.h"
+#include "targets/batch.h"
 #include "targets/fail.h"
 #include "targets/policy.h"
 
@@ -33,11 +33,13 @@ struct http_options {
     int method;
     int64_t timeout, connect_timeout; /* ms */
     struct option_list headers;       /* of struct option_header */
+    struct batch_options batch;
 };
 
 struct http_target {
-    struct target target; /* first */
-    CURLM *multi;         /* NULL: it ran out of memory and was dropped */
+    struct target target;   /* first */
+    struct batcher batcher; /* where the target has a batch */
+    CURLM *multi;           /* NULL: it ran out of memory and was dropped */
     struct event *timer;
     TAILQ_HEAD(, transfer)
     transfers;
@@ -48,7 +50,10 @@ struct http_target {
 struct transfer {
     TAILQ_ENTRY(transfer) link;
     struct http_target *http;
-    struct delivery *delivery;
+    struct delivery *delivery; /* or … */
+    struct batch *batch;       /* … the other is NULL */
+    struct buf body;           /* a batch's */
+    struct buf whole_answer;   /* to a batch */
     CURL *curl;
     struct curl_slist *headers;
     char answer[ANSWER_BYTES + 1];
@@ -76,6 +81,8 @@ static void transfer_free(struct transfer *t)
         curl_easy_cleanup(t->curl);
     }
     curl_slist_free_all(t->headers);
+    buf_fini(&t->body);
+    buf_fini(&t->whole_answer);
     free(t);
 }
 
@@ -114,9 +121,23 @@ static void judge(const struct transfer *t, CURLcode result, struct verdict *v)
     }
 }
 
+static void complete(struct transfer *t, const struct verdict *v)
+{
+    struct host *host = t->http->target.host;
+    long status = 0;
+
+    if (!t->batch) {
+        host->complete(host, t->delivery, v);
+    } else if (v->kind == VERDICT_SETTLED) {
+        curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+        batch_settle(t->batch, buf_view(&t->whole_answer), status == 207);
+    } else {
+        batch_complete(t->batch, v);
+    }
+}
+
 static void reap_finished(struct http_target *h)
 {
-    struct host *host = h->target.host;
     CURLMsg *message;
     int left;
 
@@ -127,7 +148,7 @@ static void reap_finished(struct http_target *h)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&t);
         judge(t, message->data.result, &v);
-        host->complete(host, t->delivery, &v);
+        complete(t, &v);
         transfer_free(t); /* message is gone with it */
     }
 }
@@ -175,13 +196,12 @@ static void drop_multi(struct http_target *h)
  * is tried later, with another one. */
 static void give_up(struct http_target *h)
 {
-    struct host *host = h->target.host;
     struct transfer *t;
-    struct verdict v;
+    struct verdict v = {.retry_after_ms = -1};
 
     verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
     for (t = TAILQ_FIRST(&h->transfers); t; t = TAILQ_NEXT(t, link))
-        host->complete(host, t->delivery, &v);
+        complete(t, &v);
     drop_multi(h);
 }
 
@@ -250,6 +270,8 @@ static size_t answer_cb(char *bytes, size_t size, size_t count, void *context)
 
     for (size_t i = 0; i < size * count && t->answer_size < ANSWER_BYTES; i++)
         t->answer[t->answer_size++] = bytes[i] >= ' ' && bytes[i] < 0x7f ? bytes[i] : ' ';
+    if (t->batch)
+        buf_add(&t->whole_answer, bytes, size * count);
     return size * count;
 }
 
@@ -294,27 +316,50 @@ static bool add_ours(struct transfer *t, const char *name, struct str value)
     return is_configured(options_of(t->http), name) || add_header(t, name, value);
 }
 
-static bool add_headers(struct transfer *t)
+static bool add_headers_of_one(struct transfer *t)
 {
     const struct delivery *d = t->delivery;
-    const struct option_header *own = options_of(t->http)->headers.items;
     char attempt[16];
-    bool ok;
 
     snprintf(attempt, sizeof attempt, "%" PRIu32, d->attempts + 1);
-    ok = add_ours(t, "Content-Type", STR("application/json")) && add_ours(t, "Weir-Event-Id", d->event_id) &&
-         add_ours(t, "Weir-Attempt", str_from(attempt)) && add_ours(t, "Idempotency-Key", d->idempotency_key);
+    return add_ours(t, "Content-Type", STR("application/json")) && add_ours(t, "Weir-Event-Id", d->event_id) &&
+           add_ours(t, "Weir-Attempt", str_from(attempt)) && add_ours(t, "Idempotency-Key", d->idempotency_key);
+}
+
+static bool add_headers_of_batch(struct transfer *t)
+{
+    char count[24];
+
+    snprintf(count, sizeof count, "%zu", t->batch->count);
+    return add_ours(t, "Content-Type", str_from(batch_content_type(t->batch))) &&
+           add_ours(t, "Weir-Batch-Size", str_from(count));
+}
+
+static bool add_headers(struct transfer *t)
+{
+    const struct option_header *own = options_of(t->http)->headers.items;
+    bool ok = t->batch ? add_headers_of_batch(t) : add_headers_of_one(t);
+
     for (size_t i = 0; ok && i < options_of(t->http)->headers.count; i++)
         ok = add_header(t, own[i].name.ptr, own[i].value);
     return ok && curl_slist_append(t->headers, "Expect:"); /* without a value it is left out: no waiting for a 100 */
+}
+
+static bool write_body(struct transfer *t, struct str *out)
+{
+    if (t->batch)
+        batch_write(t->batch, &t->body);
+    *out = t->batch ? buf_view(&t->body) : t->delivery->input;
+    return !t->body.failed;
 }
 
 static bool set_up(struct transfer *t)
 {
     const struct http_options *o = options_of(t->http);
     CURL *c = t->curl = curl_easy_init();
+    struct str body;
 
-    if (!c || !add_headers(t))
+    if (!c || !add_headers(t) || !write_body(t, &body))
         return false;
     curl_easy_setopt(c, CURLOPT_PRIVATE, t);
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
@@ -324,8 +369,8 @@ static bool set_up(struct transfer *t)
     curl_easy_setopt(c, CURLOPT_PROXY, "");
     curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->delivery->input.size);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDS, t->delivery->input.size ? t->delivery->input.ptr : "");
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.size ? body.ptr : "");
     curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, methods[o->method]);
     curl_easy_setopt(c, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)o->timeout);
@@ -335,21 +380,50 @@ static bool set_up(struct transfer *t)
     return curl_multi_add_handle(t->http->multi, c) == CURLM_OK;
 }
 
+/* One of the two. False: out of memory. */
+static bool start(struct http_target *h, struct delivery *d, struct batch *b)
+{
+    struct transfer *t = h->multi || make_multi(h) ? calloc(1, sizeof *t) : NULL;
+
+    if (!t)
+        return false;
+    *t = (struct transfer){.http = h, .delivery = d, .batch = b, .whole_answer.max = b ? batch_answer_bytes(b) : 0};
+    TAILQ_INSERT_TAIL(&h->transfers, t, link);
+    if (set_up(t))
+        return true;
+    transfer_free(t);
+    return false;
+}
+
+static void start_batch(void *context, struct batch *b)
+{
+    struct verdict v = {.retry_after_ms = -1};
+
+    if (start(context, NULL, b))
+        return;
+    verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
+    batch_complete(b, &v);
+}
+
 static void http_send(struct target *target, struct delivery *d)
 {
     struct http_target *h = (struct http_target *)target;
-    struct transfer *t = h->multi || make_multi(h) ? calloc(1, sizeof *t) : NULL;
     struct verdict v = {.retry_after_ms = -1};
 
-    if (t) {
-        *t = (struct transfer){.http = h, .delivery = d};
-        TAILQ_INSERT_TAIL(&h->transfers, t, link);
-        if (set_up(t))
-            return;
-        transfer_free(t);
+    if (options_of(h)->batch.written) {
+        batcher_add(&h->batcher, d);
+    } else if (!start(h, d, NULL)) {
+        verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
+        target->host->complete(target->host, d, &v);
     }
-    verdict_set(&v, VERDICT_RETRY, "THROTTLING", "out of memory");
-    target->host->complete(target->host, d, &v);
+}
+
+static void http_flush_sends(struct target *target)
+{
+    struct http_target *h = (struct http_target *)target;
+
+    if (options_of(h)->batch.written)
+        batcher_flush(&h->batcher);
 }
 
 /* ---- life cycle ---- */
@@ -359,6 +433,7 @@ static void http_close(struct target *target)
     struct http_target *h = (struct http_target *)target;
 
     drop_multi(h);
+    batcher_fini(&h->batcher);
     if (h->timer)
         event_free(h->timer);
     free(h);
@@ -380,23 +455,28 @@ static bool http_check(const struct target_def *def, struct diags *diags)
 static struct target *http_open(const struct target_def *def, struct host *host, const char *data_dir,
                                 struct weir_diag *diag)
 {
+    const struct http_options *o = def->options;
     struct http_target *h = calloc(1, sizeof *h);
 
     if (!h) {
         fail_memory(diag);
         return NULL;
     }
-    h->target = (struct target){.ops = def->adapter, .def = def, .host = host};
+    h->target = (struct target){.ops = def->adapter, .def = def, .host = host, .gathers = batch_gathers(&o->batch)};
     TAILQ_INIT(&h->transfers);
     TAILQ_INIT(&h->sockets);
     h->timer = event_new(host->base, -1, 0, due_cb, h);
-    if (!h->timer || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !make_multi(h)) {
+    bool ok =
+        h->timer && batcher_init(&h->batcher, host, &o->batch, (uint32_t)def->policy->concurrency, start_batch, h);
+    if (!ok || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK || !make_multi(h)) {
         fail_memory(diag);
         http_close(&h->target);
         return NULL;
     }
     return &h->target;
 }
+
+BATCH_MEMBERS(batch_members, struct http_options);
 
 static const struct option http_options[] = {
     {.key = "url",
@@ -428,6 +508,7 @@ static const struct option http_options[] = {
      .type = OPTION_HEADERS,
      .offset = offsetof(struct http_options, headers),
      .meaning = "further headers; a value is a text or {env: NAME}"},
+    BATCH_OPTION(batch_members, struct http_options),
     {0},
 };
 
@@ -443,4 +524,5 @@ const struct adapter http_adapter = {
     .open = http_open,
     .close = http_close,
     .send = http_send,
+    .flush_sends = http_flush_sends,
 };

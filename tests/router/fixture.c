@@ -28,7 +28,7 @@ static struct target *fake_open(const struct target_def *def, struct host *host,
                                 struct weir_diag *diag)
 {
     struct target *t = calloc(1, sizeof *t);
-    *t = (struct target){&fake_adapter, def, host};
+    *t = (struct target){.ops = &fake_adapter, .def = def, .host = host};
     return t;
 }
 

@@ -25,6 +25,7 @@ struct thing {
     struct {
         int64_t depth;
     } inner;
+    bool inner_written;
 };
 
 #define FIELD(member) offsetof(struct thing, member)
@@ -55,7 +56,11 @@ static const struct option thing_options[] = {
      .offset = FIELD(items),
      .members = item_options,
      .item_size = sizeof(struct item)},
-    {.key = "inner", .type = OPTION_OBJECT, .offset = FIELD(inner), .members = inner_options},
+    {.key = "inner",
+     .type = OPTION_OBJECT,
+     .offset = FIELD(inner),
+     .members = inner_options,
+     .present_offset = FIELD(inner_written)},
     {0},
 };
 
@@ -107,6 +112,7 @@ static void test_defaults(void **state)
     assert_int_equal(f.thing.color, 1);
     assert_int_equal(f.thing.items.count, 0);
     assert_int_equal(f.thing.inner.depth, 3);
+    assert_false(f.thing.inner_written);
     fini(&f);
 }
 
@@ -138,6 +144,7 @@ static void test_values(void **state)
     assert_false(f.thing.flag);
     assert_int_equal(f.thing.color, 0);
     assert_int_equal(f.thing.inner.depth, 4);
+    assert_true(f.thing.inner_written);
 
     const struct str *words = f.thing.command.items;
     assert_int_equal(f.thing.command.count, 3);

@@ -135,6 +135,63 @@ static void working_directory(void **state)
     assert_string_equal(contents("where"), "/usr/bin\n");
 }
 
+/* ---- batches ---- */
+
+static void prepare_batch(const char *script)
+{
+    prepare(script);
+    rig_int(&r, "batch.max_events", 3);
+}
+
+static void send_three(void)
+{
+    static char keys[3][8] = {"a", "b", "c"};
+
+    for (int i = 0; i < 3; i++) {
+        rig_next(&r)->idempotency_key = str_from(keys[i]);
+        rig_send(&r, STR("{\"n\":1}"));
+    }
+    rig_wait(&r, 3);
+}
+
+static void a_run_gets_a_batch_and_names_what_failed(void **state)
+{
+    prepare_batch("cat >$0/in; env | grep ^WEIR_BATCH >$0/env;"
+                  "echo '{\"batchItemFailures\": [{\"itemIdentifier\": \"b\"}]}'");
+    rig_int(&r, "batch.envelope", 1);
+    rig_open(&r);
+    send_three();
+    assert_string_equal(contents("in"), "[{\"itemIdentifier\":\"a\",\"input\":{\"n\":1}},{\"itemIdentifier\":\"b\","
+                                        "\"input\":{\"n\":1}},{\"itemIdentifier\":\"c\",\"input\":{\"n\":1}}]");
+    assert_string_equal(contents("env"), "WEIR_BATCH_SIZE=3\n");
+    assert_int_equal(r.verdicts[0].kind, VERDICT_SETTLED);
+    assert_int_equal(r.verdicts[1].kind, VERDICT_RETRY);
+    assert_string_equal(r.verdicts[1].code, "BATCH_ITEM_FAILURE");
+    assert_int_equal(r.verdicts[2].kind, VERDICT_SETTLED);
+}
+
+static void other_output_of_a_batch_says_nothing(void **state)
+{
+    prepare_batch("cat >/dev/null; echo done 3");
+    rig_open(&r);
+    send_three();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(r.verdicts[i].kind, VERDICT_SETTLED);
+}
+
+static void a_failed_batch_is_tried_again_by_the_age_of_each(void **state)
+{
+    prepare_batch("exit 1");
+    rig_int(&r, "async.maximum_retry_attempts", 1);
+    rig_open(&r);
+    rig_next(&r)->attempts = 1;
+    send_three();
+    assert_int_equal(r.verdicts[0].kind, VERDICT_FAILED);
+    assert_int_equal(r.verdicts[1].kind, VERDICT_RETRY);
+    assert_int_equal(r.verdicts[1].retry_after_ms, 60000);
+    assert_int_equal(r.verdicts[2].kind, VERDICT_RETRY);
+}
+
 /* ---- how it ends ---- */
 
 static void exit_statuses(void **state)
@@ -407,6 +464,9 @@ int main(void)
         cmocka_unit_test_teardown(input_and_environment, teardown),
         cmocka_unit_test_teardown(a_clean_start, teardown),
         cmocka_unit_test_teardown(working_directory, teardown),
+        cmocka_unit_test_teardown(a_run_gets_a_batch_and_names_what_failed, teardown),
+        cmocka_unit_test_teardown(other_output_of_a_batch_says_nothing, teardown),
+        cmocka_unit_test_teardown(a_failed_batch_is_tried_again_by_the_age_of_each, teardown),
         cmocka_unit_test_teardown(exit_statuses, teardown),
         cmocka_unit_test_teardown(the_last_line_of_stderr, teardown),
         cmocka_unit_test_teardown(a_long_line_of_stderr, teardown),

@@ -296,6 +296,94 @@ static void no_proxy(void **state)
     unsetenv("ALL_PROXY");
 }
 
+/* ---- batches ---- */
+
+static void prepare_batch(bool (*answer)(const struct request *q), int64_t max_events)
+{
+    prepare(answer);
+    rig_int(&r, "batch.max_events", max_events);
+    rig_int(&r, "batch.max_wait", 1);
+}
+
+static void send_three(const char *a, const char *b, const char *c)
+{
+    rig_send(&r, str_from(a));
+    rig_send(&r, str_from(b));
+    rig_send(&r, str_from(c));
+}
+
+static void a_batch_is_one_request(void **state)
+{
+    prepare_batch(ok, 3);
+    rig_open(&r);
+    send_three("{\"a\":1}", "{\"a\":2}", "{\"a\":3}");
+    rig_wait(&r, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(r.verdicts[i].kind, VERDICT_SETTLED);
+    assert_int_equal(server.request_count, 1);
+    assert_true(asked_for("\r\nContent-Type: application/json\r\n"));
+    assert_true(asked_for("\r\nWeir-Batch-Size: 3\r\n"));
+    assert_false(asked_for("Idempotency-Key") || asked_for("Weir-Event-Id") || asked_for("Weir-Attempt"));
+    assert_true(asked_for("\r\n\r\n[{\"a\":1},{\"a\":2},{\"a\":3}]"));
+}
+
+static void a_batch_that_is_not_full_goes_in_time(void **state)
+{
+    prepare_batch(ok, 100);
+    rig_int(&r, "batch.format", 1);
+    rig_open(&r);
+    send_three("1", "2", "3");
+    rig_wait(&r, 3);
+    assert_int_equal(server.request_count, 1);
+    assert_true(asked_for("\r\nContent-Type: application/x-ndjson\r\n"));
+    assert_true(asked_for("\r\n\r\n1\n2\n3\n"));
+}
+
+static bool names_the_second(const struct request *q)
+{
+    static const char body[] = "{\"batchItemFailures\":[{\"itemIdentifier\":\"b/a-rule/Id1\"}]}";
+    char answer[200];
+
+    snprintf(answer, sizeof answer, "HTTP/1.1 207 Multi-Status\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    say(q, answer);
+    return true;
+}
+
+static void an_answer_may_name_what_failed(void **state)
+{
+    prepare_batch(names_the_second, 3);
+    rig_open(&r);
+    rig_send(&r, STR("1"));
+    rig_next(&r)->idempotency_key = STR("b/a-rule/Id1");
+    rig_send(&r, STR("2"));
+    rig_send(&r, STR("3"));
+    rig_wait(&r, 3);
+    assert_int_equal(r.verdicts[0].kind, VERDICT_SETTLED);
+    assert_int_equal(r.verdicts[1].kind, VERDICT_RETRY);
+    assert_string_equal(r.verdicts[1].code, "BATCH_ITEM_FAILURE");
+    assert_int_equal(r.verdicts[2].kind, VERDICT_SETTLED);
+}
+
+static bool refuses_bad(const struct request *q)
+{
+    say(q, strstr(q->body, "bad") ? "HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno"
+                                  : "HTTP/1.1 204 No Content\r\n\r\n");
+    return true;
+}
+
+static void a_bad_event_does_not_take_its_neighbours_along(void **state)
+{
+    prepare_batch(refuses_bad, 8);
+    rig_open(&r);
+    for (int i = 0; i < 8; i++)
+        rig_send(&r, i == 5 ? STR("\"bad\"") : STR("\"good\""));
+    rig_wait(&r, 8);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(r.verdicts[i].kind, i == 5 ? VERDICT_FAILED : VERDICT_SETTLED);
+    assert_string_equal(r.verdicts[5].message, "answered 400: no");
+    assert_int_equal(server.request_count, 7); /* 8, 4 and 4, 2 and 2, 1 and 1 */
+}
+
 /* ---- answers ---- */
 
 #define ANSWER(status, headers, body) "HTTP/1.1 " status "\r\n" headers "\r\n" body
@@ -545,6 +633,10 @@ int main(void)
         cmocka_unit_test_teardown(a_big_body, teardown),
         cmocka_unit_test_teardown(connections_are_kept, teardown),
         cmocka_unit_test_teardown(no_proxy, teardown),
+        cmocka_unit_test_teardown(a_batch_is_one_request, teardown),
+        cmocka_unit_test_teardown(a_batch_that_is_not_full_goes_in_time, teardown),
+        cmocka_unit_test_teardown(an_answer_may_name_what_failed, teardown),
+        cmocka_unit_test_teardown(a_bad_event_does_not_take_its_neighbours_along, teardown),
         cmocka_unit_test_teardown(statuses, teardown),
         cmocka_unit_test_teardown(retry_after, teardown),
         cmocka_unit_test_teardown(what_is_no_answer, teardown),

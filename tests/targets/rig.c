@@ -176,7 +176,7 @@ static int64_t amount(const char *text)
     static const struct {
         const char *name;
         int64_t factor;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"KiB", 1 << 10}, {"MiB", 1 << 20}};
     char *end;
     int64_t n = strtoll(text, &end, 10);
 

@@ -128,9 +128,16 @@ static void set_function(void)
     rig_command(&r, "command", (const char *[]){"true", NULL});
 }
 
+static void set_function_batch(void)
+{
+    set_function();
+    rig_int(&r, "batch.max_events", 1);
+}
+
 static void function(void **state)
 {
     refuse_each(&function_adapter, set_function, 8);
+    refuse_each(&function_adapter, set_function_batch, 10);
 }
 
 static void set_file(void)
@@ -170,6 +177,12 @@ static void set_http(void)
     rig_int(&r, "timeout", 300); /* the end of a transfer whose socket could not be watched */
 }
 
+static void set_http_batch(void)
+{
+    set_http();
+    rig_int(&r, "batch.max_wait", 1);
+}
+
 static void http(void **state)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -182,6 +195,7 @@ static void http(void **state)
     port = ntohs(at.sin_port);
     pthread_create(&thread, NULL, say_yes, NULL);
     refuse_each(&http_adapter, set_http, 30);
+    refuse_each(&http_adapter, set_http_batch, 30);
     shutdown(listener, SHUT_RDWR);
     pthread_join(thread, NULL);
     close(listener);
