@@ -16,6 +16,7 @@
 #include "router/log.h"
 #include "router/replay.h"
 #include "router/schedules.h"
+#include "router/trail.h"
 #include "router/xalloc.h"
 
 #define STOP_EXTRA_MS 5000
@@ -239,6 +240,7 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
         return NULL;
     }
     d->turn = turn_create(d);
+    d->trail = trail_open(options->data_dir);
     return d;
 }
 
@@ -364,5 +366,6 @@ void dispatch_close(struct dispatch *d)
     generation_unref(d->generation);
     buf_fini(&d->work);
     free(d->tapped_rules);
+    trail_close(d->trail);
     free(d);
 }

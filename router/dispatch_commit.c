@@ -19,7 +19,9 @@
 #include "router/log.h"
 #include "router/replay.h"
 #include "router/schedules.h"
+#include "router/trail.h"
 #include "router/xalloc.h"
+#include "targets/archive.h"
 
 #define HOLD_MS      20
 #define PAUSE_MS     1000
@@ -141,8 +143,23 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
 
 /* ---- committed ---- */
 
-static void count_result(struct flight *f)
+static void note(struct dispatch *d, const struct flight *f, enum trail_state state)
 {
+    if (f->outlet->def && f->outlet->def->adapter == &archive_adapter)
+        return;
+    trail_note(d->trail, f, state, d->now.wall_ms);
+}
+
+static void count_result(struct dispatch *d, struct flight *f)
+{
+    static const enum trail_state states[RESULT_COUNT] = {
+        [RESULT_DELIVERED] = TRAIL_DELIVERED,
+        [RESULT_RETRIED] = TRAIL_RETRIED,
+        [RESULT_DEAD_LETTERED] = TRAIL_DEAD_LETTERED,
+        [RESULT_DROPPED] = TRAIL_DROPPED,
+    };
+
+    note(d, f, states[f->result]);
     series_add(route_series(f, f->result), 1);
     if (f->result != RESULT_RETRIED)
         series_add(f->outlet->owed, -1);
@@ -154,7 +171,7 @@ static void finish_ended(struct dispatch *d, struct flight *f)
     bool waits = f->result == RESULT_RETRIED;
     int64_t due = d->now.age_ms + f->delay_ms;
 
-    count_result(f);
+    count_result(d, f);
     outlet_forget(f);
     if (waits)
         outlet_rows_came(o, 1, due);
@@ -163,7 +180,7 @@ static void finish_ended(struct dispatch *d, struct flight *f)
 static void finish(struct dispatch *d, struct turn *t)
 {
     for (size_t i = 0; i < t->puts.count; i++) {
-        count_result(t->puts.list[i]);
+        count_result(d, t->puts.list[i]);
         flight_free(t->puts.list[i]);
     }
     for (size_t i = 0; i < t->ended.count; i++)
@@ -171,6 +188,7 @@ static void finish(struct dispatch *d, struct turn *t)
     for (size_t i = 0; i < t->created.count; i++) {
         struct flight *f = t->created.list[i];
         if (f->spilled) {
+            note(d, f, TRAIL_QUEUED);
             outlet_rows_came(f->outlet, 1, d->now.age_ms);
             flight_free(f);
         }
@@ -179,6 +197,7 @@ static void finish(struct dispatch *d, struct turn *t)
     for (size_t i = 0; i < t->replay_count; i++)
         replay_committed(d, &t->replays[i]);
     schedules_committed(d, t);
+    trail_flush(d->trail);
 }
 
 static void pause_jobs(struct dispatch *d)

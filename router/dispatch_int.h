@@ -37,6 +37,7 @@
 struct replay;
 struct scheduled;
 struct schedule_note;
+struct trail;
 struct deduplicator;
 struct noted_ids;
 
@@ -245,6 +246,7 @@ struct dispatch {
     atomic_uint_fast64_t hold;   /* see dispatch_hold() */
 
     /* deliveries */
+    struct trail *trail; /* what became of deliveries */
     uint64_t event_number; /* of the last event offered */
     bool tapped;           /* somebody watches: what the event matched is noted */
     uint32_t *tapped_rules;

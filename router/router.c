@@ -147,6 +147,7 @@ static int open_stores(struct running *r)
     struct buf path = BUF_INIT;
     struct journal_report report;
 
+    router->data = r->data;
     router->taps = taps_create();
     buf_printf(&path, "%s/weir.db", r->data);
     router->ledger = ledger_open(buf_cstr(&path), &router->clock, &diag);

@@ -22,6 +22,7 @@ struct http_server; /* router/http.h */
 struct taps;
 
 struct router {
+    const char *data;         /* the data folder */
     struct ruleset *set;      /* the present one: take it by router_set() */
     pthread_mutex_t set_lock; /* of set and of how it came: reload.h */
     int64_t loaded_ms, reload_failed_ms;

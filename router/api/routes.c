@@ -22,6 +22,7 @@ const struct http_route http_routes[] = {
     {"GET", "/_weir/v1/archives", "archives", v1_archives},
     {"GET POST", "/_weir/v1/replays", "replays", v1_replays},
     {"GET POST", "/_weir/v1/replays/*", "replays", v1_replays},
+    {"GET", "/_weir/v1/deliveries", "deliveries", v1_deliveries},
     {"POST", "/_weir/v1/taps", "taps", v1_taps},
     {"GET DELETE", "/_weir/v1/taps/*", "taps", v1_taps},
     {0},

@@ -30,6 +30,10 @@
  * inside; null: empty POST /_weir/v1/replays
  * {"name"?,"archive","from":RFC3339,"to":RFC3339,"rules":[…]?,"dry_run":bool?}   201 / 200 (dry run) GET
  * /_weir/v1/replays, GET /_weir/v1/replays/NAME, POST /_weir/v1/replays/NAME/cancel      shapes: router/dispatch.h
+ * GET  /_weir/v1/deliveries?event=ID
+ *      {"event","journal"?:{"record","bus","arrived","dispatched"},"since"?,"deliveries":[{"bus","rule","target","target_id",
+ *       "subscription"?,"replay"?,"history":[{"at","result","attempts","code"?,"message"?}],
+ *       "state":"delivered|waiting|dead_lettered|dropped"}]}   router/trail.h
  * POST /_weir/v1/taps   {"bus"?,"pattern":"JSON"?,"near_miss":"[BUS/]RULE"?}   201 {"tap":ID}   router/tap.h
  * GET  /_weir/v1/taps/ID?wait_ms=0..20000
  *      {"events":[{"bus","position","arrived","replay"?,"rules":[…],"explanation"?,"explanation_text"?,"event"}],"missed"}
@@ -43,6 +47,7 @@ void v1_config(struct http_request *r);
 void v1_queues(struct http_request *r); /* and all below it */
 void v1_archives(struct http_request *r);
 void v1_replays(struct http_request *r);
+void v1_deliveries(struct http_request *r);
 void v1_taps(struct http_request *r);
 
 #endif

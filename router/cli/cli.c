@@ -26,6 +26,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_replay,
     &verb_status,
     &verb_top,
+    &verb_deliveries,
     &verb_tap,
     &verb_targets,
     &verb_archives,

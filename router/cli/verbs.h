@@ -16,6 +16,7 @@ extern const struct cli_verb verb_send;
 extern const struct cli_verb verb_replay;
 extern const struct cli_verb verb_status;
 extern const struct cli_verb verb_top;
+extern const struct cli_verb verb_deliveries;
 extern const struct cli_verb verb_tap;
 extern const struct cli_verb verb_targets;
 extern const struct cli_verb verb_archives;
