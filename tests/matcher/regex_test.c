@@ -352,6 +352,34 @@ static void an_event_is_bounded_as_a_whole(void **state)
     set_close(&set);
 }
 
+/* Literals too short to be looked for together cost a search each: those are bounded with the rest. */
+static void searches_are_bounded_too(void **state)
+{
+    struct set set;
+    struct buf text = BUF_INIT;
+    char expression[16];
+    set_open(&set);
+    for (uint32_t i = 0; i < 900; i++) {
+        snprintf(expression, sizeof(expression), "%u[a-z]", i + 100);
+        add_regex(&set, i, expression);
+    }
+    build(&set);
+    assert_int_equal(match_value(&set, repeated(&text, '-', 100000, "")), 0);
+    assert_int_equal(set.given_up_count, 0);
+    assert_int_equal(match_value(&set, repeated(&text, '-', 1000000, "")), 0);
+    assert_int_equal(set.given_up_count, 900);
+    buf_clear(&text);
+    buf_text(&text, "{\"v\": [\"-\"");
+    for (int i = 0; i < 100000; i++)
+        buf_text(&text, ",\"----\"");
+    buf_text(&text, "]}");
+    assert_int_equal(match(&set, buf_view(&text)), 0);
+    assert_int_equal(set.given_up_count, 900);
+    assert_int_equal(match_value(&set, STR("999x")), 1);
+    buf_fini(&text);
+    set_close(&set);
+}
+
 /* An expression that needs much memory, honestly: as machine code, and by the interpreter. */
 static void deep_matches_have_room(void **state)
 {
@@ -428,6 +456,7 @@ int main(void)
         cmocka_unit_test(sizes_are_counted),
         cmocka_unit_test(explosions_are_given_up_and_reported),
         cmocka_unit_test(an_event_is_bounded_as_a_whole),
+        cmocka_unit_test(searches_are_bounded_too),
         cmocka_unit_test(deep_matches_have_room),
         cmocka_unit_test(values_are_decoded),
         cmocka_unit_test(expressions_are_bounded),
