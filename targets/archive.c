@@ -109,6 +109,7 @@ static void close_archive(struct target *t)
     close(a->data_fd);
     buf_fini(&a->lines);
     buf_fini(&a->path);
+    buf_fini(&a->wanted);
     free(a);
 }
 
@@ -196,7 +197,8 @@ static void close_removed_file(struct archive *a)
         close_file(a);
 }
 
-/* The hour has changed: a batch that was written to the old file and then rolled back must not stay in it. */
+/* The hour, or the archive's bus, has changed: a batch that was written to the old file and then rolled back must not
+ * stay in it. */
 static bool settle_old_file(struct archive *a, struct store *store, struct weir_diag *diag)
 {
     int64_t bytes;
@@ -217,14 +219,17 @@ static bool need_file(struct archive *a, struct store *store, int64_t hour, int6
 {
     const struct archive_options *o = a->target.def->options;
 
-    if (a->fd >= 0 && a->hour != hour && !settle_old_file(a, store, diag))
-        return false;
-    if (a->fd < 0) {
-        buf_clear(&a->path);
-        archive_path_hour(&a->path, a->target.def->name, o->bus, hour);
-        buf_cstr(&a->path);
-        if (a->path.failed)
-            return fail_memory(diag);
+    buf_clear(&a->wanted);
+    archive_path_hour(&a->wanted, a->target.def->name, o->bus, hour);
+    buf_cstr(&a->wanted);
+    if (a->wanted.failed)
+        return fail_memory(diag);
+    if (!str_eq(buf_view(&a->wanted), buf_view(&a->path))) {
+        if (!settle_old_file(a, store, diag))
+            return false;
+        struct buf old = a->path;
+        a->path = a->wanted;
+        a->wanted = old;
     }
     if (!archive_file_bytes(store, buf_view(&a->path), bytes_out, diag))
         return false;

@@ -25,7 +25,8 @@ struct archive {
     /* The file written last, kept open. */
     int fd; /* -1: none */
     int64_t hour;
-    struct buf path; /* NUL-terminated */
+    struct buf path;   /* NUL-terminated */
+    struct buf wanted; /* scratch: the path of the batch in hand */
 
     uint64_t expired_epoch; /* the transaction in which archive_expire() last ran */
 };

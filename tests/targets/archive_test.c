@@ -183,6 +183,22 @@ static void hours_have_their_own_files(void **state)
     assert_string_equal(inside(w, ONE_FILE), "2");
 }
 
+/* A reload may give a running archive another bus. */
+static void buses_have_their_own_files(void **state)
+{
+    struct world *w = *state;
+    struct archive_options other = {.bus = STR("audit")};
+    struct target_def now_of_audit = {.adapter = &archive_adapter, .name = STR("audit"), .options = &other};
+
+    batch(w, 1, 1, at(0));
+    w->t->def = &now_of_audit;
+    batch(w, 2, 3, at(1000));
+    w->t->def = &audit;
+    batch(w, 4, 4, at(2000));
+    assert_string_equal(inside(w, NOON_FILE), "1 4");
+    assert_string_equal(inside(w, "archives/audit/bus=audit/date=2026-11-21/hour=12/events.ndjson"), "2 3");
+}
+
 static void rolled_back_batch_is_repeated_once(void **state)
 {
     struct world *w = *state;
@@ -561,6 +577,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(batches_are_appended),
         TEST(hours_have_their_own_files),
+        TEST(buses_have_their_own_files),
         TEST(rolled_back_batch_is_repeated_once),
         TEST(shorter_repeat_leaves_no_tail),
         TEST(savepoint_is_as_good_as_a_transaction),
