@@ -40,8 +40,10 @@ struct builder {
     struct anchor *anchors; /* newest first: a name may be used again */
     struct buf stack;       /* of const struct node *: children of open collections */
     uint32_t depth;
-    size_t line_offset; /* byte at which line `line` starts: the cursor */
-    size_t line;        /* from 0, as libyaml counts */
+    /* The cursor: a place in the text as libyaml counts, lines and columns from 0, and its bytes. */
+    size_t line, line_offset;
+    size_t line_end;              /* 0: not looked for yet */
+    size_t column, column_offset; /* the latter from line_offset on */
 };
 
 static const struct node *build_node(struct builder *b, yaml_event_t *event);
@@ -125,25 +127,40 @@ static bool check_utf8(struct builder *b)
 static struct str source_line(struct builder *b, size_t line)
 {
     if (line < b->line)
-        b->line = b->line_offset = 0;
+        b->line = b->line_offset = b->line_end = 0;
+    if (line != b->line || !b->line_end)
+        b->column = b->column_offset = 0;
     while (b->line < line && b->line_offset < b->text.size) {
         const char *end = memchr(b->text.ptr + b->line_offset, '\n', b->text.size - b->line_offset);
         b->line_offset = end ? (size_t)(end + 1 - b->text.ptr) : b->text.size;
+        b->line_end = 0;
         b->line++;
     }
     const char *start = b->text.ptr + b->line_offset;
-    const char *end = memchr(start, '\n', b->text.size - b->line_offset);
-    return (struct str){start, end ? (size_t)(end - start) : b->text.size - b->line_offset};
+    if (!b->line_end) {
+        const char *end = memchr(start, '\n', b->text.size - b->line_offset);
+        b->line_end = end ? (size_t)(end - b->text.ptr) : b->text.size;
+    }
+    return (struct str){start, b->line_end - b->line_offset};
+}
+
+/* The byte at which a column (0-based) of the cursor's line starts, moving the cursor there: a line may be all there
+   is, and long. */
+static size_t source_column(struct builder *b, struct str line, size_t column)
+{
+    if (column < b->column)
+        b->column = b->column_offset = 0;
+    for (; b->column < column && b->column_offset < line.size; b->column++) {
+        uint32_t code;
+        unsigned size = utf8_decode(line.ptr + b->column_offset, line.size - b->column_offset, &code);
+        b->column_offset += size ? size : 1;
+    }
+    return b->column_offset;
 }
 
 /* Past an anchor and the blanks behind it: *column (0-based) and *at move to the content. */
 static void skip_anchor(struct str line, size_t *at, size_t *column)
 {
-    for (size_t i = 0; i < *column && *at < line.size; i++) {
-        uint32_t code;
-        unsigned size = utf8_decode(line.ptr + *at, line.size - *at, &code);
-        *at += size ? size : 1;
-    }
     if (*at >= line.size || line.ptr[*at] != '&')
         return;
     size_t next = *at;
@@ -177,7 +194,7 @@ static void place_block(struct builder *b, struct node *n, yaml_mark_t start)
 static struct str place_content(struct builder *b, struct node *n, yaml_mark_t start)
 {
     struct str line = source_line(b, start.line);
-    size_t at = 0, column = start.column;
+    size_t at = source_column(b, line, start.column), column = start.column;
     skip_anchor(line, &at, &column);
     n->pos.column = (int)column + 1;
     at = at < line.size ? at : line.size;

@@ -246,12 +246,33 @@ static void test_json_in_scalars(void **state)
     tree_fini(&t);
 }
 
+/* One line is the whole file, as programs write it: what each value costs must not grow with what stands before it. */
+static void test_a_long_line(void **state)
+{
+    const int count = 100000;
+    struct buf text = BUF_INIT;
+    struct tree t;
+    buf_text(&text, "# é\n{ü: [é");
+    for (int i = 1; i < count; i++)
+        buf_text(&text, i % 2 ? ", \"ö\"" : ", &a é");
+    buf_text(&text, "], b: *a}");
+    tree_init(&t, buf_view(&text));
+    const struct node *list = t.root->pairs[0].value;
+    assert_int_equal(list->count, count);
+    assert_place(list->items[0], 2, 6);
+    assert_place(list->items[1], 2, 9);
+    assert_place(list->items[2], 2, 17); /* behind its anchor */
+    assert_place(list->items[count - 1], 2, 9 + (count - 2) / 2 * 11);
+    tree_fini(&t);
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_means),           cmocka_unit_test(test_places), cmocka_unit_test(test_words),
-        cmocka_unit_test(test_bytes),           cmocka_unit_test(test_depth),  cmocka_unit_test(test_laughs),
-        cmocka_unit_test(test_json_in_scalars),
+        cmocka_unit_test(test_means),  cmocka_unit_test(test_a_long_line),     cmocka_unit_test(test_places),
+        cmocka_unit_test(test_words),  cmocka_unit_test(test_bytes),           cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_laughs), cmocka_unit_test(test_json_in_scalars),
     };
     return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
 }
