@@ -24,6 +24,14 @@ static inline unsigned plain_marks(const char *p)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), low));
 }
 
+/* A bit for each quote and backslash. */
+static inline unsigned plain_quotes(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(quote, slash));
+}
+
 static inline size_t plain_first(unsigned marks)
 {
     return (size_t)__builtin_ctz(marks);
@@ -45,6 +53,18 @@ static inline uint64_t plain_marks(const char *p)
     return hit & ones << 7;
 }
 
+static inline uint64_t plain_quotes(const char *p)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof(bytes));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    uint64_t quote = bytes ^ (ones * '"'), slash = bytes ^ (ones * '\\');
+    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & ones << 7;
+}
+
 static inline size_t plain_first(uint64_t marks)
 {
     return (size_t)__builtin_ctzll(marks) / 8;
@@ -60,6 +80,19 @@ static inline const char *plain_end(const char *p, const char *end)
             return p + plain_first(marks);
     }
     while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p >= ' ' && (unsigned char)*p < 0x80)
+        p++;
+    return p;
+}
+
+/* The first quote or backslash from p on, or end: for texts that were checked. */
+static inline const char *plain_quote(const char *p, const char *end)
+{
+    for (; end - p >= PLAIN_STEP; p += PLAIN_STEP) {
+        __typeof__(plain_quotes(p)) marks = plain_quotes(p);
+        if (marks)
+            return p + plain_first(marks);
+    }
+    while (p < end && *p != '"' && *p != '\\')
         p++;
     return p;
 }

@@ -27,9 +27,17 @@ struct masks {
     uint64_t mark;  /* { } [ ] : , */
 };
 
+struct brackets {
+    uint64_t quote, slash, open, close;
+};
+
 int scan_level;
 
 /* ---- bytes to masks ---- */
+
+/* A kind of machine looks at 64 bytes. */
+typedef void look_function(const char *p, struct masks *m);
+typedef void look_brackets_function(const char *p, struct brackets *m);
 
 enum { QUOTE = 1, SLASH = 2, LOW = 4, BLANK = 8, MARK = 16, HIGH = 32 };
 
@@ -49,6 +57,17 @@ static inline void look_plain(const char *p, struct masks *m)
         m->blank |= (class >> 3 & 1) << i;
         m->mark |= (class >> 4 & 1) << i;
         m->high |= (class >> 5) << i;
+    }
+}
+
+static inline void look_brackets_plain(const char *p, struct brackets *m)
+{
+    *m = (struct brackets){0};
+    for (unsigned i = 0; i < BLOCK; i++) {
+        m->quote |= (uint64_t)(p[i] == '"') << i;
+        m->slash |= (uint64_t)(p[i] == '\\') << i;
+        m->open |= (uint64_t)((p[i] | 0x20) == '{') << i;
+        m->close |= (uint64_t)((p[i] | 0x20) == '}') << i;
     }
 }
 
@@ -76,6 +95,20 @@ static inline void look_sse2(const char *p, struct masks *m)
     }
 }
 
+static inline void look_brackets_sse2(const char *p, struct brackets *m)
+{
+    *m = (struct brackets){0};
+    for (unsigned i = 0; i < BLOCK; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(p + i)), folded = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+#define BITS(x, c) ((uint64_t)(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(x, _mm_set1_epi8(c))) << i)
+        m->quote |= BITS(bytes, '"');
+        m->slash |= BITS(bytes, '\\');
+        m->open |= BITS(folded, '{');
+        m->close |= BITS(folded, '}');
+#undef BITS
+    }
+}
+
 __attribute__((target("avx2"))) static inline void look_avx2(const char *p, struct masks *m)
 {
     *m = (struct masks){0};
@@ -93,6 +126,21 @@ __attribute__((target("avx2"))) static inline void look_avx2(const char *p, stru
         m->blank |= BITS(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(' ')));
         m->mark |= BITS(_mm256_or_si256(brackets, points));
         m->high |= BITS(bytes);
+#undef BITS
+    }
+}
+
+__attribute__((target("avx2"))) static inline void look_brackets_avx2(const char *p, struct brackets *m)
+{
+    *m = (struct brackets){0};
+    for (unsigned i = 0; i < BLOCK; i += 32) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(p + i)),
+                folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
+#define BITS(x, c) ((uint64_t)(uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(x, _mm256_set1_epi8(c))) << i)
+        m->quote |= BITS(bytes, '"');
+        m->slash |= BITS(bytes, '\\');
+        m->open |= BITS(folded, '{');
+        m->close |= BITS(folded, '}');
 #undef BITS
     }
 }
@@ -117,19 +165,29 @@ static bool is_escape(const struct scan *s, size_t at)
     return true;
 }
 
-/* The bytes of the block at s->end that a backslash before them escapes. */
-static uint64_t escaped_bytes(struct scan *s, uint64_t slashes)
+/* The bytes that a backslash before them escapes; *carry: whether the block's first one is, then whether the next's. */
+static inline uint64_t escaped_bytes(uint64_t slashes, uint64_t *carry)
 {
-    uint64_t escaped = s->escaped;
+    uint64_t escaped = *carry;
 
-    s->escaped = 0;
+    *carry = 0;
     for (slashes &= ~escaped; slashes;) {
         uint64_t one = slashes & -slashes;
-        s->bad |= !is_escape(s, s->end + (unsigned)__builtin_ctzll(one));
         escaped |= one << 1;
-        s->escaped = one >> 63;
+        *carry = one >> 63;
         slashes &= ~(one | one << 1);
     }
+    return escaped;
+}
+
+/* The same of the block at s->end, whose escapes are looked at. */
+static uint64_t checked_escapes(struct scan *s, uint64_t slashes)
+{
+    uint64_t escaped = escaped_bytes(slashes, &s->escaped);
+
+    s->slashes = true;
+    for (uint64_t starts = slashes & ~escaped; starts; starts &= starts - 1)
+        s->bad |= !is_escape(s, s->end + (unsigned)__builtin_ctzll(starts));
     return escaped;
 }
 
@@ -164,10 +222,8 @@ static inline __attribute__((always_inline)) uint64_t marks_of(struct scan *s, c
     uint64_t quote = m->quote & valid, low = m->low & ~m->high & valid, blank = m->blank;
 
     s->high |= (m->high & valid) != 0;
-    if (m->slash | s->escaped) {
-        s->slashes = true;
-        quote &= ~escaped_bytes(s, m->slash);
-    }
+    if (m->slash | s->escaped)
+        quote &= ~checked_escapes(s, m->slash);
     uint64_t in_string = running_xor(quote) ^ s->in_string;
     s->in_string = (uint64_t)((int64_t)in_string >> 63);
     if (low) {
@@ -194,7 +250,7 @@ static inline unsigned note_marks(uint32_t *to, uint32_t base, uint64_t marks)
 }
 
 /* The template that is compiled once for each kind of machine. */
-static inline __attribute__((always_inline)) void look(struct scan *s, void (*masks_of)(const char *, struct masks *))
+static inline __attribute__((always_inline)) void look(struct scan *s, look_function *masks_of)
 {
     struct masks m;
     char last[BLOCK];
@@ -243,20 +299,104 @@ void scan_start(struct scan *s, struct str text)
     s->in_string = s->in_run = s->escaped = 0;
 }
 
+static int level(void)
+{
+#ifdef __x86_64__
+    return scan_level ? scan_level : __builtin_cpu_supports("avx2") ? 3 : 2;
+#else
+    return 1;
+#endif
+}
+
 bool scan_more(struct scan *s)
 {
     if (s->end == s->size)
         return false;
     s->base = s->end;
     s->index = s->count = 0;
+    switch (level()) {
 #ifdef __x86_64__
-    int level = scan_level ? scan_level : __builtin_cpu_supports("avx2") ? 3 : 2;
-    if (level == 3)
-        more_avx2(s);
-    else if (level == 2)
-        more_sse2(s);
-    else
+    case 3: more_avx2(s); break;
+    case 2: more_sse2(s); break;
 #endif
-        more_plain(s);
+    default: more_plain(s);
+    }
     return true;
+}
+
+/* ---- skipping ---- */
+
+/* Does the level come to nothing within a block, and where? Else it is what it is behind the block. */
+static bool ends_in(uint64_t open, uint64_t close, size_t *level, unsigned *at)
+{
+    for (; close; close &= close - 1) {
+        *at = (unsigned)__builtin_ctzll(close);
+        uint64_t behind = UINT64_MAX << *at;
+        *level += (size_t)__builtin_popcountll(open & ~behind);
+        open &= behind;
+        if (!--*level)
+            return true;
+    }
+    *level += (size_t)__builtin_popcountll(open);
+    return false;
+}
+
+static inline __attribute__((always_inline)) const char *skip(const char *p, const char *end,
+                                                              look_brackets_function *brackets_of)
+{
+    struct brackets m;
+    uint64_t in_string = 0, escaped = 0;
+    size_t level = 1;
+    char last[BLOCK];
+
+    for (; p < end; p += BLOCK) {
+        const char *block = p;
+        if (end - p < BLOCK) {
+            memset(last, ' ', sizeof last);
+            block = memcpy(last, p, (size_t)(end - p));
+        }
+        brackets_of(block, &m);
+        if (m.slash | escaped)
+            m.quote &= ~escaped_bytes(m.slash, &escaped);
+        uint64_t inside = running_xor(m.quote) ^ in_string;
+        in_string = (uint64_t)((int64_t)inside >> 63);
+        uint64_t open = m.open & ~inside, close = m.close & ~inside;
+        size_t closes = (size_t)__builtin_popcountll(close);
+        if (closes >= level) { /* else it cannot end here */
+            unsigned at = 0;
+            if (ends_in(open, close, &level, &at))
+                return p + at + 1;
+        } else {
+            level += (size_t)__builtin_popcountll(open) - closes;
+        }
+    }
+    return NULL;
+}
+
+static const char *skip_plain(const char *p, const char *end)
+{
+    return skip(p, end, look_brackets_plain);
+}
+
+#ifdef __x86_64__
+static const char *skip_sse2(const char *p, const char *end)
+{
+    return skip(p, end, look_brackets_sse2);
+}
+
+__attribute__((target("avx2,bmi,popcnt"))) static const char *skip_avx2(const char *p, const char *end)
+{
+    return skip(p, end, look_brackets_avx2);
+}
+#endif
+
+const char *scan_skip(const char *p, const char *end)
+{
+    switch (level()) {
+#ifdef __x86_64__
+    case 3: return skip_avx2(p, end);
+    case 2: return skip_sse2(p, end);
+#endif
+    default: return skip_plain(p, end);
+    }
 }

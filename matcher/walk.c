@@ -14,6 +14,7 @@
 #include "matcher/json.h"
 #include "matcher/matcher_int.h"
 #include "matcher/plain.h"
+#include "matcher/scan.h"
 #include "matcher/utf8.h"
 
 struct walk {
@@ -23,38 +24,11 @@ struct walk {
     bool checked;
 };
 
-/* Which of the eight bytes is the first marked. */
-static inline unsigned first_marked(uint64_t marks)
-{
-    return (unsigned)__builtin_ctzll(marks) / 8;
-}
-
-#define ONES 0x0101010101010101u
-#define TOPS (ONES << 7)
-
 static inline const char *skip_space(const char *p, const char *end)
 {
     while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
         p++;
     return p;
-}
-
-/* Eight bytes, the first one lowest. */
-static inline uint64_t load(const char *p)
-{
-    uint64_t eight;
-    memcpy(&eight, p, sizeof(eight));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    eight = __builtin_bswap64(eight);
-#endif
-    return eight;
-}
-
-/* Top bits of bytes that equal c; behind the first such byte there may be false ones, so only the first counts. */
-static inline uint64_t equal_bytes(uint64_t eight, char c)
-{
-    uint64_t x = eight ^ ONES * (uint8_t)c;
-    return (x - ONES) & ~x & TOPS;
 }
 
 /* ---- scalars ---- */
@@ -112,25 +86,15 @@ static const char *checked_string_end(const char *p, const char *end, bool *esca
     }
 }
 
-static const char *trusted_string_end(const char *p, const char *end, bool *escaped)
+static inline const char *trusted_string_end(const char *p, const char *end, bool *escaped)
 {
-    for (;;) {
-        for (; end - p >= 8; p += 8) {
-            uint64_t special = equal_bytes(load(p), '"') | equal_bytes(load(p), '\\');
-            if (special) {
-                p += first_marked(special);
-                break;
-            }
-        }
-        while (p < end && *p != '"' && *p != '\\')
-            p++;
-        if (p == end || *p == '"')
-            return p == end ? NULL : p;
+    while ((p = plain_quote(p, end)) < end && *p != '"') {
         *escaped = true;
         if (end - p < 2)
             return NULL;
         p += 2;
     }
+    return p < end ? p : NULL;
 }
 
 /* What will be decoded is checked in any case: whoever trusts wrongly gets wrong answers, not stray reads. */
@@ -252,40 +216,6 @@ close:
     goto after;
 }
 
-/* { and [ differ from each other by one bit that no other byte here has, and so do } and ]. */
-static const char *trusted_skip_nested(const char *p, const char *end)
-{
-    size_t level = 0;
-    while (p < end) {
-        if (end - p >= 8) {
-            uint64_t eight = load(p), folded = eight | ONES * 0x20;
-            uint64_t special = equal_bytes(eight, '"') | equal_bytes(folded, '{') | equal_bytes(folded, '}');
-            if (!special) {
-                p += 8;
-                continue;
-            }
-            p += first_marked(special);
-        }
-        bool escaped;
-        switch (*p++) {
-        case '{':
-        case '[': level++; break;
-        case '}':
-        case ']':
-            if (!--level)
-                return p;
-            break;
-        case '"':
-            p = trusted_string_end(p, end, &escaped);
-            if (!p++)
-                return NULL;
-            break;
-        default: break;
-        }
-    }
-    return NULL;
-}
-
 static const char *trusted_skip(const char *p, const char *end)
 {
     bool escaped;
@@ -296,7 +226,7 @@ static const char *trusted_skip(const char *p, const char *end)
         return p ? p + 1 : NULL;
     }
     if (*p == '{' || *p == '[')
-        return trusted_skip_nested(p, end);
+        return scan_skip(p + 1, end);
     while (p < end && *p != ',' && *p != '}' && *p != ']' && *p != ' ' && *p != '\n' && *p != '\r' && *p != '\t')
         p++;
     return p;

@@ -61,6 +61,8 @@ static struct shared_event *shared(struct offer *o)
         struct weir_time accepted = {o->in->arrived_wall_ms, o->now.age_ms};
         struct str id = event_id(o->in->event, &o->dispatch->work);
         o->event = event_share(o->in->origin, o->in->position, id, o->in->event, accepted);
+        o->dispatch->turn->kept_events++;
+        o->dispatch->turn->kept_bytes += o->in->event.size;
     }
     return o->event;
 }
@@ -298,6 +300,25 @@ static bool turn_shared(const struct turn *t)
            t->puts.count + t->created.count >= FLIGHTS * 9 / 10;
 }
 
+/*
+ * Events that no delivery was made for are in memory no longer, and the turn may take as many again. So under load a
+ * commit covers more events, and most commits while the disk is busy with the one before are saved: the turn goes to
+ * the ledger when nothing waits to be read, when it is full, or when no other job is there.
+ */
+static void go_on(struct dispatch *d, bool more)
+{
+    struct turn *t = d->turn;
+
+    if (!d->jobs_paused) {
+        t->events = t->kept_events;
+        t->bytes = t->kept_bytes;
+    }
+    if (!more || turn_full(t) || !d->jobs_away)
+        turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */
+    if (more && !turn_full(d->turn))
+        turn_again(d);
+}
+
 void turn_read(struct dispatch *d)
 {
     bool more = true;
@@ -311,7 +332,5 @@ void turn_read(struct dispatch *d)
         more = read_one(d);
     if ((hungry || !more) && replays_feed(d, more))
         more = true;
-    turn_schedule(d); /* may make room by submitting the turn; then it calls turn_again() */
-    if (more && !turn_full(d->turn))
-        turn_again(d);
+    go_on(d, more);
 }

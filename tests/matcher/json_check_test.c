@@ -180,6 +180,11 @@ static void compare(struct str text, const struct expected *e)
     assert_int_equal(parts.more, e->members > JSON_PARTS_MAX);
     assert_int_equal(parts.count, parts.more ? JSON_PARTS_MAX : e->members);
     for (size_t i = 0; i < parts.count; i++) {
+        struct str value = parts.members[i].value;
+        if (strchr("{[", value.ptr[0])) {
+            assert_ptr_equal(scan_skip(value.ptr + 1, text.ptr + text.size), value.ptr + value.size);
+            assert_null(scan_skip(value.ptr + 1, value.ptr + value.size - 1));
+        }
         assert_true(str_eq(parts.members[i].key, e->parts[i].key));
         assert_ptr_equal(parts.members[i].value.ptr, e->parts[i].value.ptr);
         assert_int_equal(parts.members[i].value.size, e->parts[i].value.size);
