@@ -188,6 +188,26 @@ def router(tmp_path):
         r.stop()
 
 
+class Faults:
+    """What tests/e2e/faults.c makes fail in the routers started with `env`."""
+
+    def __init__(self, folder):
+        self.path = folder / "faults"
+        self.path.write_bytes(bytes(4096))
+        self.env = {"LD_PRELOAD": str(pathlib.Path(WEIR).parent / "tests" / "faults.so"), "WEIR_FAULTS": str(self.path)}
+
+    def set(self, *lines):
+        with open(self.path, "r+b") as f:
+            f.write(("\n".join(lines)).encode().ljust(4096, b"\0"))
+
+
+@pytest.fixture
+def faults(tmp_path):
+    if SLOW > 1:
+        pytest.skip("a sanitizer's own interceptors come first")
+    return Faults(tmp_path)
+
+
 class Receiver:
     """A webhook receiver whose answers a test scripts: answer(number, body) -> (status, headers) or None to hang."""
 
