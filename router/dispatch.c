@@ -151,7 +151,7 @@ static void count_owed(void *context, const struct owed_count *c)
     o->rows = c->rows;
     o->spilled = c->untried;
     o->next_due = c->next_age;
-    series_set(o->owed, c->rows);
+    backlog_set(o, c->rows, c->bytes);
 }
 
 static bool recover_targets(struct dispatch *d, struct store *store, struct weir_diag *diag)

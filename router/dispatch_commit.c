@@ -59,6 +59,12 @@ void turn_free(struct turn *t)
 
 /* ---- on the ledger thread ---- */
 
+static bool delete_row(struct turn *t, const struct flight *f, struct store *store, struct weir_diag *diag)
+{
+    backlog_row_deleted(t, f);
+    return owed_delete(store, f->id, diag);
+}
+
 static bool put_one(struct turn *t, struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     f->verdict = (struct verdict){0};
@@ -71,7 +77,7 @@ static bool put_one(struct turn *t, struct flight *f, struct store *store, struc
     f->result = f->verdict.kind == VERDICT_SETTLED ? RESULT_DELIVERED : letter_result(f);
     if (f->result == RESULT_DEAD_LETTERED && !letter_write(t->dispatch, store, f, now, diag))
         return false;
-    return !f->has_row || owed_delete(store, f->id, diag);
+    return !f->has_row || delete_row(t, f, store, diag);
 }
 
 static bool run_puts(struct turn *t, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -92,22 +98,29 @@ static bool run_puts(struct turn *t, struct store *store, struct weir_time now, 
     return true;
 }
 
-static bool write_created(const struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
+static bool write_created(struct turn *t, const struct flight *f, struct store *store, struct weir_time now,
+                          struct weir_diag *diag)
 {
     struct owed_row row = flight_row(f, f->spilled ? now.age_ms : OWED_IN_HAND);
+
+    backlog_row_inserted(t, f);
     return owed_insert(store, &row, diag);
 }
 
-static bool write_retried(const struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
+static bool write_retried(struct turn *t, const struct flight *f, struct store *store, struct weir_time now,
+                          struct weir_diag *diag)
 {
     struct owed_row row = flight_row(f, now.age_ms + f->delay_ms);
 
     row.attempts = f->attempts;
     row.error_code = str_from(f->verdict.code);
     row.error_message = str_from(f->verdict.message);
-    if (f->has_row)
+    if (f->has_row) {
+        backlog_row_kept(t, f);
         return owed_retry(store, f->id, row.target, row.attempts, row.next_age, row.error_code, row.error_message,
                           diag);
+    }
+    backlog_row_inserted(t, f);
     return owed_insert(store, &row, diag);
 }
 
@@ -115,22 +128,23 @@ static bool write_ended(struct turn *t, const struct flight *f, struct store *st
                         struct weir_diag *diag)
 {
     if (f->result == RESULT_RETRIED)
-        return write_retried(f, store, now, diag);
+        return write_retried(t, f, store, now, diag);
     if (f->result == RESULT_DEAD_LETTERED && !letter_write(t->dispatch, store, f, now, diag))
         return false;
-    return !f->has_row || owed_delete(store, f->id, diag);
+    return !f->has_row || delete_row(t, f, store, diag);
 }
 
 static bool turn_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     struct turn *t = (struct turn *)job;
 
+    backlog_begin(t);
     if (!owed_cursor_move(store, t->number, t->cursor, diag))
         return false;
     if (!run_puts(t, store, now, diag))
         return false;
     for (size_t i = 0; i < t->created.count; i++)
-        if (!write_created(t->created.list[i], store, now, diag))
+        if (!write_created(t, t->created.list[i], store, now, diag))
             return false;
     for (size_t i = 0; i < t->ended.count; i++)
         if (!write_ended(t, t->ended.list[i], store, now, diag))
@@ -138,7 +152,7 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
     for (size_t i = 0; i < t->replay_count; i++)
         if (!replay_write_progress(store, &t->replays[i], now, diag))
             return false;
-    return noted_ids_write(t, store, diag) && schedules_write(t, store, diag);
+    return backlog_write(t, store, diag) && noted_ids_write(t, store, diag) && schedules_write(t, store, diag);
 }
 
 /* ---- committed ---- */
@@ -162,7 +176,7 @@ static void count_result(struct dispatch *d, struct flight *f)
     note(d, f, states[f->result]);
     series_add(route_series(f, f->result), 1);
     if (f->result != RESULT_RETRIED)
-        series_add(f->outlet->owed, -1);
+        backlog_end(f);
 }
 
 static void finish_ended(struct dispatch *d, struct flight *f)
@@ -251,6 +265,7 @@ static void choose_rows(struct turn *t)
             continue;
         f->open = false;
         f->has_row = true;
+        f->row_outlet = f->outlet;
         t->created.list[kept++] = f;
     }
     t->created.count = kept;

@@ -142,6 +142,7 @@ struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const st
         f->outlet = from;
     }
     f->has_row = true;
+    f->row_outlet = from;
     f->attempts = f->d.attempts = row->attempts;
     copy_error(&f->verdict, row);
     return f;

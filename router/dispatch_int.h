@@ -11,6 +11,7 @@
  *   dispatch_reload.c   another rule set in the place of the present one
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
+ *   dispatch_backlog.c  how much is owed to a target, and its bound
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
  *   dispatch_letter.c   dead letters
  *   schedules.c         rules that fire by the clock
@@ -68,7 +69,7 @@ struct outlet {
     struct target *target;        /* NULL: gone, or one that only expands */
     struct ruleset *set;          /* the one that target->def lives in, a reference; NULL where target is */
     struct str key;               /* "http/oncall"; NUL-terminated, owned */
-    struct series *owed, *seconds;
+    struct series *owed, *owed_size, *seconds;
 
     /* send */
     struct flight_queue ready; /* in memory, not started, in order */
@@ -84,7 +85,14 @@ struct outlet {
     int64_t next_due;
     bool loading;
 
-    uint64_t put_stamp; /* the ledger thread's, see turn_run() */
+    int64_t owed_bytes; /* of events, of all that is owed to it, wherever it is */
+    bool backlog_full;  /* it was said */
+
+    /* the ledger thread's, see turn_run() */
+    uint64_t put_stamp;
+    uint64_t tally_stamp;
+    int64_t tally; /* by how many bytes its rows grow in this turn */
+    struct outlet *next_tallied;
 };
 
 /* A target that was replaced or removed while deliveries were with it: closed when the last one came back. */
@@ -153,6 +161,7 @@ struct flight {
     struct delivery d; /* first: a target gives back &d */
     TAILQ_ENTRY(flight) link;
     struct outlet *outlet;
+    struct outlet *row_outlet;     /* the one its row is written for, where it has one */
     struct route *route;           /* NULL: what its row names is gone from the rule set */
     struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
@@ -204,6 +213,8 @@ struct turn {
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
     struct noted_ids *noted_ids; /* of buses that deduplicate */
+    uint64_t tally_stamp;        /* the ledger thread's: see dispatch_backlog.c */
+    struct outlet *tallied;
 };
 STAILQ_HEAD(turn_queue, turn);
 
@@ -240,7 +251,8 @@ struct dispatch {
     bool jobs_paused;       /* one failed; job_timer tries all again */
     uint64_t job_number;
     int64_t job_delay_ms; /* the last pause; 0: the last job was committed */
-    uint64_t put_stamp;   /* the ledger thread's: marks outlets it has seen in a run */
+    uint64_t put_stamp;   /* the ledger thread's: marks outlets it has seen in a run … */
+    uint64_t tally_stamp; /* … and those whose rows grow or shrink in it */
     struct event *hold_timer, *job_timer;
     uint64_t submitted;          /* cursor of the last job */
     atomic_uint_fast64_t cursor; /* committed */
@@ -381,6 +393,20 @@ void outlet_forget(struct flight *f);                                     /* fre
 void outlet_rows_came(struct outlet *o, int64_t count, int64_t next_due); /* committed rows that wait */
 void outlet_load_due(struct outlet *o); /* fetches what is due, if there is room; else sees to it that it will be */
 void outlet_tick(struct dispatch *d);
+
+/* ---- dispatch_backlog.c ---- */
+void backlog_owe(struct flight *f); /* it was matched */
+void backlog_end(struct flight *f); /* what ended it is committed; before it is freed */
+void backlog_move(struct flight *f, struct outlet *from);
+void backlog_set(struct outlet *o, int64_t deliveries, int64_t bytes); /* at start-up: its rows */
+bool backlog_is_full(const struct outlet *o, size_t event_bytes);      /* no room for one more */
+void backlog_refuse(struct flight *f);                                 /* it found none: ends it */
+/* Ledger thread, in a turn's run: the sums of rows. */
+void backlog_begin(struct turn *t);
+void backlog_row_inserted(struct turn *t, const struct flight *f);
+void backlog_row_kept(struct turn *t, const struct flight *f);
+void backlog_row_deleted(struct turn *t, const struct flight *f);
+bool backlog_write(const struct turn *t, struct store *store, struct weir_diag *diag);
 
 /* ---- dispatch_commit.c ---- */
 struct turn *turn_create(struct dispatch *d);

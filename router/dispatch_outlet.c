@@ -33,7 +33,8 @@ static struct outlet *make(struct dispatch *d, struct str key)
     o->key = xstr(key);
     o->next_due = OWED_IN_HAND;
     o->owed = metric(METRIC_DELIVERIES_OWED, o->key.ptr);
-    series_set(o->owed, 0);
+    o->owed_size = metric(METRIC_DELIVERIES_OWED_BYTES, o->key.ptr);
+    backlog_set(o, 0, 0);
     TAILQ_INIT(&o->ready);
     TAILQ_INIT(&o->sent);
     d->outlets = xrealloc(d->outlets, (d->outlet_count + 1) * sizeof(struct outlet *));
@@ -331,10 +332,7 @@ static void load_arrived(struct dispatch *d, struct flight *f, struct outlet *fr
 {
     struct weir_diag diag;
 
-    if (f->outlet != from) {
-        series_add(from->owed, -1);
-        series_add(f->outlet->owed, 1);
-    }
+    backlog_move(f, from);
     if (!f->d.target || f->d.target->ops->send)
         enter(f->outlet, f);
     else if (flight_render(d, f, d->now, &diag))

@@ -89,7 +89,7 @@ static void offer_bus(struct offer *o, struct route *route)
         return;
     if (o->hops == BUS_HOPS_MAX) {
         struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
-        series_add(f->outlet->owed, 1);
+        backlog_owe(f);
         _Static_assert(BUS_HOPS_MAX == 8, "the message says so");
         outlet_give_up(f, "TOO_MANY_HOPS", "forwarded over more than 8 event buses in a row", NULL);
         return;
@@ -119,11 +119,14 @@ static void offer_route(struct offer *o, struct route *route)
     if ((route->subscribed && !route_passes(d, route, o->in)) || !route->outlet->target ||
         (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
         return; /* what came out of an archive is never archived again */
+    bool full = backlog_is_full(route->outlet, o->in->event.size);
     struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
-    series_add(f->outlet->owed, 1);
+    backlog_owe(f);
     o->matched.deliveries++;
     if (route->outlet->target->ops->put)
         offer_put(d, f, o->now);
+    else if (full)
+        backlog_refuse(f);
     else
         outlet_offer(route->outlet, f);
 }
@@ -192,7 +195,7 @@ static void offer_failed(struct offer *o, const struct scratch *s, const char *r
     log_error("an event cannot be matched and is dead-lettered", LOG_STR("bus", s->bus->name),
               LOG_INT("position", o->in->position), LOG_TEXT("reason", reason));
     struct flight *f = letter_unmatched(o->dispatch, shared(o), s->bus->name, reason);
-    series_add(f->outlet->owed, 1);
+    backlog_owe(f);
     flights_add(&o->dispatch->turn->ended, f);
 }
 

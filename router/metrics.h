@@ -28,6 +28,7 @@ enum metric {
     METRIC_DELIVERIES,              /* bus, rule, target, result: delivered, retried, dead_lettered, dropped */
     METRIC_FILTERED,                /* topic, subscription */
     METRIC_DELIVERIES_OWED,         /* target; gauge */
+    METRIC_DELIVERIES_OWED_BYTES,   /* target; gauge */
     METRIC_DELIVERY_SECONDS,        /* target; histogram */
     METRIC_JOURNAL_RECORDS,
     METRIC_JOURNAL_BYTES,

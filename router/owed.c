@@ -41,6 +41,8 @@ static const char *const migrations[] = {
     "  job INTEGER NOT NULL,"
     "  sequence INTEGER NOT NULL);"
     "INSERT INTO dispatch_cursor (one, job, sequence) VALUES (1, 0, 0)",
+    "CREATE TABLE owed_totals (target TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO owed_totals SELECT target, sum(length(CAST(event AS BLOB))) FROM deliveries GROUP BY target",
     NULL,
 };
 const struct store_schema owed_schema = {"owed", migrations};
@@ -101,6 +103,19 @@ bool owed_delete(struct store *s, int64_t id, struct weir_diag *diag)
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, id);
+    return store_run(s, q, diag);
+}
+
+bool owed_total_add(struct store *s, struct str target, int64_t bytes, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s,
+                                    "INSERT INTO owed_totals (target, bytes) VALUES (?1, ?2) "
+                                    "ON CONFLICT (target) DO UPDATE SET bytes = bytes + ?2",
+                                    diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, target);
+    sqlite3_bind_int64(q, 2, bytes);
     return store_run(s, q, diag);
 }
 
@@ -194,21 +209,28 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
 
 bool owed_release(struct store *s, struct weir_diag *diag)
 {
-    return store_exec(s, "UPDATE deliveries SET next_age = accepted_age WHERE next_age = 9223372036854775807", diag);
+    return store_exec(s,
+                      "UPDATE deliveries SET next_age = accepted_age WHERE next_age = 9223372036854775807;"
+                      "DELETE FROM owed_totals WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.target = "
+                      "owed_totals.target)",
+                      diag);
 }
 
 bool owed_count_each(struct store *s, void (*each)(void *context, const struct owed_count *c), void *context,
                      struct weir_diag *diag)
 {
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT target, count(*), sum(attempts = 0), min(next_age) FROM deliveries GROUP BY target", diag);
+    sqlite3_stmt *q =
+        store_prepare(s,
+                      "SELECT target, count(*), sum(attempts = 0), min(next_age), (SELECT bytes FROM owed_totals WHERE "
+                      "owed_totals.target = deliveries.target) FROM deliveries GROUP BY target",
+                      diag);
     int step;
 
     if (!q)
         return false;
     while ((step = sqlite3_step(q)) == SQLITE_ROW) {
         struct owed_count c = {store_column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2),
-                               sqlite3_column_int64(q, 3)};
+                               sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4)};
         each(context, &c);
     }
     sqlite3_reset(q);

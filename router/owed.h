@@ -45,11 +45,15 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
                void (*each)(void *context, const struct owed_row *row), void *context, int64_t *next_out,
                struct weir_diag *diag);
 
+/* The rows of a target grew by so many bytes of events: the sums are kept, since to add them up all would be read. */
+bool owed_total_add(struct store *s, struct str target, int64_t bytes, struct weir_diag *diag);
+
 /* ---- start-up ---- */
 bool owed_release(struct store *s, struct weir_diag *diag);
 struct owed_count {
     struct str target;
     int64_t rows, untried, next_age;
+    int64_t bytes; /* of their events */
 };
 bool owed_count_each(struct store *s, void (*each)(void *context, const struct owed_count *c), void *context,
                      struct weir_diag *diag);

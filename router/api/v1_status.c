@@ -180,6 +180,7 @@ static void write_target(struct buf *out, const struct sums *sums, struct str la
     for (size_t k = 0; k < sizeof results / sizeof results[0]; k++)
         write_count(out, results[k], sum_of(sums, label, str_from(results[k])));
     write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, &label));
+    write_count(out, "owed_bytes", metric_value(METRIC_DELIVERIES_OWED_BYTES, &label));
     json_write_key(out, "configured");
     buf_text(out, configured ? "true}" : "false}");
 }
