@@ -38,16 +38,16 @@ struct house {
 static bool expire_queues(struct house *h, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     const struct ruleset *set = h->dispatch->set;
+    int64_t count = 0;
 
     for (uint32_t i = 0; i < set->target_count; i++) {
-        int64_t count = 0;
         if (set->targets[i]->adapter != &queue_adapter)
             continue;
         if (!queue_expire(store, set->targets[i], now, EXPIRE_LIMIT, &count, diag))
             return false;
         h->expired_messages += count;
     }
-    return true;
+    return queue_clear(store, now, EXPIRE_LIMIT, &count, diag);
 }
 
 static bool keep_archive(struct house *h, struct keeping *k, struct store *store, struct weir_time now,

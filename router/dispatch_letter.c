@@ -56,7 +56,8 @@ bool letter_write(struct dispatch *d, struct store *store, const struct flight *
     if (f->route && f->route->entry->dead_letter)
         queue = f->route->entry->dead_letter;
     write_attributes(&attributes, f);
-    bool ok = queue_put(store, queue->name, f->d.event, buf_view(&attributes), 0, now, NULL, diag);
+    struct queue_send m = {.body = f->d.event, .attributes = buf_view(&attributes)};
+    bool ok = queue_put(store, queue, &m, now, NULL, diag);
     buf_fini(&attributes);
     return ok;
 }

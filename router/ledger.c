@@ -179,11 +179,15 @@ static void *ledger_main(void *context)
 {
     struct ledger *l = context;
     struct ledger_job *jobs;
+    struct weir_diag diag;
 
     pthread_setname_np(pthread_self(), "weir-ledger");
     while ((jobs = take(l))) {
         run_batch(l, jobs);
         answer(jobs);
+        if (!store_checkpoint(l->store, &diag)) /* now nobody waits for an answer */
+            log_warn("the ledger's write-ahead log cannot be copied back, trying again",
+                     LOG_TEXT("reason", diag.message));
     }
     return NULL;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The queue as a target: its options, and put(), which makes a message of a delivery in the ledger's
- * transaction. The tables, and all that SQS clients do with messages, are in queue_store.c.
+ * transaction. The tables are in queue_store.c, what SQS clients do with messages in queue_send.c, queue_receive.c and
+ * beside.
  */
 #include "targets/queue.h"
 
@@ -20,6 +21,8 @@
 /* The default of maximum_message_size takes whatever was accepted as an event. A dead letter that does not fit would
    stay owed for ever, and it may have grown by a replay's name. */
 _Static_assert(QUEUE_MESSAGE_BYTES_MAX >= LIMIT_EVENT_BYTES + (64 << 10), "any event is a dead letter that fits");
+
+static const char *const scopes[] = {"queue", "message_group", NULL}; /* enum queue_deduplication_scope */
 
 static const struct option redrive_options[] = {
     {.key = "target",
@@ -70,20 +73,34 @@ static const struct option options[] = {
      .type = OPTION_OBJECT,
      .members = redrive_options,
      .meaning = "where messages go that are received again and again and never deleted"},
+    {.key = "content_based_deduplication",
+     .type = OPTION_BOOL,
+     .offset = FIELD(content_based_deduplication),
+     .value = "false",
+     .meaning = "FIFO: a message without a deduplication id is known by the SHA-256 of its body"},
+    {.key = "deduplication_scope",
+     .type = OPTION_ENUM,
+     .offset = FIELD(deduplication_scope),
+     .names = scopes,
+     .value = "queue",
+     .meaning = "FIFO: whether a deduplication id counts in the whole queue, or in its message group"},
     {0},
 };
 
 static bool check(const struct target_def *def, struct diags *diags)
 {
     const struct queue_options *o = def->options;
-    struct str fifo = STR(".fifo");
-    bool ok = true;
+    const struct target_def *redrive = o->redrive_policy.target;
+    bool ok = true, fifo = queue_is_fifo(def->name);
 
-    if (o->redrive_policy.target == def)
+    if (redrive == def)
         ok = diag_error(diags, def->pos, "queue '%.*s' cannot be its own redrive target", STR_ARG(def->name));
-    /* By SQS's rule the suffix promises an order that is not kept here. */
-    if (def->name.size > fifo.size && str_eq((struct str){def->name.ptr + def->name.size - fifo.size, fifo.size}, fifo))
-        ok = diag_error(diags, def->pos, "queue '%.*s' ends in '.fifo', and FIFO queues are not supported",
+    else if (redrive && queue_is_fifo(redrive->name) != fifo)
+        ok = diag_error(diags, def->pos, "the redrive target of queue '%.*s' must be a %s queue, and '%.*s' is not",
+                        STR_ARG(def->name), fifo ? "FIFO" : "standard", STR_ARG(redrive->name));
+    if (!fifo && (o->content_based_deduplication || o->deduplication_scope != QUEUE_SCOPE_QUEUE))
+        ok = diag_error(diags, def->pos,
+                        "queue '%.*s' is no FIFO queue (its name does not end in '.fifo'): it deduplicates nothing",
                         STR_ARG(def->name));
     return ok;
 }
@@ -110,13 +127,14 @@ static void put(struct target *t, const struct delivery *d, struct store *store,
                 struct verdict *v)
 {
     const struct queue_options *o = t->def->options;
+    struct queue_send m = {.body = d->input, .delay_ms = -1};
     struct weir_diag diag;
 
     if (d->input.size > (size_t)o->maximum_message_size)
         verdict_set(v, VERDICT_FAILED, "InvalidMessageContents",
                     "the message has %zu bytes, maximum_message_size of queue '%.*s' is %" PRId64, d->input.size,
                     STR_ARG(t->def->name), o->maximum_message_size);
-    else if (queue_put(store, t->def->name, d->input, STR(""), o->delay, now, NULL, &diag))
+    else if (queue_put(store, t->def, &m, now, NULL, &diag))
         verdict_set(v, VERDICT_SETTLED, "", "%s", "");
     else
         verdict_set(v, VERDICT_RETRY, "InternalError", "%s", diag.message);

@@ -7,15 +7,31 @@
  * unless it is deleted with the receipt handle of its latest receive; a message received more than
  * max_receive_count times moves to the redrive policy's target, whole, in the same transaction.
  *
- * All functions but the option table run on the ledger thread, inside a transaction that the caller holds.
- * False: diag says why. Times are ages (struct weir_time.age_ms); sent_wall_ms is for display.
+ * A queue whose name ends in ".fifo" is a FIFO queue: the messages of a message group are handed out strictly in order,
+ * none while another of its group is in flight; a message whose deduplication id was there within five minutes is
+ * acknowledged and not kept; sequence numbers ascend.
+ *
+ * All functions but the option table run on the ledger thread, inside a transaction that the caller holds (those that
+ * only look need none). False: diag says why. Times are ages (struct weir_time.age_ms); …_wall_ms is for display.
+ * A queue is named by its definition; one that left the configuration by a definition with its name and the built-in
+ * queue's options.
  */
 
 #include "targets/adapter.h"
 #include "targets/store.h"
+#include "targets/uuid.h"
 
 #define QUEUE_DEAD_LETTERS      "dead-letters"            /* the queue that is always there */
 #define QUEUE_MESSAGE_BYTES_MAX ((16 << 20) + (64 << 10)) /* any event, with the name of its replay */
+#define QUEUE_NAME_MAX          80
+#define QUEUE_GROUP_MAX         128 /* characters of a message group id, and of a deduplication id */
+#define QUEUE_RECEIVE_MAX       1000
+#define QUEUE_DEDUPLICATION_MS  (5 * 60 * 1000)
+#define QUEUE_VISIBILITY_MAX_MS (12 * 3600 * 1000)
+#define QUEUE_DELAY_MAX_MS      (15 * 60 * 1000)
+#define QUEUE_SEQUENCE_DIGITS   20
+
+enum queue_deduplication_scope { QUEUE_SCOPE_QUEUE, QUEUE_SCOPE_MESSAGE_GROUP };
 
 struct queue_options {
     int64_t visibility_timeout;   /* ms; default 30s */
@@ -25,19 +41,85 @@ struct queue_options {
     struct {
         const struct target_def *target;
         int64_t max_receive_count;
-    } redrive_policy; /* target NULL: none */
+    } redrive_policy;                 /* target NULL: none */
+    bool content_based_deduplication; /* FIFO: without an id, the SHA-256 of the body is the deduplication id */
+    int deduplication_scope;          /* FIFO: enum queue_deduplication_scope */
 };
 
+extern const struct adapter queue_adapter;
+extern const struct store_schema queue_schema;
+
+bool queue_is_fifo(struct str name); /* by its suffix */
+
+/* ---- sending ---- */
+
+struct queue_send {
+    struct str body;
+    struct str attributes;       /* JSON object: name → {"Type":"String","Value":"…"}; "" when none */
+    int64_t delay_ms;            /* -1: the queue's own; on a FIFO queue always that */
+    struct str group;            /* FIFO: the message group id, required; else "" */
+    struct str deduplication_id; /* FIFO: required unless content_based_deduplication; else "" */
+};
+
+struct queue_sent {
+    char message_id[UUID_SIZE + 1];
+    uint64_t sequence; /* FIFO: queue_sequence_write() shows it; else 0 */
+    bool duplicate;    /* FIFO: it was there already: id and sequence are the first one's */
+};
+
+/* Fails with WEIR_E_LIMIT past QUEUE_MESSAGE_BYTES_MAX (the queue's own maximum_message_size is for whoever takes
+   messages in: the adapter's put(), and the SQS protocol) and for what a FIFO queue needs and a standard queue cannot
+   have. sent_out may be NULL. */
+bool queue_put(struct store *s, const struct target_def *queue, const struct queue_send *m, struct weir_time now,
+               struct queue_sent *sent_out, struct weir_diag *diag);
+/* The checks of queue_put() that need no store; NULL when it would pass, else why not, for people. */
+const char *queue_send_fault(const struct target_def *queue, const struct queue_send *m);
+/* 20 digits and a NUL: as text they ascend as the messages do. */
+void queue_sequence_write(uint64_t sequence, char out[QUEUE_SEQUENCE_DIGITS + 1]);
+
+/* ---- receiving ---- */
+
 struct queue_message {
-    int64_t id;                /* row */
+    int64_t id;                /* ascends in its queue */
     struct str message_id;     /* UUID */
     struct str receipt_handle; /* of this receive */
     struct str body;
-    struct str attributes; /* JSON object: name → {"Type":"String","Value":"…"}; "" when none */
+    struct str attributes; /* as sent */
     int64_t receive_count; /* with this receive */
-    int64_t sent_wall_ms;
+    int64_t sent_wall_ms, sent_age_ms;
     int64_t first_received_wall_ms;
+    uint64_t sequence;           /* FIFO; else 0 */
+    struct str group;            /* FIFO; else "" */
+    struct str deduplication_id; /* FIFO; else "" */
+    struct str came_from;        /* the queue whose redrive policy brought it here; else "" */
 };
+
+struct queue_want {
+    unsigned max;          /* messages, up to QUEUE_RECEIVE_MAX; with visibility 0 at most 64 */
+    int64_t visibility_ms; /* -1: the queue's own */
+    size_t bytes_max;      /* no further message once their bodies have so many bytes; 0: no bound */
+    void (*each)(void *context, const struct queue_message *m); /* slices are valid during the call */
+    void *context;
+};
+
+struct queue_got {
+    unsigned count;
+    bool more;           /* others may be visible now */
+    int64_t next_age_ms; /* where !more: when the next one becomes visible by itself; INT64_MAX: none will */
+};
+
+/* Standard: those visible longest first. FIFO: the groups that are free longest first, as many of each as there are.
+   Moves over-received ones to the redrive target, deletes those past their retention. */
+bool queue_receive(struct store *s, const struct target_def *queue, const struct queue_want *want, struct weir_time now,
+                   struct queue_got *got_out, struct weir_diag *diag);
+/* *found_out: false when the receipt handle is unknown or was superseded. */
+bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, struct weir_time now, bool *found_out,
+                  struct weir_diag *diag);
+/* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
+bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
+                             struct weir_time now, bool *found_out, struct weir_diag *diag);
+
+/* ---- looking ---- */
 
 struct queue_counts {
     int64_t visible, in_flight, delayed;
@@ -45,37 +127,37 @@ struct queue_counts {
     int64_t oldest_age_ms; /* of any message; 0: none */
 };
 
-/* Size of a body past which queue_put() fails with WEIR_E_LIMIT: QUEUE_MESSAGE_BYTES_MAX. The queue's own
-   maximum_message_size is for whoever takes messages in: the adapter's put(), and the SQS protocol. */
-extern const struct adapter queue_adapter;
-extern const struct store_schema queue_schema;
-
-bool queue_put(struct store *s, struct str queue, struct str body, struct str attributes, int64_t delay_ms,
-               struct weir_time now, struct str *message_id_out /* NULL, or a struct whose ptr has room for 36 bytes */,
-               struct weir_diag *diag);
-
-/* Up to max messages, oldest visible first, each handed to `each` (slices valid during the call). visibility_ms -1:
-   the queue's own. queue: its definition (options and redrive policy). Moves over-received ones to its target. */
-bool queue_receive(struct store *s, const struct target_def *queue, unsigned max, int64_t visibility_ms,
-                   struct weir_time now, void (*each)(void *context, const struct queue_message *m), void *context,
-                   struct weir_diag *diag);
-/* *found_out: false when the receipt handle is unknown or was superseded. */
-bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, bool *found_out,
-                  struct weir_diag *diag);
-/* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
-bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
-                             struct weir_time now, bool *found_out, struct weir_diag *diag);
-/* Looks without receiving: rows with id > after, oldest first, at most max. */
+/* Looks without receiving: messages with id > after, ascending, at most max. */
 bool queue_peek(struct store *s, struct str queue, int64_t after, unsigned max,
                 void (*each)(void *context, const struct queue_message *m), void *context, struct weir_diag *diag);
-/* In O(1): the messages are out of reach at once, later calls of queue_expire() free their space. */
-bool queue_purge(struct store *s, struct str queue, int64_t *count_out, struct weir_diag *diag);
+/* Counts are kept, not computed: exact, unless more than 10,000 time-outs ended since the last call (then the next
+   calls catch up). */
 bool queue_count(struct store *s, struct str queue, struct weir_time now, struct queue_counts *out,
                  struct weir_diag *diag);
-/* Deletes at most `limit` messages past their retention (and, with what is left of limit, purged ones of any queue). */
-bool queue_expire(struct store *s, const struct target_def *queue, struct weir_time now, unsigned limit,
-                  int64_t *count_out, struct weir_diag *diag);
 /* Names of all queues that hold messages (also ones that left the configuration). */
 bool queue_names(struct store *s, void (*each)(void *context, struct str name), void *context, struct weir_diag *diag);
+
+/* What a commit brought a queue: `count` messages (or groups) became visible, and the soonest that will by itself does
+   so at next_age_ms (INT64_MAX: none that this commit touched). */
+struct queue_news {
+    struct str queue;
+    unsigned count;
+    int64_t next_age_ms;
+};
+/* `each` is called after every commit, on the committing thread, once for each queue with news. It may be called once
+   too often, never once too seldom. */
+bool queue_watch(struct store *s, void (*each)(void *context, const struct queue_news *news), void *context,
+                 struct weir_diag *diag);
+
+/* ---- clearing away ---- */
+
+/* In O(1): the messages are out of reach at once, later calls of queue_clear() free their space. */
+bool queue_purge(struct store *s, struct str queue, int64_t *count_out, struct weir_diag *diag);
+/* Deletes at most `limit` of the queue's messages that are past their retention. */
+bool queue_expire(struct store *s, const struct target_def *queue, struct weir_time now, unsigned limit,
+                  int64_t *count_out, struct weir_diag *diag);
+/* Frees the space of at most `limit` purged messages, of any queue, and of deduplication ids that ended. *count_out:
+   how many; less than limit: nothing is left. */
+bool queue_clear(struct store *s, struct weir_time now, unsigned limit, int64_t *count_out, struct weir_diag *diag);
 
 #endif

@@ -7,6 +7,7 @@
  *              -wal and -shm files take over its mode
  *     check    a file that is no database, another program's, damaged, or a newer Weir's is refused before
  *              anything is written to it
+ *     keepers  what others gather in memory during a transaction is written in one go before its end
  *     migrate  all missing migrations of all schemas in one transaction: a file is at one version or at the next
  *
  * Prepared statements are kept in a small hash table keyed by the address of their SQL literal: no text is
@@ -25,7 +26,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STATEMENTS_MAX 128        /* the program has fewer literals than this; the bound is for mistakes */
+#define STATEMENTS_MAX 128 /* the program has fewer literals than this; the bound is for mistakes */
+#define KEEPERS_MAX    4
+#define PAGE_BYTES     4096       /* SQLite's default */
 #define APPLICATION_ID 1466263922 /* "Weir": file(1) and we ourselves can tell whose file it is */
 
 /* A WAL that a long reader let grow is cut back to this after a checkpoint; the cache is filled only as needed. */
@@ -35,6 +38,7 @@ static const char pragmas[] = "PRAGMA busy_timeout = 5000;"
                               "PRAGMA foreign_keys = OFF;"
                               "PRAGMA trusted_schema = OFF;"
                               "PRAGMA journal_size_limit = 67108864;"
+                              "PRAGMA wal_autocheckpoint = 0;" /* store_checkpoint() does it */
                               "PRAGMA cache_size = -16384;"
                               "PRAGMA temp_store = MEMORY;";
 
@@ -45,10 +49,17 @@ struct cached {
     int next;                /* in its bucket; -1: last */
 };
 
+struct kept {
+    const struct store_keeper *keeper; /* NULL: free */
+    void *memory;
+};
+
 struct store {
     sqlite3 *db;
     char *path;
-    bool begun;     /* between begin and commit or rollback, whatever SQLite thinks of it */
+    bool begun;    /* between begin and commit or rollback, whatever SQLite thinks of it */
+    int wal_pages; /* in the WAL after the last commit */
+    struct kept kept[KEEPERS_MAX];
     uint64_t epoch; /* see store_epoch() */
     uint64_t tick;
     int buckets[STATEMENTS_MAX]; /* first entry of each; -1: none */
@@ -208,6 +219,41 @@ uint64_t store_epoch(const struct store *s)
     return s->epoch;
 }
 
+/* ---- keepers ---- */
+
+void *store_keep(struct store *s, const struct store_keeper *keeper, struct weir_diag *diag)
+{
+    struct kept *k = s->kept;
+
+    for (; k->keeper != keeper; k++) {
+        assert(k < s->kept + KEEPERS_MAX);
+        if (k->keeper)
+            continue;
+        if (!(k->memory = calloc(1, keeper->size))) {
+            fail_memory(diag);
+            return NULL;
+        }
+        k->keeper = keeper;
+        break;
+    }
+    return k->memory;
+}
+
+static bool flush(struct store *s, struct weir_diag *diag)
+{
+    for (struct kept *k = s->kept; k < s->kept + KEEPERS_MAX && k->keeper; k++)
+        if (!k->keeper->flush(s, k->memory, diag))
+            return false;
+    return true;
+}
+
+static void tell_committed(struct store *s)
+{
+    for (struct kept *k = s->kept; k < s->kept + KEEPERS_MAX && k->keeper; k++)
+        if (k->keeper->committed)
+            k->keeper->committed(s, k->memory);
+}
+
 /* ---- transactions ---- */
 
 /* Runs one of the fixed statements below past store_prepare()'s guard. */
@@ -231,12 +277,15 @@ bool store_commit(struct store *s, struct weir_diag *diag)
     assert(s->begun);
     if (sqlite3_get_autocommit(s->db))
         fail_with(diag, WEIR_E_IO, "the transaction in '%s' was undone by an earlier error", s->path);
-    else if (control(s, "COMMIT")) {
-        s->begun = false;
-        s->epoch++;
-        return true;
-    } else
+    else if (flush(s, diag)) {
+        if (control(s, "COMMIT")) {
+            s->begun = false;
+            s->epoch++;
+            tell_committed(s);
+            return true;
+        }
         store_error(s, "commit", diag);
+    }
     store_rollback(s);
     return false;
 }
@@ -263,7 +312,7 @@ bool store_savepoint(struct store *s, struct weir_diag *diag)
 
 bool store_release(struct store *s, struct weir_diag *diag)
 {
-    return control(s, "RELEASE job") || store_error(s, "release a savepoint", diag);
+    return flush(s, diag) && (control(s, "RELEASE job") || store_error(s, "release a savepoint", diag));
 }
 
 void store_rollback_savepoint(struct store *s)
@@ -271,6 +320,28 @@ void store_rollback_savepoint(struct store *s)
     s->epoch++;
     if (!sqlite3_get_autocommit(s->db))
         control(s, "ROLLBACK TO job; RELEASE job");
+}
+
+/* ---- the WAL ---- */
+
+static int wal_cb(void *context, sqlite3 *db, const char *schema, int pages)
+{
+    struct store *s = context;
+
+    s->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* Nobody else reads, so all of it can be copied back, and the next commit begins the WAL anew: it stays bounded by this
+   and one transaction. */
+bool store_checkpoint(struct store *s, struct weir_diag *diag)
+{
+    assert(!s->begun);
+    if (s->wal_pages < STORE_CHECKPOINT_BYTES / PAGE_BYTES)
+        return true;
+    s->wal_pages = 0; /* where it fails: not again before the next commit */
+    return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK ||
+           store_error(s, "copy the WAL back", diag);
 }
 
 /* ---- opening ---- */
@@ -430,7 +501,10 @@ static bool open_file(struct store *s, const struct store_schema *const *schemas
     if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return s->db ? store_error(s, "open the database", diag) : fail_memory(diag);
     sqlite3_extended_result_codes(s->db, 1);
-    return check_owner(s, diag) && store_exec(s, pragmas, diag) && migrate(s, schemas, diag);
+    if (!check_owner(s, diag) || !store_exec(s, pragmas, diag))
+        return false;
+    sqlite3_wal_hook(s->db, wal_cb, s); /* after the pragmas: wal_autocheckpoint would take its place */
+    return migrate(s, schemas, diag);
 }
 
 struct store *store_open(const char *path, const struct store_schema *const *schemas, struct weir_diag *diag)
@@ -455,6 +529,10 @@ void store_close(struct store *s)
 {
     for (int i = 0; i < STATEMENTS_MAX; i++)
         sqlite3_finalize(s->cache[i].statement);
+    for (struct kept *k = s->kept; k < s->kept + KEEPERS_MAX && k->keeper; k++) {
+        k->keeper->close(k->memory);
+        free(k->memory);
+    }
     /* The last connection to close copies the WAL back and removes it. */
     int result = sqlite3_close(s->db);
     assert(result == SQLITE_OK);

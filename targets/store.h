@@ -49,6 +49,25 @@ void store_rollback_savepoint(struct store *s);                /* … or undone 
    gathers in memory during a transaction can tell that what was gathered belongs to another one. */
 uint64_t store_epoch(const struct store *s);
 
+/* What a schema's owner gathers in memory during a transaction, beside its tables: made with the first store_keep(),
+   zeroed. `flush` writes it before a savepoint is released and before a commit (false: diag, and that fails);
+   `committed` (or NULL) follows a commit; `close` releases what it holds, not the memory itself. By store_epoch() it
+   can tell that what it gathered was undone. */
+struct store_keeper {
+    size_t size;
+    bool (*flush)(struct store *s, void *memory, struct weir_diag *diag);
+    void (*committed)(struct store *s, void *memory);
+    void (*close)(void *memory);
+};
+/* The keeper's memory in this store. NULL: diag. */
+void *store_keep(struct store *s, const struct store_keeper *keeper, struct weir_diag *diag);
+
+/* Copies the WAL back into the database once it has grown to STORE_CHECKPOINT_BYTES; else does nothing. To be called
+   between transactions, when nobody waits for an answer: no commit does it on its way. A failure is no loss (the WAL
+   only goes on growing, and the next call tries again): false, diag. */
+#define STORE_CHECKPOINT_BYTES (16 << 20)
+bool store_checkpoint(struct store *s, struct weir_diag *diag);
+
 /* diag from SQLite's last error; false. SQLITE_FULL, IOERR and the like are WEIR_E_IO. */
 bool store_error(struct store *s, const char *doing, struct weir_diag *diag);
 

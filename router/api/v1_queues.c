@@ -186,9 +186,10 @@ static bool receive_step(struct ledger_job *job, struct store *s, struct weir_ti
      */
     bool stays = c->visibility_ms == 0;
     unsigned step = stays ? (unsigned)(c->max < RECEIVE_STAYS_MAX ? c->max : RECEIVE_STAYS_MAX) : 1;
+    struct queue_want want = {step, c->visibility_ms, 0, write_message, c};
     do {
         before = c->count;
-        if (!queue_receive(s, &queue, step, c->visibility_ms, now, write_message, c, diag))
+        if (!queue_receive(s, &queue, &want, now, NULL, diag))
             return false;
     } while (!stays && c->count > before && c->count < c->max && c->answer.size < RECEIVE_BYTES);
     buf_text(&c->answer, "]}");
@@ -259,7 +260,7 @@ static bool delete_step(struct ledger_job *job, struct store *s, struct weir_tim
     while (ok && json_next(&reader, &t) == JSON_STRING) {
         buf_clear(&handle);
         json_decode(&handle, t.raw);
-        ok = queue_delete(s, str_from(c->name), buf_view(&handle), &found, diag);
+        ok = queue_delete(s, str_from(c->name), buf_view(&handle), now, &found, diag);
         c->count += found;
         if (ok && !found)
             buf_printf(&unknown, "%s%.*s", unknown.size ? "," : "", STR_ARG(t.raw));
@@ -290,18 +291,19 @@ static void delete_messages(struct http_request *r, struct str name)
 static bool send_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
     struct queue_call *c = call_of(job);
-    char id[40];
-    struct str message_id = {id, sizeof id};
+    struct queue_sent sent;
 
     if (!check_known(c, s, diag))
         return false;
     if (c->unknown)
         return true;
-    if (!queue_put(s, str_from(c->name), buf_view(&c->body), (struct str){0}, c->delay_ms, now, &message_id, diag))
+    struct target_def queue = definition(c);
+    struct queue_send m = {.body = buf_view(&c->body), .delay_ms = c->delay_ms};
+    if (!queue_put(s, &queue, &m, now, &sent, diag))
         return false;
     buf_clear(&c->answer);
     buf_char(&c->answer, '{');
-    json_write_member(&c->answer, "messageId", (struct str){id, 36});
+    json_write_member(&c->answer, "messageId", str_from(sent.message_id));
     buf_char(&c->answer, '}');
     return true;
 }

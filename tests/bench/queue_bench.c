@@ -7,7 +7,8 @@
  * A consumer's ten are one ledger job; the ledger commits once for all jobs that wait: one job a commit is a lone
  * consumer, JOBS_A_COMMIT are what a few dozen consumers give it.
  *
- * usage: queue_bench [FOLDER [BACKLOG [BODY_BYTES]]]      (a temporary folder below the working directory, 1000000, 1024)
+ * usage: queue_bench [FOLDER [BACKLOG [BODY_BYTES]]]      (a temporary folder below the working directory, 1000000,
+ * 1024)
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,6 +86,7 @@ static void committed(struct store *s, double began)
     need(store_commit(s, &diag), &diag);
     if (now() - began > slowest)
         slowest = now() - began;
+    need(store_checkpoint(s, &diag), &diag);
 }
 
 static void put_batch(struct store *s)
@@ -94,7 +96,7 @@ static void put_batch(struct store *s)
 
     need(store_begin(s, &diag), &diag);
     for (int i = 0; i < PUT_BATCH; i++)
-        need(queue_put(s, queue.name, (struct str){body, body_bytes}, STR(""), 0, clock_read(), NULL, &diag), &diag);
+        need(queue_put(s, &queue, &(struct queue_send){.body = {body, body_bytes}}, clock_read(), NULL, &diag), &diag);
     committed(s, began);
 }
 
@@ -125,14 +127,14 @@ static unsigned take_round(struct store *s, unsigned jobs)
 {
     static struct taken t;
     struct weir_diag diag;
+    struct queue_want want = {.max = TAKE_BATCH, .visibility_ms = -1, .each = take, .context = &t};
     bool found;
     double began = now();
 
     t.count = 0;
     need(store_begin(s, &diag), &diag);
     for (unsigned i = 0; i < jobs; i++)
-        need(store_savepoint(s, &diag) &&
-                 queue_receive(s, &queue, TAKE_BATCH, -1, clock_read(), take, &t, &diag) &&
+        need(store_savepoint(s, &diag) && queue_receive(s, &queue, &want, clock_read(), NULL, &diag) &&
                  store_release(s, &diag),
              &diag);
     committed(s, began);
@@ -141,7 +143,7 @@ static unsigned take_round(struct store *s, unsigned jobs)
     for (unsigned i = 0; i < t.count; i++) {
         if (i % TAKE_BATCH == 0)
             need(store_savepoint(s, &diag), &diag);
-        need(queue_delete(s, queue.name, str_from(t.handles[i]), &found, &diag) && found, &diag);
+        need(queue_delete(s, queue.name, str_from(t.handles[i]), clock_read(), &found, &diag) && found, &diag);
         if (i % TAKE_BATCH == TAKE_BATCH - 1 || i == t.count - 1)
             need(store_release(s, &diag), &diag);
     }

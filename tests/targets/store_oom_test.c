@@ -85,12 +85,13 @@ static bool put(struct target *t, struct store *s, uint64_t position, struct wei
 static bool batch(struct store *s, struct target *queue, struct target *archive, uint64_t round, struct weir_diag *diag)
 {
     struct weir_time now = {.wall_ms = (int64_t)round * 7200000, .age_ms = (int64_t)round * 2000};
+    struct queue_want want = {.max = 5, .visibility_ms = -1, .each = ignore};
     int64_t expired;
 
-    return store_savepoint(s, diag) && queue_receive(s, &work, 5, -1, now, ignore, NULL, diag) &&
-           put(queue, s, round, now) && queue_receive(s, &work, 5, -1, now, ignore, NULL, diag) &&
-           put(archive, s, round, now) && archive->ops->flush(archive, s, now, diag) &&
-           archive_expire(archive, s, now, &expired, diag) && store_release(s, diag);
+    return store_savepoint(s, diag) && queue_receive(s, &work, &want, now, NULL, diag) && put(queue, s, round, now) &&
+           queue_receive(s, &work, &want, now, NULL, diag) && put(archive, s, round, now) &&
+           archive->ops->flush(archive, s, now, diag) && archive_expire(archive, s, now, &expired, diag) &&
+           store_release(s, diag);
 }
 
 static bool transaction(struct store *s, struct target *queue, struct target *archive, uint64_t round,
@@ -108,7 +109,7 @@ static void check_state(struct sandbox *box, uint64_t rounds)
 {
     assert_int_equal(sandbox_ask(box, "SELECT count(*) FROM queue_message"), rounds);
     assert_int_equal(sandbox_ask(box, "SELECT sum(messages) FROM queue"), rounds);
-    assert_int_equal(sandbox_ask(box, "SELECT count(*) FROM queue_message WHERE receive_count > 0"), 1);
+    assert_int_equal(sandbox_ask(box, "SELECT count(*) FROM queue_claim WHERE receive_count > 0"), 1);
     assert_int_equal(sandbox_ask(box, "SELECT position FROM archive"), rounds);
 }
 
