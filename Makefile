@@ -64,7 +64,7 @@ FUZZERS := $(wildcard fuzz/fuzz_*.c)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo manuals check check-unit check-e2e layers headers fuzz fuzz-replay bench install uninstall deps format format-check lint \
+.PHONY: all demo manuals check check-unit check-e2e layers headers fuzz fuzz-replay torture bench install uninstall deps format format-check lint \
         asan tsan cover clean help
 
 all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so rules/examples/weir.schema.json ## the program and the library
@@ -183,6 +183,11 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS (60)
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz.sh $(notdir $(FUZZ_BINS))
 
 fuzz-replay: $(REPLAY_BINS)
+
+TORTURE_ROUNDS ?= 100
+torture: deps ## break routers for a long time: kills, full and failing disks, bad neighbours, reloads (TORTURE_ROUNDS)
+	+@$(SUBMAKE) all $(BUILD)/tests/faults.so
+	@WEIR=$$(realpath $(BUILD)/weir) $(PYTHON) tests/torture/torture.py --rounds $(TORTURE_ROUNDS) $(TORTURE)
 
 bench: $(BENCHES) all ## measure; prints ratios against baselines of the same run
 	@for b in $(BENCHES); do echo "== $$(basename $$b)"; $$b || exit 1; done
