@@ -196,6 +196,7 @@ static void stop_deliver(struct mail *m)
         if (t && t->ops->flush_sends)
             t->ops->flush_sends(t);
     }
+    replays_stop(d);
     dispatch_timer(d->stop_timer, d->drain_ms);
     dispatch_stopped(d);
 }

@@ -70,12 +70,30 @@ void dispatch_reload(struct dispatch *d, struct dispatch_reload *call); /* any t
 
 /* ---- replays (replay.c) ---- */
 
+struct replay_records { /* of files: events, and the records they were made of */
+    struct buf bytes;
+    struct replay_record_event {
+        size_t offset, size;
+        uint32_t record, part; /* from 0: which record of this batch, and which of its events */
+    } * list;
+    size_t count, capacity;
+    uint64_t first; /* number of the first record in all that is fed to the replay, from 0 */
+    uint64_t records;
+};
+#define REPLAY_RECORDS_MAX 4000 /* events of one batch */
+
+#define REPLAY_TIME_FIRST INT64_C(-62135596800000) /* 0001-01-01T00:00:00Z: a window without a beginning … */
+#define REPLAY_TIME_LAST  INT64_C(253402300799000) /* … or an end */
+
 struct replay_request {
     struct str name; /* unique; "" : one is made: replay-YYYYMMDDTHHMMSS-xxxx */
     struct str archive;
-    int64_t from_ms, to_ms;  /* [from, to): event time; by_arrival: hours of arrival that overlap it */
-    bool by_arrival;         /* in the order of the archive; else by event time, then arrival */
-    const struct str *rules; /* names of rules of the archive's bus; count 0: all rules of the bus */
+    bool files;                     /* no archive: its events come by REPLAY_FEED, in the order they shall go … */
+    struct str bus;                 /* … through this bus's rules; "" : default */
+    struct replay_records *records; /* FEED, dry runs of files */
+    int64_t from_ms, to_ms;         /* [from, to): event time; by_arrival: hours of arrival that overlap it */
+    bool by_arrival;                /* in the order of the archive; else by event time, then arrival */
+    const struct str *rules;        /* names of rules of the archive's bus; count 0: all rules of the bus */
     uint32_t rule_count;
     struct str target;  /* only to this target of those rules: name, kind/name or ARN; "" : to all */
     struct str pattern; /* JSON: only events that match it too; "" : all */
@@ -96,11 +114,16 @@ enum replay_state {
 extern const char *const replay_state_names[]; /* "STARTING", … */
 
 /*
+ * A replay of files stays RUNNING until FINISH says that there is no more to come. A FEED is answered when its events
+ * are dispatched and committed, or, where the replay is paced or paused, as soon as they are taken: "records_read" says
+ * how many records are done with, over crashes too, and the next FEED begins there. One FEED at a time (409).
+ *
  * Start, list, show, pause, resume and cancel, each with its answer as a JSON text (what the HTTP API sends): called on
  * any thread; done is delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409,
  * 503.
  *
- * A replay as JSON: {"name","archive","from","to","by","rules":[…],"target"?,"pattern"?,"rate"?,"speed"?,"limit"?,
+ * A replay as JSON: {"name","archive","from","to","by","rules":[…], (files: "files":true,"bus","records_read" for
+ * "archive") "target"?,"pattern"?,"rate"?,"speed"?,"limit"?,
  *  "state","paused","waiting","reason"?,"events_total","events_total_exact","events_replayed","events_filtered",
  *  "events_matched","deliveries","last_event_time"?,"started","ended"?}: events_total is at least what is in the
  * window, and just that when exact; filtered are those that the pattern kept away; waiting: accepted events go first,
@@ -108,7 +131,16 @@ extern const char *const replay_state_names[]; /* "STARTING", … */
  * rule with target "" for its matches.
  */
 struct replay_call {
-    enum { REPLAY_START, REPLAY_LIST, REPLAY_SHOW, REPLAY_CANCEL, REPLAY_PAUSE, REPLAY_RESUME } what;
+    enum {
+        REPLAY_START,
+        REPLAY_LIST,
+        REPLAY_SHOW,
+        REPLAY_CANCEL,
+        REPLAY_PAUSE,
+        REPLAY_RESUME,
+        REPLAY_FEED,
+        REPLAY_FINISH
+    } what;
     struct replay_request request; /* START; else the name. Slices must live until done */
     struct mailbox *reply;
     void (*done)(struct replay_call *call);

@@ -42,7 +42,7 @@ struct replay *replay_create(struct dispatch *d, struct str name, struct str arc
 
 void replay_destroy(struct replay *r)
 {
-    const struct str texts[] = {r->name, r->archive, r->rule_names, r->target, r->pattern};
+    const struct str texts[] = {r->name, r->archive, r->bus_name, r->rule_names, r->target, r->pattern};
 
     TAILQ_REMOVE(&r->dispatch->replays, r, link);
     reader_fini(&r->reader);
@@ -129,6 +129,8 @@ void replay_end(struct replay *r, enum replay_state state, const char *reason)
     log_info("a replay has ended", LOG_STR("replay", r->name), LOG_TEXT("state", replay_state_names[state]),
              LOG_INT("events", r->at.position), LOG_INT("deliveries", r->at.deliveries), LOG_TEXT("reason", reason));
     replay_note(r);
+    if (!r->working)
+        stream_answer(r);
 }
 
 void replay_committed(struct dispatch *d, struct replay_progress *p)
@@ -145,6 +147,10 @@ static void work_run(struct work *w)
 {
     struct replay *r = (struct replay *)((char *)w - offsetof(struct replay, work));
 
+    if (replay_of_files(r)) {
+        stream_run(r);
+        return;
+    }
     if (!r->reader.merge)
         r->work_ok = reader_open(&r->reader, &r->window, &r->from, r->bytes_max);
     else
@@ -184,7 +190,7 @@ static void work_done(struct work *w);
 
 static void read_on(struct replay *r)
 {
-    if (!r->reader.merge) {
+    if (!r->reader.merge && !replay_of_files(r)) {
         r->from = r->at;
         r->taken = r->at.position;
     }
@@ -200,12 +206,14 @@ void replay_go_on(struct replay *r)
 {
     if (r->working || !replay_active(r))
         return;
-    if (r->paused) {
+    if (replay_of_files(r)) {
+        if (r->feeder && !r->full[r->feeding])
+            read_on(r);
+    } else if (r->paused) {
         drop_batches(r);
-        return;
-    }
-    if (!r->read_all && !(r->full[0] && r->full[1]))
+    } else if (!r->read_all && !(r->full[0] && r->full[1])) {
         read_on(r);
+    }
 }
 
 /* What is in the window, as far as it is known when this batch has been read. */
@@ -245,11 +253,14 @@ static void work_done(struct work *w)
 
     r->working = false;
     if (!replay_active(r)) {
+        stream_answer(r);
         release(r); /* cancelled meanwhile */
     } else if (!r->work_ok) {
         replay_end(r, REPLAY_FAILED, r->reader.error);
     } else {
         batch_came(r);
+        if (r->paused || r->pacing.rate > 0 || r->pacing.speed > 0 || d->stopping)
+            stream_answer(r);
         replay_go_on(r);
     }
     turn_schedule(d);
@@ -264,6 +275,8 @@ void replay_pause(struct replay *r, bool paused)
     r->waiting = false;
     log_info(paused ? "a replay is paused" : "a replay goes on", LOG_STR("replay", r->name),
              LOG_INT("position", r->at.position));
+    if (paused && !r->working)
+        stream_answer(r);
     replay_go_on(r);
 }
 
@@ -313,6 +326,7 @@ static void pass_batch(struct replay *r, struct replay_batch *b)
     }
     r->full[r->feeding] = false;
     r->feeding = !r->feeding;
+    stream_settled(r);
     if (r->read_all && !r->full[r->feeding])
         complete(r);
     replay_go_on(r);
@@ -388,7 +402,7 @@ static bool choose_again(struct replay *r)
     const struct dispatch *d = r->dispatch;
 
     choice_fini(&r->choice);
-    r->bus = replay_bus(d, r->archive);
+    r->bus = replay_of_files(r) ? ruleset_bus(d->set, r->bus_name) : replay_bus(d, r->archive);
     return r->bus && choice_again(d, r->bus, r->rule_names, r->target, &r->choice);
 }
 
@@ -406,12 +420,14 @@ static void load_row(void *context, const struct replay_row *row)
     r->window = row->window;
     r->pacing = row->pacing;
     r->limit = row->limit;
+    r->bus_name = xstr(row->bus);
     r->rule_names = xstr(row->rules);
     r->target = xstr(row->target);
     r->pattern = xstr(row->pattern);
     r->state = row->state;
     r->paused = row->paused;
     r->at = row->at;
+    r->taken = row->at.position;
 }
 
 static void load_file(void *context, struct str path, int64_t bytes)
@@ -451,6 +467,21 @@ void replay_resume(struct replay *r)
         replay_end(r, REPLAY_FAILED, diag.message);
     else
         replay_go_on(r);
+    if (replay_of_files(r) && r->state == REPLAY_STARTING) {
+        r->state = REPLAY_RUNNING;
+        replay_note(r);
+    }
+}
+
+void replays_stop(struct dispatch *d)
+{
+    struct replay *r;
+
+    TAILQ_FOREACH (r, &d->replays, link) {
+        if (r->feeder && !r->working)
+            replay_refuse(r->feeder, 503, "the router is stopping");
+        r->feeder = r->working ? r->feeder : NULL;
+    }
 }
 
 void replays_resume(struct dispatch *d)

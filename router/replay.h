@@ -16,6 +16,7 @@ bool replays_hungry(const struct dispatch *d); /* is an event of any of them due
 bool replays_feed(struct dispatch *d, bool busy);
 void replays_resume(struct dispatch *d); /* goes on with those that replays_load() found */
 void replays_apply(struct dispatch *d);  /* the rule set has changed */
+void replays_stop(struct dispatch *d);   /* nobody waits for an answer any more */
 void replays_close(struct dispatch *d);
 void replay_committed(struct dispatch *d, struct replay_progress *p);
 bool replay_reads(const struct dispatch *d, struct str archive); /* is a replay of it active? */

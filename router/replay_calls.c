@@ -158,6 +158,10 @@ static void deliver_call(struct mail *m)
         replay_start(d, call);
     else if (call->what == REPLAY_LIST || call->what == REPLAY_SHOW)
         replay_show(call);
+    else if (call->what == REPLAY_FEED)
+        stream_feed(d, call);
+    else if (call->what == REPLAY_FINISH)
+        stream_finish(d, call);
     else
         change(d, call);
 }

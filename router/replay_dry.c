@@ -76,6 +76,20 @@ static bool count_events(struct dry_run *y)
     return got >= 0;
 }
 
+static bool count_records(struct dry_run *y)
+{
+    const struct replay_request *q = &y->call->request;
+    const struct replay_window w = {q->from_ms, q->to_ms, true};
+    struct replay_batch *batch = xalloc(sizeof *batch);
+
+    reader_take(&y->reader, &w, NULL, STR("dry-run"), q->records, q->limit ? q->limit : UINT64_MAX, batch);
+    for (size_t i = 0; i < batch->count; i++)
+        count_event(y, (struct str){batch->bytes.data + batch->spans[i].offset, batch->spans[i].size});
+    buf_fini(&batch->bytes);
+    free(batch);
+    return true;
+}
+
 static void dry_work(struct work *w)
 {
     struct dry_run *y = (struct dry_run *)((char *)w - offsetof(struct dry_run, work));
@@ -83,7 +97,7 @@ static void dry_work(struct work *w)
     y->scratch = weir_scratch_create(y->bus->matcher);
     if (!y->scratch)
         xfail("out of memory");
-    y->ok = count_events(y);
+    y->ok = y->call->request.records ? count_records(y) : count_events(y);
 }
 
 static void write_count(struct buf *out, struct str rule, struct str target, uint64_t events)
@@ -140,9 +154,11 @@ static void dry_done(struct work *w)
         return;
     }
     buf_char(out, '{');
-    json_write_member(out, "archive", q->archive);
-    write_time(out, "from", q->from_ms);
-    write_time(out, "to", q->to_ms);
+    if (!q->records) {
+        json_write_member(out, "archive", q->archive);
+        write_time(out, "from", q->from_ms);
+        write_time(out, "to", q->to_ms);
+    }
     json_write_key(out, "events");
     json_write_int(out, (int64_t)y->events);
     json_write_key(out, "counts");
@@ -165,6 +181,8 @@ static bool files_run(struct ledger_job *job, struct store *store, struct weir_t
     const struct replay_request *q = &y->call->request;
     const struct replay_window w = {q->from_ms, q->to_ms, q->by_arrival};
 
+    if (q->records)
+        return true;
     reader_forget_files(&y->reader); /* of a run that was undone */
     return replay_collect_files(store, q->archive, &w, add_file, y, diag);
 }

@@ -10,6 +10,7 @@
  *   replay_choice.c  rules, target and pattern that were chosen
  *   replay_dry.c     dry runs
  *   replay_pace.c    --rate and --speed
+ *   replay_stream.c  replays of files: their events come by calls
  *   replay_read.c    an archive's files as batches, on a worker; replay_merge.c puts frames in order, replay_line.c
  *                    reads the head of a line
  *   replay_store.c   the tables; replay_json.c a replay as JSON
@@ -79,6 +80,11 @@ struct replay_window {
 
 void reader_init(struct replay_reader *x, const struct dispatch *d);
 void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct str path, int64_t bytes);
+/* Of files: those behind `after` (NULL: all) that the window and the filter let through, up to count_max. */
+void reader_take(struct replay_reader *x, const struct replay_window *w, const struct replay_key *after,
+                 struct str name, const struct replay_records *records, uint64_t count_max, struct replay_batch *out);
+struct replay_key records_end(const struct replay_records *records); /* the key when all of them are done */
+bool reader_passes(struct replay_reader *x, struct str event);
 void reader_forget_files(struct replay_reader *x);
 /* Finds the frames, and begins behind `at`. False: x->error. */
 bool reader_open(struct replay_reader *x, const struct replay_window *w, const struct replay_at *at, size_t bytes_max);
@@ -113,6 +119,7 @@ const struct bus *replay_bus(const struct dispatch *d, struct str archive); /* o
 /* ---- replay_store.c ---- */
 
 struct replay_row {                  /* a replay as the table has it */
+    struct str bus;                  /* of files; "" : of an archive */
     struct str name, archive, rules; /* rules: a JSON array of names */
     struct str target, pattern;      /* "type/name", JSON; "" : none */
     struct replay_window window;
@@ -149,7 +156,7 @@ void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct b
 struct replay { /* an active one, or one whose end is being committed */
     TAILQ_ENTRY(replay) link;
     struct dispatch *dispatch;
-    struct str name, archive, rule_names, target, pattern; /* as in its row; owned */
+    struct str name, archive, bus_name, rule_names, target, pattern; /* as in its row; owned */
     const struct bus *bus;
     struct replay_choice choice;
     struct replay_window window;
@@ -179,8 +186,14 @@ struct replay { /* an active one, or one whose end is being committed */
     unsigned filling; /* which one the worker has */
     bool read_all;    /* the last batch is full, or was */
     uint64_t taken;   /* events in full batches, fed or not */
+
+    struct replay_call *feeder; /* files: the call whose events are with the worker, or in a batch; NULL */
 };
 
+static inline bool replay_of_files(const struct replay *r)
+{
+    return r->bus_name.size > 0;
+}
 struct replay *replay_create(struct dispatch *d, struct str name, struct str archive);
 void replay_destroy(struct replay *r);
 bool replay_active(const struct replay *r);
@@ -191,6 +204,14 @@ void replay_resume(
     struct replay *r);               /* begins, or goes on, by the present rule set; fails it where that has no place */
 void replay_go_on(struct replay *r); /* reads on, if there is something to read and room for it */
 void replay_pause(struct replay *r, bool paused);
+
+/* ---- replay_stream.c ---- */
+uint64_t stream_records_read(const struct replay_at *at);
+void stream_feed(struct dispatch *d, struct replay_call *call);
+void stream_finish(struct dispatch *d, struct replay_call *call);
+void stream_run(struct replay *r);     /* worker: the feeder's events into a batch */
+void stream_answer(struct replay *r);  /* the feeder, by what the table says */
+void stream_settled(struct replay *r); /* its events are all fed: the feeder is answered when that is committed */
 
 /* ---- replay_calls.c ---- */
 void replay_answer(struct replay_call *call, int status); /* call->json is filled */

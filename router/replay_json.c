@@ -32,9 +32,17 @@ static void write_bool(struct buf *out, const char *key, bool value)
 static void write_request(struct buf *out, const struct replay_row *row)
 {
     json_write_member(out, "name", row->name);
-    json_write_member(out, "archive", row->archive);
-    write_time(out, "from", row->window.from_ms);
-    write_time(out, "to", row->window.to_ms);
+    if (row->bus.size) {
+        write_bool(out, "files", true);
+        json_write_member(out, "bus", row->bus);
+        write_count(out, "records_read", stream_records_read(&row->at));
+    } else {
+        json_write_member(out, "archive", row->archive);
+    }
+    if (row->window.from_ms != REPLAY_TIME_FIRST)
+        write_time(out, "from", row->window.from_ms);
+    if (row->window.to_ms != REPLAY_TIME_LAST)
+        write_time(out, "to", row->window.to_ms);
     json_write_member(out, "by", row->window.by_arrival ? STR("arrival") : STR("event"));
     json_write_key(out, "rules");
     buf_str(out, row->rules);

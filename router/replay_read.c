@@ -202,7 +202,7 @@ void reader_fini(struct replay_reader *x)
 /* ---- events ---- */
 
 /* A regex that was given up counts as no match, as it does in rules. */
-static bool passes(struct replay_reader *x, struct str event)
+bool reader_passes(struct replay_reader *x, struct str event)
 {
     const uint32_t *ids;
     struct weir_diag diag;
@@ -219,7 +219,7 @@ int reader_next(struct replay_reader *x, uint64_t *filtered, struct merge_event 
 {
     int got;
 
-    while ((got = merge_next(x->merge, out)) > 0 && !passes(x, out->line))
+    while ((got = merge_next(x->merge, out)) > 0 && !reader_passes(x, out->line))
         ++*filtered;
     return got;
 }
@@ -235,15 +235,20 @@ static void add_event(struct replay_batch *b, struct str name, const struct merg
     b->filtered = 0;
 }
 
+static void begin_batch(struct replay_batch *b)
+{
+    buf_clear(&b->bytes);
+    b->count = b->next = 0;
+    b->filtered = 0;
+    b->any = false;
+}
+
 bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, struct replay_batch *b)
 {
     struct merge_event e;
     int got = 1;
 
-    buf_clear(&b->bytes);
-    b->count = b->next = 0;
-    b->filtered = 0;
-    b->any = false;
+    begin_batch(b);
     if (count_max > REPLAY_BATCH)
         count_max = REPLAY_BATCH;
     for (int read = 0; read < REPLAY_BATCH_READ && b->count < count_max && b->bytes.size < REPLAY_BATCH_BYTES; read++) {
@@ -251,7 +256,7 @@ bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, s
             break;
         b->end = e.key;
         b->any = true;
-        if (passes(x, e.line))
+        if (reader_passes(x, e.line))
             add_event(b, name, &e);
         else
             b->filtered++;
@@ -259,4 +264,47 @@ bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, s
     b->left = merge_left(x->merge, &b->exact) - (got > 0); /* the merge counts one when it is passed */
     b->last = got == 0;
     return got >= 0;
+}
+
+/* ---- of files ---- */
+
+_Static_assert(REPLAY_RECORDS_MAX <= REPLAY_BATCH, "what comes at once fits a batch");
+
+/* Records in their order, then the events of one. */
+static struct replay_key record_key(const struct replay_records *records, uint64_t record, uint64_t part)
+{
+    return (struct replay_key){.time_ms = (int64_t)(records->first + record), .offset = part};
+}
+
+struct replay_key records_end(const struct replay_records *records)
+{
+    return record_key(records, records->records - 1, UINT64_MAX);
+}
+
+void reader_take(struct replay_reader *x, const struct replay_window *w, const struct replay_key *after,
+                 struct str name, const struct replay_records *records, uint64_t count_max, struct replay_batch *b)
+{
+    struct line_clock clock = {0};
+    struct replay_line line;
+
+    begin_batch(b);
+    for (size_t i = 0; i < records->count && b->count < count_max; i++) {
+        const struct replay_record_event *from = &records->list[i];
+        struct merge_event e = {.line = {records->bytes.data + from->offset, from->size},
+                                .key = record_key(records, from->record, from->part)};
+        if (after && replay_key_cmp(&e.key, after) <= 0)
+            continue;
+        if (!line_read(e.line, &clock, &line) || line.time_ms < w->from_ms || line.time_ms >= w->to_ms)
+            continue;
+        e.time_ms = line.time_ms;
+        e.name_at = line.name_at;
+        if (reader_passes(x, e.line))
+            add_event(b, name, &e);
+        else
+            b->filtered++;
+    }
+    b->end = b->count && b->count == count_max ? b->spans[b->count - 1].key : records_end(records);
+    b->any = true;
+    b->left = 0;
+    b->exact = b->last = false;
 }

@@ -83,6 +83,8 @@ static bool starting_run(struct ledger_job *job, struct store *store, struct wei
         return false;
     if (s->taken)
         return true;
+    if (s->row.bus.size)
+        return true;
     if (!replay_collect_files(store, s->row.archive, &s->row.window, collect, s, diag))
         return false;
     for (size_t i = 0; i < s->file_count; i++)
@@ -174,6 +176,7 @@ static struct replay_row row_of(const struct replay *r)
 {
     return (struct replay_row){.name = r->name,
                                .archive = r->archive,
+                               .bus = r->bus_name,
                                .rules = r->rule_names,
                                .target = r->target,
                                .pattern = r->pattern,
@@ -185,7 +188,8 @@ static struct replay_row row_of(const struct replay *r)
                                .reason = STR("")};
 }
 
-static void begin(struct dispatch *d, struct replay_call *call, const struct replay_choice *choice)
+static void begin(struct dispatch *d, struct replay_call *call, const struct bus *bus,
+                  const struct replay_choice *choice)
 {
     const struct replay_request *q = &call->request;
     char space[40];
@@ -195,6 +199,7 @@ static void begin(struct dispatch *d, struct replay_call *call, const struct rep
     r->window = (struct replay_window){q->from_ms, q->to_ms, q->by_arrival};
     r->pacing = (struct replay_pacing){q->rate, q->speed};
     r->limit = q->limit;
+    r->bus_name = xstr(q->files ? bus->name : STR(""));
     r->rule_names = rule_names(q);
     r->target = target_name(choice);
     r->pattern = one_line(q->pattern);
@@ -278,18 +283,22 @@ static bool is_allowed(struct dispatch *d, struct replay_call *call)
 
 void replay_start(struct dispatch *d, struct replay_call *call)
 {
-    const struct bus *bus = replay_bus(d, call->request.archive);
+    const struct replay_request *q = &call->request;
+    const struct bus *bus =
+        !q->files ? replay_bus(d, q->archive) : ruleset_bus(d->set, q->bus.size ? q->bus : STR("default"));
     struct replay_choice choice;
 
-    if (!bus) {
+    if (!bus && q->files)
+        replay_refuse(call, 404, "no event bus '%.*s'", STR_ARG(q->bus));
+    else if (!bus)
         refuse_archive(d, call);
+    if (!bus)
         return;
-    }
     if (!is_allowed(d, call) || !choice_make(d, call, bus, &choice))
         return;
     if (call->request.dry_run)
         replay_dry_run(d, call, bus, &choice);
     else
-        begin(d, call, &choice);
+        begin(d, call, bus, &choice);
     choice_fini(&choice);
 }

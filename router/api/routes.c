@@ -25,5 +25,6 @@ const struct http_route http_routes[] = {
     {"GET", "/_weir/v1/deliveries", "deliveries", v1_deliveries},
     {"POST", "/_weir/v1/taps", "taps", v1_taps},
     {"GET DELETE", "/_weir/v1/taps/*", "taps", v1_taps},
+    {"POST", "/_weir/v1/dry-runs", "replays", v1_dry_runs},
     {0},
 };

@@ -26,10 +26,8 @@
  * /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
  *      {"messages":[{"id",…as above without receiptHandle}]}
  * GET  /_weir/v1/archives
- *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times
- * inside; null: empty POST /_weir/v1/replays
- * {"name"?,"archive","from":RFC3339,"to":RFC3339,"rules":[…]?,"dry_run":bool?}   201 / 200 (dry run) GET
- * /_weir/v1/replays, GET /_weir/v1/replays/NAME, POST /_weir/v1/replays/NAME/cancel      shapes: router/dispatch.h
+ *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times inside;
+ *      null: empty
  * GET  /_weir/v1/deliveries?event=ID
  *      {"event","journal"?:{"record","bus","arrived","dispatched"},"since"?,"deliveries":[{"bus","rule","target","target_id",
  *       "subscription"?,"replay"?,"history":[{"at","result","attempts","code"?,"message"?}],
@@ -38,6 +36,14 @@
  * GET  /_weir/v1/taps/ID?wait_ms=0..20000
  *      {"events":[{"bus","position","arrived","replay"?,"rules":[…],"explanation"?,"explanation_text"?,"event"}],"missed"}
  * DELETE /_weir/v1/taps/ID
+ * POST /_weir/v1/replays
+ *      {"name"?,"archive","from":RFC3339,"to":RFC3339,"by":"event"|"arrival"?,"rules":[…]?,"target"?,"pattern":{…}?,
+ *       "rate":N?,"speed":N?,"limit":N?,"dry_run":bool?}   201, 200 (dry run); of files: "files":true,"bus"? for
+ *       "archive", and from and to may be left out
+ * GET  /_weir/v1/replays, /_weir/v1/replays/NAME     shapes: router/dispatch.h
+ * POST /_weir/v1/replays/NAME/pause, …/resume, …/cancel
+ * POST /_weir/v1/replays/NAME/records?first=N&format=events   NDJSON: records of files from number N on; …/finish
+ * POST /_weir/v1/dry-runs?format=events     NDJSON: the first line as for a replay of files, then records
  */
 
 #include "router/http.h"
@@ -49,5 +55,6 @@ void v1_archives(struct http_request *r);
 void v1_replays(struct http_request *r);
 void v1_deliveries(struct http_request *r);
 void v1_taps(struct http_request *r);
+void v1_dry_runs(struct http_request *r);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "matcher/weir.h"
 #include "router/cli/replay.h"
@@ -13,10 +14,9 @@
 #include "router/clock.h"
 #include "targets/archive.h"
 
-/* Events say their time in whole seconds: `end` is rounded up, so that "now" takes those of this second too. */
-static bool take_time(struct cli *cli, const char *option, const char *otherwise, bool end, char out[40])
+/* Events say their time in whole seconds: an end is rounded up, so that "now" takes those of this second too. */
+bool replay_time(struct cli *cli, const char *option, const char *text, bool end, char out[40])
 {
-    const char *text = cli_value(cli, option, otherwise);
     int64_t ms;
 
     if (!text) {
@@ -122,8 +122,7 @@ static int add_pattern(struct cli *cli, struct buf *body)
     return code;
 }
 
-/* What is chosen, and how fast. */
-static int add_choice(struct cli *cli, struct buf *body)
+int replay_add_choice(struct cli *cli, struct buf *body)
 {
     add_text(cli, body, "--name");
     add_text(cli, body, "--by");
@@ -141,20 +140,21 @@ static int make_request(struct cli *cli, struct buf *body)
 {
     char from[40], to[40];
 
-    if (!take_time(cli, "--from", NULL, false, from) || !take_time(cli, "--to", "now", true, to))
+    if (!replay_time(cli, "--from", cli_value(cli, "--from", NULL), false, from) ||
+        !replay_time(cli, "--to", cli_value(cli, "--to", "now"), true, to))
         return EXIT_USAGE;
     buf_char(body, '{');
     json_write_member(body, "archive", str_from(cli->arguments[0]));
     json_write_member(body, "from", str_from(from));
     json_write_member(body, "to", str_from(to));
-    int code = add_choice(cli, body);
+    int code = replay_add_choice(cli, body);
     buf_char(body, '}');
     return code;
 }
 
 /* ---- what is shown ---- */
 
-static void show_dry_run(struct str answer)
+void replay_show_dry_run(struct str answer)
 {
     static const char *const titles[] = {"RULE", "TARGET", ">EVENTS"};
     struct table *t = table_create(titles, 3);
@@ -193,7 +193,7 @@ static int start(struct cli *cli)
     if (reply.status == 200 && cli->json)
         code = printf("%.*s\n", STR_ARG(answer)) > 0 ? EXIT_DONE : EXIT_IO;
     else if (reply.status == 200)
-        show_dry_run(answer);
+        replay_show_dry_run(answer);
     else if (reply.status == 201)
         code = cli_has(cli, "--detach") ? replay_show_end(cli, answer)
                                         : replay_watch(cli, show_text(answer, "name", name, sizeof name));
@@ -223,15 +223,16 @@ static int list(struct cli *cli)
         struct str one;
         while (show_next(&l, &one)) {
             table_cell(t, "%s", show_text(one, "name", name, sizeof name));
-            table_cell(t, "%s", show_text(one, "archive", archive, sizeof archive));
+            table_cell(t, "%s",
+                       show_bool(one, "files") ? "(files)" : show_text(one, "archive", archive, sizeof archive));
             table_cell(t, "%s%s", show_text(one, "state", state, sizeof state),
                        show_bool(one, "paused")    ? " (paused)"
                        : show_bool(one, "waiting") ? " (waiting)"
                                                    : "");
             table_cell(t, "%lld", show_int(one, "events_replayed"));
             table_cell(t, "%lld", show_int(one, "events_total"));
-            table_cell(t, "%s", show_text(one, "from", from, sizeof from));
-            table_cell(t, "%s", show_text(one, "to", to, sizeof to));
+            table_cell(t, "%s", show_text(one, "from", from, sizeof from)[0] ? from : "-");
+            table_cell(t, "%s", show_text(one, "to", to, sizeof to)[0] ? to : "-");
         }
         table_print(t);
     }
@@ -257,23 +258,54 @@ static int change(struct cli *cli, const char *name, const char *verb)
     return code;
 }
 
+/* ---- archive or files ---- */
+
+static bool is_archive(struct cli *cli, const char *name)
+{
+    struct reply reply;
+    struct str one;
+    char text[128];
+    bool found = false;
+
+    client_call(cli, "/_weir/v1/archives", (struct str){0}, NULL, &reply);
+    struct show_list l =
+        show_open(reply.status == 200 ? json_member(buf_view(&reply.body), "archives") : (struct str){0});
+    while (!found && show_next(&l, &one))
+        found = strcmp(show_text(one, "name", text, sizeof text), name) == 0;
+    reply_fini(&reply);
+    return found;
+}
+
+/* What can only be a file is one: a path, several of them, stdin, or what has a bus or a format. A bare name that is
+   both means the archive. */
+static bool means_files(struct cli *cli)
+{
+    const char *name = cli->arguments[0];
+
+    if (cli->argument_count > 1 || !strcmp(name, "-") || strchr(name, '/') || cli_value(cli, "--bus", NULL) ||
+        cli_value(cli, "--format", NULL) || cli_value(cli, "--resume", NULL))
+        return true;
+    return access(name, F_OK) == 0 && !is_archive(cli, name);
+}
+
 static int replay(struct cli *cli)
 {
     static const char *const changes[] = {"--pause", "--resume", "--cancel"};
     const char *shown = cli_value(cli, "--show", NULL), *changed = NULL, *verb = NULL;
+    bool feeds = cli->argument_count && cli_value(cli, "--resume", NULL);
 
     for (size_t i = 0; i < sizeof changes / sizeof changes[0] && !changed; i++) {
         changed = cli_value(cli, changes[i], NULL);
         verb = changes[i] + 2;
     }
-    if (shown || changed || cli_has(cli, "--list")) {
+    if (!feeds && (shown || changed || cli_has(cli, "--list"))) {
         if (cli->argument_count)
-            return cli_usage(cli, "takes no archive with --list, --show, --pause, --resume or --cancel");
+            return cli_usage(cli, "takes no archive with --list, --show, --pause or --cancel");
         return shown ? replay_watch(cli, shown) : changed ? change(cli, changed, verb) : list(cli);
     }
-    if (cli->argument_count != 1)
-        return cli_usage(cli, "needs the name of one archive; 'weir archives' lists them");
-    return start(cli);
+    if (!cli->argument_count)
+        return cli_usage(cli, "needs the name of an archive, or files; 'weir archives' lists archives");
+    return means_files(cli) ? replay_files(cli) : start(cli);
 }
 
 static const struct cli_option options[] = {
@@ -301,6 +333,11 @@ static const struct cli_option options[] = {
      .value = "10x",
      .meaning = "in step with the events' own times, so many times as fast; 1x is as it was"},
     {.name = "--limit", .value = "N", .meaning = "end after so many events"},
+    {.name = "--bus", .letter = 'b', .value = "BUS", .meaning = "of files: whose rules they meet (default)"},
+    {.name = "--format",
+     .value = "FORMAT",
+     .choices = "auto events cloudtrail s3 cloudevents",
+     .meaning = "of files: auto, events, cloudtrail, s3 or cloudevents (auto: by content)"},
     {.name = "--name",
      .value = "NAME",
      .meaning = "the replay's name, which its events carry as replay-name (made up)"},
@@ -309,20 +346,26 @@ static const struct cli_option options[] = {
     {.name = "--list", .meaning = "list replays"},
     {.name = "--show", .value = "NAME", .meaning = "watch a replay that was started before"},
     {.name = "--pause", .value = "NAME", .meaning = "hold a replay where it is, over restarts too"},
-    {.name = "--resume", .value = "NAME", .meaning = "let a paused replay go on"},
+    {.name = "--resume",
+     .value = "NAME",
+     .meaning = "let a paused replay go on; with FILE…, feed a replay of these files from where it is"},
     {.name = "--cancel", .value = "NAME", .meaning = "end a replay"},
     {0},
 };
 
 const struct cli_verb verb_replay = {
     .name = "replay",
-    .arguments = "ARCHIVE --from TIME [--to TIME] [--rule RULE]… [--target TARGET] [-p PATTERN] [--rate N/s] "
-                 "[--speed X] [--limit N] [--dry-run]",
-    .summary = "puts archived events through the rules again",
+    .arguments = "ARCHIVE|FILE… --from TIME [--to TIME] [--rule RULE]… [--target TARGET] [-p PATTERN] [--rate N/s] "
+                 "[--speed 10x] [--limit N] [--dry-run]",
+    .summary = "puts archived events, or those of files, through the rules again",
     .description =
         "Events go in order of event time through the present rules of the archive's bus, or through those named with "
         "--rule\n"
-        "only. They carry replay-name and are not archived again. Ctrl-C stops the watching, not the replay.",
+        "only. They carry replay-name and are not archived again. Ctrl-C stops the watching, not the replay.\n"
+        "Files (what weir send reads; those of -b BUS) go in their own order, --from and --to may be left out, and "
+        "Ctrl-C\n"
+        "stops them until --resume NAME FILE…. A bare name means an archive where there is one: write ./NAME for the "
+        "file.",
     .options = options,
     .run = replay,
 };

@@ -29,7 +29,7 @@ static bool is_state(struct str replay, const char *state)
     return strcmp(show_text(replay, "state", text, sizeof text), state) == 0;
 }
 
-static bool is_over(struct str replay)
+bool replay_is_over(struct str replay)
 {
     return is_state(replay, "COMPLETED") || is_state(replay, "CANCELLED") || is_state(replay, "FAILED");
 }
@@ -77,7 +77,17 @@ int replay_show_end(struct cli *cli, struct str replay)
 
 void replay_bar_init(struct replay_bar *b, struct cli *cli)
 {
-    *b = (struct replay_bar){.cli = cli, .terminal = isatty(STDERR_FILENO) && !cli->json, .rate = -1};
+    *b = (struct replay_bar){.cli = cli,
+                             .terminal = isatty(STDERR_FILENO) && !cli->json,
+                             .part = -1,
+                             .began_ms = clock_wall_ms(),
+                             .rate = -1};
+    signal(SIGINT, interrupt);
+}
+
+bool replay_interrupted(void)
+{
+    return interrupted;
 }
 
 static void measure(struct replay_bar *b, long long count, int64_t now)
@@ -94,6 +104,10 @@ static void measure(struct replay_bar *b, long long count, int64_t now)
 static long long eta(const struct replay_bar *b, struct str replay)
 {
     long long left = show_int(replay, "events_total") - count_done(replay);
+    double passed = (double)(clock_wall_ms() - b->began_ms) / 1000;
+
+    if (b->part >= 0)
+        return b->part > 0 && passed > 1 ? (long long)(passed * (1 - b->part) / b->part + 0.5) : -1;
     return b->rate >= 1e-3 && left >= 0 && left / b->rate < 1e9 ? (long long)((double)left / b->rate + 0.5) : -1;
 }
 
@@ -110,27 +124,35 @@ static void show_line(const struct replay_bar *b, struct str replay)
 
 static const char *how_it_is(struct str replay, char state[32])
 {
-    if (is_over(replay))
+    if (replay_is_over(replay))
         return show_text(replay, "state", state, 32);
     return show_bool(replay, "paused")    ? "PAUSED"
            : show_bool(replay, "waiting") ? "WAITING"
                                           : show_text(replay, "state", state, 32);
 }
 
+static void show_cells(const struct replay_bar *b, long long done, long long total)
+{
+    int filled = b->part >= 0 ? (int)(b->part * BAR_CELLS) : total ? (int)(done * BAR_CELLS / total) : 0;
+
+    for (int i = 0; i < BAR_CELLS; i++)
+        fputc(i < filled ? '#' : '.', stderr);
+}
+
 static void show_bar(const struct replay_bar *b, struct str replay)
 {
     long long total = show_int(replay, "events_total"), done = count_done(replay), left = eta(b, replay);
-    int filled = total ? (int)(done * BAR_CELLS / total) : 0;
     char state[32];
 
     fprintf(stderr, "\r%-10s [", how_it_is(replay, state));
-    for (int i = 0; i < BAR_CELLS; i++)
-        fputc(i < filled ? '#' : '.', stderr);
-    fprintf(stderr, "] %lld/%s%lld events, %lld matched", done, show_bool(replay, "events_total_exact") ? "" : "~",
-            total, show_int(replay, "events_matched"));
-    if (b->rate >= 0 && !is_over(replay))
+    show_cells(b, done, total);
+    fprintf(stderr, "] %lld", done);
+    if (b->part < 0)
+        fprintf(stderr, "/%s%lld", show_bool(replay, "events_total_exact") ? "" : "~", total);
+    fprintf(stderr, " events, %lld matched", show_int(replay, "events_matched"));
+    if (b->rate >= 0 && !replay_is_over(replay))
         fprintf(stderr, ", %.0f/s", b->rate);
-    if (left >= 0 && !is_over(replay))
+    if (left >= 0 && !replay_is_over(replay))
         fprintf(stderr, ", %s left", show_duration(left));
     if (show_bool(replay, "waiting"))
         fputs("; accepted events go first", stderr);
@@ -146,7 +168,7 @@ void replay_bar_show(struct replay_bar *b, struct str replay)
     if (b->terminal) {
         measure(b, done, now);
         show_bar(b, replay);
-    } else if (b->cli->json && now - b->last_ms >= LINE_MS && !is_over(replay)) {
+    } else if (b->cli->json && now - b->last_ms >= LINE_MS && !replay_is_over(replay)) {
         measure(b, done, now);
         show_line(b, replay);
     }
@@ -173,18 +195,17 @@ int replay_watch(struct cli *cli, const char *name)
     buf_text(&path, "/_weir/v1/replays/");
     client_escape(&path, str_from(name));
     replay_bar_init(&bar, cli);
-    signal(SIGINT, interrupt);
     while (code < 0) {
         struct reply reply;
         client_call(cli, buf_cstr(&path), (struct str){0}, NULL, &reply);
         struct str replay = buf_view(&reply.body);
         if (reply.status == 200)
             replay_bar_show(&bar, replay);
-        if (reply.status != 200 || is_over(replay) || interrupted)
+        if (reply.status != 200 || replay_is_over(replay) || interrupted)
             replay_bar_end(&bar);
         if (reply.status != 200)
             code = client_failed(cli, &reply);
-        else if (is_over(replay))
+        else if (replay_is_over(replay))
             code = replay_show_end(cli, replay);
         else if (interrupted)
             code = detached(name);
