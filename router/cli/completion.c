@@ -132,7 +132,7 @@ static bool next_word(const char **at, char word[32], bool *after_option)
 }
 
 /*
- * By the usage line: "[FILE…]" and "PATTERN|@FILE [FILE…]" take files, "[QUEUE]" the names of queues,
+ * By the usage line: "[FILE…]" and "PATTERN|@FILE [FILE…]" take files, "[QUEUE]" and "ARCHIVE|FILE…" names of queues,
  * "[list | receive NAME | …]" the words in lower case.
  */
 struct completion completion_of_arguments(const struct cli_verb *v)
@@ -146,7 +146,7 @@ struct completion completion_of_arguments(const struct cli_verb *v)
         if (islower((unsigned char)word[0])) {
             c.kind = COMPLETION_WORDS;
             snprintf(c.text + used, sizeof c.text - used, "%s%s", used ? " " : "", word);
-        } else if (*word && (c.kind == COMPLETION_NONE || strcmp(word, "FILE") == 0)) {
+        } else if (*word && c.kind == COMPLETION_NONE) {
             c = of_kind(word);
         }
     }
