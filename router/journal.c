@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +30,8 @@
 #define SEGMENT_BYTES    (64u << 20)
 #define PENDING_BYTES    (64u << 20)
 #define GROUP_BYTES      (8u << 20) /* at least one batch; bounds how long a group's answers wait */
+#define ROOM_BYTES_MIN   (1u << 20)
+#define PLENTY           16         /* times the room that is asked for must be free */
 #define GROUP_KEEP_BYTES (2u << 20) /* a larger buffer is given back: idle memory stays small */
 
 static uint32_t new_salt(void)
@@ -57,6 +60,45 @@ static bool write_all(int fd, const char *bytes, size_t size, uint64_t offset)
     return true;
 }
 
+static bool has_plenty(int fd, uint64_t bytes)
+{
+    struct statvfs fs;
+    return fstatvfs(fd, &fs) == 0 && fs.f_bavail * (uint64_t)fs.f_frsize / PLENTY >= bytes;
+}
+
+/*
+ * Room for a group that ends at `end`, taken from the file system in steps that double: writing into blocks that the
+ * file has costs a third of appending, and its sync has less to write down. A file system that cannot do it is no
+ * error; and where little is free, what is not needed yet is left to others: the ledger has to settle what the journal
+ * holds.
+ */
+static void make_room(struct journal *j, uint64_t end)
+{
+    uint64_t room = 2 * j->room > ROOM_BYTES_MIN ? 2 * j->room : ROOM_BYTES_MIN;
+
+    if (end <= j->room)
+        return;
+    if (room > j->options.segment_bytes)
+        room = j->options.segment_bytes;
+    if (room < end)
+        room = end;
+    if (!has_plenty(j->fd, room)) {
+        room = end;
+    } else if (fallocate(j->fd, 0, (off_t)j->room, (off_t)(room - j->room)) != 0) {
+        (void)!ftruncate(j->fd, (off_t)j->current.size); /* what it got is given back */
+        room = UINT64_MAX;                               /* and no more is asked for in this segment */
+    }
+    j->room = room;
+}
+
+/* Room that was not used is given back, durably: only the last segment has zeros behind its records. */
+static bool end_segment(struct journal *j)
+{
+    if (j->fd < 0 || j->room <= j->current.size)
+        return true;
+    return ftruncate(j->fd, (off_t)j->current.size) == 0 && fdatasync(j->fd) == 0;
+}
+
 /* A new segment for records from j->next on. Its header is synced with the first group. */
 static bool begin_segment(struct journal *j)
 {
@@ -65,7 +107,7 @@ static bool begin_segment(struct journal *j)
     char name[SEGMENT_NAME_BYTES];
 
     segment_name(s.first, name);
-    int fd = openat(j->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = end_segment(j) ? openat(j->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
     if (fd < 0)
         return false;
     segment_header_encode(&s, header);
@@ -80,6 +122,7 @@ static bool begin_segment(struct journal *j)
         close(j->fd);
     j->fd = fd;
     j->current = s;
+    j->room = s.size;
     pthread_mutex_lock(&j->lock);
     segments_add(&j->segments, s);
     pthread_mutex_unlock(&j->lock);
@@ -94,6 +137,8 @@ static bool resume_segment(struct journal *j, uint64_t last)
     if (!j->segments.count || j->next != last + 1)
         return true; /* begun with the first group */
     j->current = j->segments.list[j->segments.count - 1];
+    j->room = j->current.size;
+    atomic_store(&j->end, j->current.size);
     segment_name(j->current.first, name);
     j->fd = openat(j->dir, name, O_RDWR | O_CLOEXEC);
     return j->fd >= 0;
@@ -174,9 +219,11 @@ static enum journal_result write_group(struct journal *j, struct journal_batch *
             return refuse("begin a segment");
     encode(j, batches, j->current.salt);
     uint64_t end = j->current.size;
+    make_room(j, end + j->group.size);
     if (!write_all(j->fd, j->group.data, j->group.size, end)) {
         enum journal_result result = refuse("write");
         /* Synced, too: whole records of it that came back after a power cut would stand before those accepted next. */
+        j->room = end;
         bool cut = ftruncate(j->fd, (off_t)end) == 0 && fdatasync(j->fd) == 0;
         return cut ? result : fail(j, "cut an unfinished write");
     }
@@ -186,6 +233,7 @@ static enum journal_result write_group(struct journal *j, struct journal_batch *
     j->next += records;
     atomic_fetch_add(&j->records, records);
     atomic_fetch_add(&j->bytes, j->group.size);
+    atomic_store(&j->end, j->current.size);
     atomic_store(&j->synced, j->next - 1);
     return JOURNAL_SYNCED;
 }
@@ -234,8 +282,10 @@ static void *journal_main(void *context)
 
 static void destroy(struct journal *j)
 {
-    if (j->fd >= 0)
+    if (j->fd >= 0) {
+        end_segment(j); /* if not, the next start finds zeros */
         close(j->fd);
+    }
     if (j->dir >= 0)
         close(j->dir);
     buf_fini(&j->group);

@@ -17,6 +17,8 @@
  *     12  u16 bus size, u16 flags                   40  u32 body CRC-32C, u32 zero
  *     16  u64 sequence number                       48  bus, event (the envelope, compact JSON)
  *
+ * The last segment takes room ahead of what it holds, up to a segment's size: zeros behind its records mean nothing.
+ *
  * At start-up the tail is synced before anything reads it. A damaged record that a later record says was already
  * synced is skipped, counted and reported with file and offset; any other damage at the end is a torn tail: cut and
  * reported. Numbering resumes above both the tail and the ledger's cursor.

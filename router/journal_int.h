@@ -59,6 +59,7 @@ bool journal_list(int dir, const char *path, struct segments *out, struct weir_d
 /* Lists the folder, checks the last segment, syncs and cuts its tail. last_out: the highest sequence number there. */
 bool journal_recover(int dir, const char *path, struct segments *out, uint64_t *last_out, struct journal_report *report,
                      struct weir_diag *diag);
+bool journal_is_zero(const uint8_t *bytes, size_t size);
 bool journal_io_error(struct weir_diag *diag, const char *doing, const char *path, const char *name);
 
 /* ---- journal.c ---- */
@@ -78,9 +79,11 @@ struct journal {
     /* the writer's own */
     int fd;                 /* of the last segment; -1: none open */
     struct segment current; /* the last segment, with its size as written */
+    uint64_t room;          /* bytes that file has: behind current.size zeros, see make_room() */
     uint64_t next;
     struct buf group;
 
+    atomic_uint_fast64_t end; /* of the last segment's synced bytes; set before … */
     atomic_uint_fast64_t synced;
     atomic_bool failed;
     atomic_uint_fast64_t records, bytes, syncs, sync_ns;

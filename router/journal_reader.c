@@ -96,12 +96,27 @@ static int next_segment(struct journal_reader *r, struct weir_diag *diag)
     return 1;
 }
 
+static bool is_last(const struct journal_reader *r)
+{
+    struct journal *j = r->journal;
+
+    pthread_mutex_lock(&j->lock);
+    bool last = j->segments.list[j->segments.count - 1].first == r->segment.first;
+    pthread_mutex_unlock(&j->lock);
+    return last;
+}
+
 /* Makes at least `size` bytes from r->offset available, or as many as the file has. Returns how many are. -1: diag. */
 static ssize_t fill(struct journal_reader *r, size_t size, struct weir_diag *diag)
 {
-    size_t want = size > READ_BYTES ? size : READ_BYTES, have = 0;
+    size_t want = READ_BYTES, have = 0;
 
     r->buf_synced = journal_synced(r->journal);
+    uint64_t end = atomic_load(&r->journal->end); /* in the last segment there is only room behind it */
+    if (is_last(r) && end > r->offset && end - r->offset < want)
+        want = end - r->offset;
+    if (want < size)
+        want = size;
     buf_clear(&r->buf);
     if (!buf_reserve(&r->buf, want))
         xfail("out of memory");

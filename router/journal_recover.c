@@ -4,16 +4,17 @@
  *
  * A segment is begun only when the one before it was synced whole, and every group of records is synced before it is
  * answered. So only the last segment can have a torn tail, and recovery reads that one alone: from its front, record by
- * record. At damage there are two cases. Some later record of the segment says that the log had been synced past the
- * damaged one: what was there had been answered and is now unreadable (the disk's fault): it is skipped, counted and
- * reported. Otherwise nothing from there on had been answered: a torn tail, cut. Damage in earlier segments is met by
- * the readers, which skip in the same way.
+ * record. Zeros up to its end are room that was taken and not used. At damage there are two cases. Some later record of
+ * the segment says that the log had been synced past the damaged one: what was there had been answered and is now
+ * unreadable (the disk's fault): it is skipped, counted and reported. Otherwise nothing from there on had been
+ * answered: a torn tail, cut. Damage in earlier segments is met by the readers, which skip in the same way.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +99,8 @@ static struct tail scan(const uint8_t *bytes, const struct segment *s, const cha
 
     while (at < size) {
         size_t found = record_search(bytes, size, at, s->salt, expected, &r);
+        if (found == size && journal_is_zero(bytes + at, size - at))
+            break;
         if (found != at) { /* damage, or the end */
             if (!was_synced(bytes, size, at, s->salt, expected)) {
                 note_damage(report, path, name, at, "torn tail, cut");
@@ -112,6 +115,19 @@ static struct tail scan(const uint8_t *bytes, const struct segment *s, const cha
         report->records++;
     }
     return tail;
+}
+
+bool journal_is_zero(const uint8_t *bytes, size_t size)
+{
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+/* Behind the last byte that is not zero. */
+static size_t used_bytes(const uint8_t *bytes, size_t size)
+{
+    while (size && !bytes[size - 1])
+        size--;
+    return size;
 }
 
 /* The salt of a segment whose header is damaged, from its records; 0: it has none. */
@@ -165,8 +181,9 @@ static bool recover_segment(int dir, const char *path, struct segment *s, struct
     *keep = ok || s->salt;
     if (*keep)
         *tail = scan(bytes, s, path, name, report);
+    size_t used = used_bytes(bytes, s->size);
     free(bytes);
-    report->torn_bytes += s->size - tail->end;
+    report->torn_bytes += used > tail->end ? used - tail->end : 0;
     bool done = !*keep || tail->end == s->size || ftruncate(fd, (off_t)tail->end) == 0;
     done =
         done && fdatasync(fd) == 0; /* what a killed process wrote but never synced is made durable before it is read */

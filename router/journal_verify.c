@@ -61,11 +61,6 @@ static bool read_file(struct walk *w)
 
 /* ---- one record ---- */
 
-static bool is_zero(const uint8_t *bytes, size_t size)
-{
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
 static bool bad(char reason[120], const char *format, ...) __attribute__((format(printf, 2, 3)));
 static bool bad(char reason[120], const char *format, ...)
 {
@@ -93,7 +88,7 @@ static bool check_record(const struct walk *w, uint64_t offset, uint64_t expecte
     if (!record_body_ok(r, at(w, offset) + RECORD_HEADER_BYTES))
         return bad(reason, "the record's body does not agree with its checksum");
     size_t body = RECORD_HEADER_BYTES + r->body_size;
-    if (!is_zero(at(w, offset + body), record_bytes(r->body_size) - body))
+    if (!journal_is_zero(at(w, offset + body), record_bytes(r->body_size) - body))
         return bad(reason, "the padding behind the record is not zero");
     if (r->sequence != expected)
         return bad(reason, "record number %" PRIu64 " where %" PRIu64 " should be", r->sequence, expected);
@@ -193,7 +188,7 @@ static void check_records(struct walk *w, uint64_t first)
             looks = 0;
             continue;
         }
-        if (w->is_last && is_zero(at(w, offset), w->bytes.size - offset))
+        if (w->is_last && journal_is_zero(at(w, offset), w->bytes.size - offset))
             return;
         if (look_again(w, &looks))
             continue;

@@ -287,6 +287,45 @@ static void every_cut_of_the_tail_recovers(void **state)
     assert_int_equal(seen, RECORDS);
 }
 
+/* What a killed process leaves: zeros up to the room that it had taken. */
+static void room_behind_the_records_is_no_damage(void **state)
+{
+    enum { ROOM = 1 << 20, RECORDS = 4 };
+    static char left[ROOM + 1];
+    struct journal_report report;
+    char path[160];
+    struct journal *j = open_with(0, 0, &report);
+
+    for (unsigned n = 1; n <= RECORDS; n++)
+        append_number(j, n);
+    segment_path(path, 1);
+    size_t size = slurp(path, left, sizeof left);
+    journal_close(j);
+    size_t used = slurp(path, image, sizeof image);
+    assert_true(used < sizeof image && memcmp(left, image, used) == 0);
+    if (size == used)
+        skip(); /* a file system that knows no fallocate() */
+    assert_int_equal(size, ROOM);
+
+    spill(path, left, size);
+    j = open_with(0, 0, &report);
+    assert_int_equal(report.torn_bytes, 0);
+    assert_string_equal(report.detail, "");
+    assert_int_equal(report.records, RECORDS);
+    append_number(j, RECORDS + 1);
+    assert_int_equal(read_all(j, 1, NULL), RECORDS + 1);
+    journal_close(j);
+
+    left[used - 10] ^= 1; /* in the last record, which is then a torn tail: the room is no part of it */
+    spill(path, left, size);
+    j = open_with(0, 0, &report);
+    assert_int_equal(report.records, RECORDS - 1);
+    assert_in_range(report.torn_bytes, 1, 200);
+    append_number(j, RECORDS);
+    assert_int_equal(read_all(j, 1, NULL), RECORDS);
+    journal_close(j);
+}
+
 /* Each record was synced before the next one was written, so only the last one may be taken for a torn tail. */
 static void every_flipped_byte_is_skipped_or_cut(void **state)
 {
@@ -540,6 +579,7 @@ int main(void)
         TEST(numbering_resumes_above_the_cursor),
         TEST(segments_roll_and_are_released),
         TEST(every_cut_of_the_tail_recovers),
+        TEST(room_behind_the_records_is_no_damage),
         TEST(every_flipped_byte_is_skipped_or_cut),
         TEST(damage_in_the_middle_costs_only_what_is_damaged),
         TEST(an_older_segment_with_damage_is_read_around),
