@@ -171,7 +171,7 @@ static bool open_run(struct ledger_job *job, struct store *store, struct weir_ti
 
     if (!recover_targets(d, store, diag) || !owed_cursor_load(store, &cursor, diag) || !owed_release(store, diag) ||
         !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag) ||
-        !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag))
+        !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag) || !pauses_load(d, store, diag))
         return false;
     d->job_number = cursor.job;
     d->next_id = cursor.last_id + 1;
@@ -225,6 +225,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->replays);
     TAILQ_INIT(&d->schedules);
     STAILQ_INIT(&d->jobs);
+    pthread_mutex_init(&d->views_lock, NULL);
     if (getrandom(&d->random, sizeof d->random, 0) != sizeof d->random || !d->random)
         d->random = (uint64_t)d->now.wall_ms | 1;
     make_events(d);
@@ -365,6 +366,7 @@ void dispatch_close(struct dispatch *d)
     mailbox_destroy(d->mailbox);
     event_base_free(d->host.base);
     generation_unref(d->generation);
+    views_fini(d);
     buf_fini(&d->work);
     free(d->tapped_rules);
     trail_close(d->trail);

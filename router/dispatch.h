@@ -68,6 +68,30 @@ struct dispatch_reload {
 };
 void dispatch_reload(struct dispatch *d, struct dispatch_reload *call); /* any thread */
 
+/* ---- targets: paused, and their circuits ---- */
+
+/*
+ * Pauses a target, or lets it go on; by name, kind/name or ARN. The answer is a JSON text: {"target":"http/oncall",
+ * "owed":n} with what dispatch_show_gate() says, or {"message": …} with 404 (nobody is called so), 409 (it cannot be
+ * paused, or two have the name), 503. Called on any thread; done is delivered through `reply`.
+ */
+struct pause_call {
+    bool pause;      /* false: resume */
+    struct str name; /* lives until done */
+    struct mailbox *reply;
+    void (*done)(struct pause_call *call);
+    int status;                /* out */
+    struct buf json;           /* out: freed by the caller */
+    struct mail mail;          /* private */
+    struct dispatch *dispatch; /* private */
+};
+void dispatch_pause(struct dispatch *d, struct pause_call *call);
+
+/* Any thread: appends members to an open JSON object, those that there is something to say of: "paused": TIME,
+   "held_until": TIME (the target asked for it), "circuit": "open"|"probing" with "open_since", "next_probe" and
+   "last_error". target: "http/oncall". */
+void dispatch_show_gate(struct dispatch *d, struct str target, struct buf *out);
+
 /* ---- replays (replay.c) ---- */
 
 struct replay_records { /* of files: events, and the records they were made of */

@@ -13,6 +13,9 @@
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
  *   dispatch_backlog.c  how much is owed to a target, and its bound
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
+ *   dispatch_gate.c     may a delivery start now: concurrency, rate, circuit, pause
+ *   dispatch_gatekeeper.c  gates at work: asked, told, shown
+ *   dispatch_pause.c    targets paused and resumed by a person
  *   dispatch_letter.c   dead letters
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
@@ -30,6 +33,7 @@
 #include <sys/queue.h>
 
 #include "router/dispatch.h"
+#include "router/dispatch_gate.h"
 #include "router/metrics.h"
 #include "router/owed.h"
 #include "router/replay_at.h"
@@ -93,6 +97,10 @@ struct outlet {
     uint64_t tally_stamp;
     int64_t tally; /* by how many bytes its rows grow in this turn */
     struct outlet *next_tallied;
+
+    struct gate gate;
+    int64_t paused_ms;      /* wall clock: since when; where gate.paused */
+    struct gate_view *view; /* NULL: nothing ever happened to its gate */
 };
 
 /* A target that was replaced or removed while deliveries were with it: closed when the last one came back. */
@@ -170,6 +178,7 @@ struct flight {
     bool spilled; /* goes straight to a row: its target's window was full */
     bool open;    /* counted in its turn's `open` */
     bool counted; /* counted in its outlet's `memory` */
+    bool probe;   /* with its target, as the probe of an open circuit */
     bool ended;   /* result stands (send adapters: since the dispatch thread saw the verdict) */
     char *names;  /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;
@@ -272,6 +281,9 @@ struct dispatch {
     uint32_t in_flight; /* of all outlets */
     uint32_t loads;     /* of due rows, with the ledger */
     uint64_t random;
+    pthread_mutex_t views_lock;
+    struct gate_view **views; /* under the lock */
+    size_t view_count;
     struct buf work; /* scratch for rendering */
 
     struct deduplicator *deduplicators;
@@ -394,6 +406,8 @@ void outlet_rows_came(struct outlet *o, int64_t count, int64_t next_due); /* com
 void outlet_load_due(struct outlet *o); /* fetches what is due, if there is room; else sees to it that it will be */
 void outlet_tick(struct dispatch *d);
 
+uint64_t dispatch_random(struct dispatch *d); /* only spreads retries and probes */
+
 /* ---- dispatch_backlog.c ---- */
 void backlog_owe(struct flight *f); /* it was matched */
 void backlog_end(struct flight *f); /* what ended it is committed; before it is freed */
@@ -407,6 +421,19 @@ void backlog_row_inserted(struct turn *t, const struct flight *f);
 void backlog_row_kept(struct turn *t, const struct flight *f);
 void backlog_row_deleted(struct turn *t, const struct flight *f);
 bool backlog_write(const struct turn *t, struct store *store, struct weir_diag *diag);
+
+/* ---- dispatch_gatekeeper.c ---- */
+/* False: not now; what will change that sets the timer, comes back, or is a person. */
+bool outlet_may_start(struct outlet *o);
+bool outlet_may_fetch(struct outlet *o);
+void outlet_started(struct flight *f);
+void outlet_answered(struct flight *f); /* its verdict is there; before it is judged */
+void outlet_replaced(struct outlet *o); /* another target stands behind it */
+void outlet_pause(struct outlet *o, bool paused, int64_t since_ms);
+void views_fini(struct dispatch *d);
+
+/* ---- dispatch_pause.c ---- */
+bool pauses_load(struct dispatch *d, struct store *s, struct weir_diag *diag);
 
 /* ---- dispatch_commit.c ---- */
 struct turn *turn_create(struct dispatch *d);

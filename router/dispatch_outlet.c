@@ -115,7 +115,7 @@ void outlet_give_up(struct flight *f, const char *code, const char *message, con
 
 /* ---- verdicts ---- */
 
-static uint64_t next_random(struct dispatch *d) /* xorshift: only spreads retries */
+uint64_t dispatch_random(struct dispatch *d) /* xorshift */
 {
     d->random ^= d->random << 13;
     d->random ^= d->random >> 7;
@@ -131,7 +131,7 @@ static int64_t backoff_ms(struct dispatch *d, const struct retry_policy *p, uint
         bound *= 2;
     if (bound > p->cap)
         bound = p->cap;
-    return 1 + (int64_t)(next_random(d) % (uint64_t)bound);
+    return 1 + (int64_t)(dispatch_random(d) % (uint64_t)bound);
 }
 
 static int64_t age_left(const struct flight *f, struct weir_time now)
@@ -207,14 +207,8 @@ static void start(struct dispatch *d, struct flight *f)
     f->started_age = d->now.age_ms;
     o->in_flight++;
     d->in_flight++;
+    outlet_started(f);
     o->target->ops->send(o->target, &f->d);
-}
-
-static bool has_room(const struct outlet *o)
-{
-    if (!o->target || !o->def->policy)
-        return true;
-    return o->in_flight < o->def->policy->concurrency * (o->target->gathers ? o->target->gathers : 1);
 }
 
 void outlet_pump(struct outlet *o)
@@ -222,7 +216,7 @@ void outlet_pump(struct outlet *o)
     struct dispatch *d = o->dispatch;
     struct flight *f;
 
-    while (!d->stopping && !d->reload && has_room(o) && (f = TAILQ_FIRST(&o->ready)))
+    while (!d->stopping && !d->reload && (f = TAILQ_FIRST(&o->ready)) && outlet_may_start(o))
         start(d, f);
 }
 
@@ -235,10 +229,12 @@ void outlet_settle(struct dispatch *d)
         struct outlet *o = f->outlet;
         TAILQ_REMOVE(&d->completed, f, link);
         d->in_flight--;
-        if (f->d.target == o->target)
+        if (f->d.target == o->target) {
             o->in_flight--;
-        else
+            outlet_answered(f);
+        } else {
             retired_settled(d, f->d.target);
+        }
         series_observe_ms(o->seconds, d->now.age_ms - f->started_age);
         judge(d, f, d->now);
         outlet_pump(o);
@@ -404,6 +400,8 @@ void outlet_load_due(struct outlet *o)
         dispatch_due(d, o->next_due);
         return;
     }
+    if (!outlet_may_fetch(o))
+        return;
     struct load *load = xalloc(sizeof *load);
     unsigned room = window(o) - o->memory;
     load->job.run = load_run;
@@ -427,6 +425,8 @@ void outlet_rows_came(struct outlet *o, int64_t count, int64_t next_due)
 void outlet_tick(struct dispatch *d)
 {
     d->now = dispatch_now(d);
-    for (size_t i = 0; i < d->outlet_count; i++)
+    for (size_t i = 0; i < d->outlet_count; i++) {
         outlet_load_due(d->outlets[i]);
+        outlet_pump(d->outlets[i]);
+    }
 }

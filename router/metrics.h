@@ -30,6 +30,9 @@ enum metric {
     METRIC_DELIVERIES_OWED,         /* target; gauge */
     METRIC_DELIVERIES_OWED_BYTES,   /* target; gauge */
     METRIC_DELIVERY_SECONDS,        /* target; histogram */
+    METRIC_CIRCUIT_OPEN,            /* target; gauge */
+    METRIC_CIRCUIT_OPENED,          /* target */
+    METRIC_TARGET_PAUSED,           /* target; gauge */
     METRIC_JOURNAL_RECORDS,
     METRIC_JOURNAL_BYTES,
     METRIC_JOURNAL_SYNCS,

@@ -17,6 +17,7 @@
 #define OWED_IN_HAND INT64_MAX
 
 extern const struct store_schema owed_schema;
+extern const struct store_schema pause_schema; /* dispatch_pause.c */
 
 struct owed_row {
     int64_t id;        /* given by dispatch, ascending in the order of matching */

@@ -154,6 +154,8 @@ enum verdict_kind {
 struct verdict {
     enum verdict_kind kind;
     int64_t retry_after_ms; /* RETRY: not before this; -1: dispatch's own backoff */
+    bool no_fault;          /* RETRY: the delivery failed, not the target (or the same answer was told already): its
+                               circuit and other deliveries are not concerned */
     char code[48];          /* AWS's words where it has one: THROTTLING, TIMEOUT, NO_RESOURCE, … */
     char message[256];      /* for people; no secrets */
 };

@@ -232,8 +232,11 @@ void batch_complete(struct batch *b, const struct verdict *v)
 
     if (v->kind == VERDICT_FAILED && b->count > 1 && split(b))
         return;
-    for (size_t i = 0; i < b->count; i++)
-        host->complete(host, b->items[i], v);
+    struct verdict told = *v;
+    for (size_t i = 0; i < b->count; i++) {
+        host->complete(host, b->items[i], &told);
+        told.no_fault = true; /* one answer is one fault */
+    }
     batch_release(b);
 }
 
@@ -321,8 +324,11 @@ void batch_settle(struct batch *b, struct str answer, bool partial)
     else if (named == NAMED_NONE && partial)
         verdict_set(&again, VERDICT_RETRY, "BATCH_ANSWER", "the answer is partial but has no " LIST);
     bool all = named == NAMED_WRONG || (named == NAMED_NONE && partial);
-    for (size_t i = 0; i < b->count; i++)
+    again.no_fault = !all;
+    for (size_t i = 0; i < b->count; i++) {
         host->complete(host, b->items[i], all || failed[i] ? &again : &done);
+        again.no_fault = true;
+    }
     free(failed);
     batch_release(b);
 }

@@ -151,6 +151,7 @@ static void judge_failure(const struct run *r, const struct delivery *d, struct 
     if (!o->async_written || d->attempts >= o->async.maximum_retry_attempts || age > o->async.maximum_event_age)
         return;
     v->kind = VERDICT_RETRY;
+    v->no_fault = true;
     v->retry_after_ms = d->attempts == 0 ? 60000 : 120000;
 }
 

@@ -11,7 +11,8 @@
  *       "journal":{"synced","cursor","lag","segments","bytes"},
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],
- *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","configured"}],
+ *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","configured",
+ *                   and of its gate: dispatch_show_gate()}],
  *       "folders":[{"name","path","bus","taken","bad","under_way","events"}],
  *       "queues":[as below], "archives":[as below]}
  * GET  /_weir/v1/config
@@ -25,6 +26,7 @@
  * /_weir/v1/queues/NAME/purge     {}                             {"purged":n} GET
  * /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
  *      {"messages":[{"id",…as above without receiptHandle}]}
+ * POST /_weir/v1/pause, POST /_weir/v1/resume   {"target":"name, kind/name or ARN"}   shapes: router/dispatch.h
  * GET  /_weir/v1/archives
  *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times inside;
  *      null: empty
@@ -51,6 +53,8 @@
 void v1_status(struct http_request *r);
 void v1_config(struct http_request *r);
 void v1_queues(struct http_request *r); /* and all below it */
+void v1_pause(struct http_request *r);
+void v1_resume(struct http_request *r);
 void v1_archives(struct http_request *r);
 void v1_replays(struct http_request *r);
 void v1_deliveries(struct http_request *r);

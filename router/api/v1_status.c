@@ -168,7 +168,8 @@ static void write_rules(struct buf *out, const struct ruleset *set)
     buf_char(out, ']');
 }
 
-static void write_target(struct buf *out, const struct sums *sums, struct str label, bool configured)
+static void write_target(struct buf *out, struct dispatch *d, const struct sums *sums, struct str label,
+                         bool configured)
 {
     static const char *const results[] = {"delivered", "retried", "dead_lettered", "dropped"};
     const char *slash = memchr(label.ptr, '/', label.size);
@@ -182,7 +183,9 @@ static void write_target(struct buf *out, const struct sums *sums, struct str la
     write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, &label));
     write_count(out, "owed_bytes", metric_value(METRIC_DELIVERIES_OWED_BYTES, &label));
     json_write_key(out, "configured");
-    buf_text(out, configured ? "true}" : "false}");
+    buf_text(out, configured ? "true" : "false");
+    dispatch_show_gate(d, label, out);
+    buf_char(out, '}');
 }
 
 static bool is_configured(const struct ruleset *set, struct str label)
@@ -197,17 +200,17 @@ static bool is_configured(const struct ruleset *set, struct str label)
 }
 
 /* Those that a reload removed, as long as something is owed to them. */
-static void write_gone(struct buf *out, const struct ruleset *set, const struct sums *sums)
+static void write_gone(struct buf *out, struct dispatch *d, const struct ruleset *set, const struct sums *sums)
 {
     struct sums owed = sum_family(METRIC_DELIVERIES_OWED, 0, -1);
 
     for (size_t i = 0; i < owed.count; i++)
         if (owed.list[i].total > 0 && !is_configured(set, owed.list[i].by))
-            write_target(out, sums, owed.list[i].by, false);
+            write_target(out, d, sums, owed.list[i].by, false);
     free(owed.list);
 }
 
-static void write_targets(struct buf *out, const struct ruleset *set)
+static void write_targets(struct buf *out, struct dispatch *d, const struct ruleset *set)
 {
     struct sums sums = sum_family(METRIC_DELIVERIES, 2, 3);
 
@@ -220,10 +223,10 @@ static void write_targets(struct buf *out, const struct ruleset *set)
             continue; /* deliveries are counted at what stands behind it */
         buf_printf(&label, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
         xbuf(&label);
-        write_target(out, &sums, buf_view(&label), true);
+        write_target(out, d, &sums, buf_view(&label), true);
         buf_fini(&label);
     }
-    write_gone(out, set, &sums);
+    write_gone(out, d, set, &sums);
     buf_char(out, ']');
     free(sums.list);
 }
@@ -258,7 +261,7 @@ static void reply(struct status_call *c)
     buf_str(&out, buf_view(&c->schedules));
     json_write_key(&out, "folders");
     buf_str(&out, buf_view(&c->folders));
-    write_targets(&out, set);
+    write_targets(&out, router->dispatch, set);
     json_write_key(&out, "queues");
     buf_str(&out, buf_view(&c->queues));
     json_write_key(&out, "archives");

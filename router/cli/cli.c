@@ -32,6 +32,8 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_archives,
     &verb_queues,
     &verb_dlq,
+    &verb_pause,
+    &verb_resume,
     &verb_journal,
     &verb_schema,
     &verb_completion,

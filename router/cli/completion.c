@@ -44,6 +44,14 @@ static void print_archives(const struct ruleset *set)
     print_targets(set, "archive");
 }
 
+/* Where deliveries end; topics and buses hand on. */
+static void print_all_targets(const struct ruleset *set)
+{
+    for (uint32_t i = 0; i < set->target_count; i++)
+        if (set->targets[i]->adapter->open)
+            printf("%.*s\n", STR_ARG(set->targets[i]->name));
+}
+
 static void print_types(const struct ruleset *set)
 {
     for (const struct adapter *const *a = target_adapters; *a; a++)
@@ -61,8 +69,9 @@ static const struct name_list {
     void (*print)(const struct ruleset *set);
     bool configured; /* print wants the configuration */
 } name_lists[] = {
-    {"RULE", print_rules, true},       {"BUS", print_buses, true},   {"QUEUE", print_queues, true},
-    {"ARCHIVE", print_archives, true}, {"TYPE", print_types, false}, {"CHECK", print_checks, false},
+    {"RULE", print_rules, true},         {"BUS", print_buses, true},   {"QUEUE", print_queues, true},
+    {"ARCHIVE", print_archives, true},   {"TYPE", print_types, false}, {"CHECK", print_checks, false},
+    {"TARGET", print_all_targets, true},
 };
 
 static const struct name_list *find_names(const char *kind)
@@ -181,7 +190,7 @@ static int completion(struct cli *cli)
 static const struct cli_option options[] = {
     {.name = "--names",
      .value = "KIND",
-     .choices = "RULE BUS QUEUE ARCHIVE TYPE CHECK",
+     .choices = "RULE BUS QUEUE ARCHIVE TARGET TYPE CHECK",
      .meaning = "print these names of the configuration instead, one a line: the scripts ask for them"},
     {.name = "--config", .letter = 'c', .value = "FILE", .meaning = "whose names; default ./weir.yaml"},
     {0},

@@ -139,6 +139,34 @@ static void print_targets(struct str status)
     table_print(t);
 }
 
+/* Lines about the targets that do not get their deliveries now. */
+static void print_gates(struct str status)
+{
+    struct show_list targets = show_open(json_member(status, "targets"));
+    struct str one;
+    char type[64], name[128], since[32], next[32], error[400], circuit[16];
+    bool any = false;
+
+    for (; show_next(&targets, &one);) {
+        show_text(one, "type", type, sizeof type);
+        show_text(one, "name", name, sizeof name);
+        bool paused = show_text(one, "paused", since, sizeof since)[0];
+        bool open = show_text(one, "circuit", circuit, sizeof circuit)[0];
+        if ((paused || open) && !any)
+            putchar('\n');
+        if (paused)
+            printf("%s/%s is paused since %s\n", type, name, since);
+        if (open)
+            printf("%s/%s: circuit open since %s, %s %s; %s\n", type, name,
+                   show_text(one, "open_since", since, sizeof since),
+                   strcmp(circuit, "probing") == 0 ? "probed since" : "next probe",
+                   show_text(one, "next_probe", next, sizeof next), show_text(one, "last_error", error, sizeof error));
+        else if (show_text(one, "held_until", next, sizeof next)[0])
+            printf("%s/%s asked to be left alone until %s\n", type, name, next);
+        any |= paused || open;
+    }
+}
+
 static int status(struct cli *cli)
 {
     struct reply reply;
@@ -157,6 +185,7 @@ static int status(struct cli *cli)
         print_schedules(body);
         print_folders(body);
         print_targets(body);
+        print_gates(body);
         show_queues(json_member(body, "queues"));
         show_archives(json_member(body, "archives"));
     }

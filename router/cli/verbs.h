@@ -22,6 +22,8 @@ extern const struct cli_verb verb_targets;
 extern const struct cli_verb verb_archives;
 extern const struct cli_verb verb_queues;
 extern const struct cli_verb verb_dlq;
+extern const struct cli_verb verb_pause;
+extern const struct cli_verb verb_resume;
 extern const struct cli_verb verb_journal;
 extern const struct cli_verb verb_schema;
 extern const struct cli_verb verb_completion;
