@@ -11,9 +11,8 @@
  *   replay_dry.c     dry runs
  *   replay_pace.c    --rate and --speed
  *   replay_stream.c  replays of files: their events come by calls
- *   replay_read.c    an archive's files as batches, on a worker; replay_merge.c puts frames in order, replay_line.c
- *                    reads the head of a line
- *   replay_store.c   the tables; replay_json.c a replay as JSON
+ *   replay_read.c    an archive's files as batches, on a worker; replay_merge.c puts frames in order,
+ * targets/archive_line.c reads the head of a line replay_store.c   the tables; replay_json.c a replay as JSON
  */
 
 #include "router/replay.h"

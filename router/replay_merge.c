@@ -272,7 +272,7 @@ static void take_line(struct reading *g, size_t offset, size_t size)
 {
     struct merge *m = g->merge;
     struct frame *f = g->frame;
-    struct replay_line line;
+    struct archive_line line;
 
     if (!line_read((struct str){f->text.data + offset, size}, &m->clock, &line)) {
         m->unreadable += !f->counted;

@@ -19,7 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "router/replay_line.h"
+#include "targets/archive_line.h"
 
 struct replay_key {  /* a place in the order */
     int64_t time_ms; /* by arrival: 0 */
@@ -51,7 +51,7 @@ struct merge_event {
     struct str line; /* good until the next call */
     struct replay_key key;
     int64_t time_ms;
-    uint32_t name_at; /* see replay_line.h */
+    uint32_t name_at; /* see archive_line.h */
 };
 
 struct merge;

@@ -83,21 +83,14 @@ static void add_frame(struct replay_reader *x, const struct replay_frame *f)
 /* A run of whole lines of a file whose frames nobody has noted: the times in it. */
 static struct replay_frame scan_lines(uint32_t file, uint64_t offset, struct str text, struct line_clock *clock)
 {
-    struct replay_frame f = {
-        .file = file, .offset = offset, .size = text.size, .time_min_ms = INT64_MAX, .time_max_ms = INT64_MIN};
-    struct replay_line line;
+    struct line_times times = line_times(text, clock);
 
-    for (const char *at = text.ptr, *end = at + text.size; at < end;) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        stop = stop ? stop : end;
-        if (line_read((struct str){at, (size_t)(stop - at)}, clock, &line)) {
-            f.events++;
-            f.time_min_ms = line.time_ms < f.time_min_ms ? line.time_ms : f.time_min_ms;
-            f.time_max_ms = line.time_ms > f.time_max_ms ? line.time_ms : f.time_max_ms;
-        }
-        at = stop + 1;
-    }
-    return f;
+    return (struct replay_frame){.file = file,
+                                 .offset = offset,
+                                 .size = text.size,
+                                 .events = times.events,
+                                 .time_min_ms = times.min_ms,
+                                 .time_max_ms = times.max_ms};
 }
 
 static bool stopping(struct replay_reader *x, uint32_t file)
@@ -285,7 +278,7 @@ void reader_take(struct replay_reader *x, const struct replay_window *w, const s
                  struct str name, const struct replay_records *records, uint64_t count_max, struct replay_batch *b)
 {
     struct line_clock clock = {0};
-    struct replay_line line;
+    struct archive_line line;
 
     begin_batch(b);
     for (size_t i = 0; i < records->count && b->count < count_max; i++) {

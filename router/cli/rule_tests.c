@@ -15,7 +15,7 @@
 #include "router/cli/cli.h"
 #include "router/cli/records.h"
 #include "router/clock.h"
-#include "router/replay_line.h"
+#include "targets/archive_line.h"
 #include "router/xalloc.h"
 #include "rules/input.h"
 

@@ -201,7 +201,7 @@ static void a_frame_that_cannot_be_loaded_ends_it(void **state)
 static void head(const char *text, int64_t seconds, const char *wanted)
 {
     struct line_clock clock = {0};
-    struct replay_line line;
+    struct archive_line line;
     struct buf out = BUF_INIT;
 
     for (int i = 0; i < 2; i++) { /* the second time the clock knows it */
@@ -243,7 +243,7 @@ static void what_has_no_time_is_no_event(void **state)
                                          "{" TIME,
                                          "{\"a\":\"b\""};
     struct line_clock clock = {0};
-    struct replay_line line;
+    struct archive_line line;
 
     for (size_t i = 0; i < sizeof texts_ / sizeof texts_[0]; i++)
         assert_false(line_read(str_from(texts_[i]), &clock, &line));

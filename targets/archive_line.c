@@ -4,7 +4,7 @@
  * time and the place before "resources" are found by hopping from quote to quote: about 30 ns. A line that looks
  * otherwise (an archive is a file, people edit it) is read with the JSON reader.
  */
-#include "router/replay_line.h"
+#include "targets/archive_line.h"
 
 #include "matcher/json.h"
 #include "targets/archive.h"
@@ -44,7 +44,7 @@ static bool is_at(struct str line, size_t at, char c)
 }
 
 /* False: it does not look as expected, which says nothing about the line. */
-static bool read_quickly(struct str line, struct line_clock *clock, struct replay_line *out)
+static bool read_quickly(struct str line, struct line_clock *clock, struct archive_line *out)
 {
     bool timed = false;
     struct str key, value;
@@ -66,7 +66,7 @@ static bool read_quickly(struct str line, struct line_clock *clock, struct repla
     }
 }
 
-static bool read_slowly(struct str line, struct line_clock *clock, struct replay_line *out)
+static bool read_slowly(struct str line, struct line_clock *clock, struct archive_line *out)
 {
     struct json_reader r;
     struct json_token t;
@@ -96,7 +96,7 @@ static bool read_slowly(struct str line, struct line_clock *clock, struct replay
            read_time((struct str){time.ptr + 1, time.size - 2}, clock, &out->time_ms);
 }
 
-bool line_read(struct str line, struct line_clock *clock, struct replay_line *out)
+bool line_read(struct str line, struct line_clock *clock, struct archive_line *out)
 {
     return line.size <= UINT32_MAX && (read_quickly(line, clock, out) || read_slowly(line, clock, out));
 }
@@ -115,9 +115,27 @@ void line_name(struct buf *out, struct str line, uint32_t name_at, struct str na
 
 void line_name_event(struct buf *out, struct str event, struct str name)
 {
-    struct replay_line line = {0};
+    struct archive_line line = {0};
     struct line_clock clock = {0};
 
     line_read(event, &clock, &line); /* false: the place is known all the same */
     line_name(out, event, line.name_at, name);
+}
+
+struct line_times line_times(struct str text, struct line_clock *clock)
+{
+    struct line_times times = {0, INT64_MAX, INT64_MIN};
+    struct archive_line line;
+
+    for (const char *at = text.ptr, *end = at + text.size; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        stop = stop ? stop : end;
+        if (line_read((struct str){at, (size_t)(stop - at)}, clock, &line)) {
+            times.events++;
+            times.min_ms = line.time_ms < times.min_ms ? line.time_ms : times.min_ms;
+            times.max_ms = line.time_ms > times.max_ms ? line.time_ms : times.max_ms;
+        }
+        at = stop + 1;
+    }
+    return times;
 }
