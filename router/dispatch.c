@@ -223,6 +223,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->completed);
     TAILQ_INIT(&d->retired);
     TAILQ_INIT(&d->replays);
+    TAILQ_INIT(&d->dry_runs);
     TAILQ_INIT(&d->schedules);
     STAILQ_INIT(&d->jobs);
     pthread_mutex_init(&d->views_lock, NULL);

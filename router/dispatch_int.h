@@ -39,6 +39,7 @@
 #include "router/replay_at.h"
 #include "router/workers.h"
 
+struct dry_run;
 struct replay;
 struct scheduled;
 struct schedule_note;
@@ -296,6 +297,8 @@ struct dispatch {
     TAILQ_HEAD(, replay)
     replays;                    /* active */
     struct event *replay_timer; /* when one that is paced has its next event */
+    TAILQ_HEAD(, dry_run)
+    dry_runs; /* asked for: the first one has a worker */
 
     /* schedules */
     TAILQ_HEAD(, scheduled)

@@ -186,10 +186,22 @@ static bool limit_taken(const struct replay *r)
     return r->limit && r->taken >= r->limit;
 }
 
+static unsigned count_readers(const struct dispatch *d)
+{
+    const struct replay *r;
+    unsigned count = 0;
+
+    TAILQ_FOREACH (r, &d->replays, link)
+        count += r->working;
+    return count;
+}
+
 static void work_done(struct work *w);
 
 static void read_on(struct replay *r)
 {
+    if (count_readers(r->dispatch) >= REPLAY_READERS)
+        return; /* all_go_on() comes back to it */
     if (!r->reader.merge && !replay_of_files(r)) {
         r->from = r->at;
         r->taken = r->at.position;
@@ -246,6 +258,15 @@ static void batch_came(struct replay *r)
     replay_note(r);
 }
 
+static void all_go_on(struct dispatch *d)
+{
+    struct replay *r;
+
+    TAILQ_FOREACH (r, &d->replays, link)
+        if (r->inserted)
+            replay_go_on(r);
+}
+
 static void work_done(struct work *w)
 {
     struct replay *r = (struct replay *)((char *)w - offsetof(struct replay, work));
@@ -261,8 +282,8 @@ static void work_done(struct work *w)
         batch_came(r);
         if (r->paused || r->pacing.rate > 0 || r->pacing.speed > 0 || d->stopping)
             stream_answer(r);
-        replay_go_on(r);
     }
+    all_go_on(d);
     turn_schedule(d);
     turn_again(d);
 }

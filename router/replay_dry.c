@@ -2,7 +2,7 @@
 /*
  * A dry run: what would this replay do? The ledger names the files, then a worker reads them in the replay's order (a
  * limit takes the first events), matches with a scratch of its own and counts, a rule at a time; nothing is delivered
- * and nothing is kept.
+ * and nothing is kept. One has a worker at a time, so that targets that need workers find one; the others wait.
  */
 #include <stdlib.h>
 
@@ -16,6 +16,7 @@
 struct dry_run {
     struct ledger_job job; /* first; then … */
     struct work work;      /* … this */
+    TAILQ_ENTRY(dry_run) link;
     struct dispatch *dispatch;
     struct generation *generation; /* the present one when it was asked for, a reference */
     struct replay_call *call;
@@ -142,12 +143,26 @@ static void write_time(struct buf *out, const char *key, int64_t ms)
     json_write_member(out, key, str_from(text));
 }
 
+static void dry_done(struct work *w);
+
+static void run_next(struct dispatch *d)
+{
+    struct dry_run *y = TAILQ_FIRST(&d->dry_runs);
+
+    if (!y)
+        return;
+    y->work = (struct work){.run = dry_work, .done = dry_done};
+    workers_submit(d->workers, &y->work);
+}
+
 static void dry_done(struct work *w)
 {
     struct dry_run *y = (struct dry_run *)((char *)w - offsetof(struct dry_run, work));
     const struct replay_request *q = &y->call->request;
     struct buf *out = &y->call->json;
 
+    TAILQ_REMOVE(&y->dispatch->dry_runs, y, link);
+    run_next(y->dispatch);
     if (!y->ok) {
         replay_refuse(y->call, 503, "%s", y->reader.error);
         fini(y);
@@ -196,8 +211,9 @@ static void files_done(struct ledger_job *job, bool ok, const struct weir_diag *
         fini(y);
         return;
     }
-    y->work = (struct work){.run = dry_work, .done = dry_done};
-    workers_submit(y->dispatch->workers, &y->work);
+    TAILQ_INSERT_TAIL(&y->dispatch->dry_runs, y, link);
+    if (TAILQ_FIRST(&y->dispatch->dry_runs) == y)
+        run_next(y->dispatch);
 }
 
 void replay_dry_run(struct dispatch *d, struct replay_call *call, const struct bus *bus, struct replay_choice *choice)

@@ -21,6 +21,7 @@
 /* ---- replay_read.c: worker threads ---- */
 
 #define REPLAY_BYTES_MAX   (256u << 20) /* events held by all replays together, see replay_merge.h */
+#define REPLAY_READERS     2            /* at once: the other workers are the targets' */
 #define REPLAY_BATCH       4000
 #define REPLAY_BATCH_BYTES (4u << 20)
 #define REPLAY_BATCH_READ  50000 /* events looked at for one: a pattern may keep nearly all away */

@@ -313,7 +313,7 @@ static void only_what_the_pattern_matches(void **state)
 
 #define TWO_TARGETS                                                                                                    \
     "queues: {one: {}, two: {}, three: {}}\n"                                                                          \
-    "topics: {fan: {subscriptions: [three, queue/two]}, two: {subscriptions: []}}\n"                                         \
+    "topics: {fan: {subscriptions: [three, queue/two]}, two: {subscriptions: []}}\n"                                   \
     "archives: {all: {}}\n"                                                                                            \
     "rules:\n"                                                                                                         \
     "  one: {pattern: {source: [test]}, targets: [one, queue/two]}\n"                                                  \
@@ -462,18 +462,62 @@ static void in_step_with_event_time(void **state)
     assert_int_equal(pace_wait(&p, &(struct replay_pacing){0}, 0, 0), 0);
 }
 
+/* A replay that starts behind a long backlog begins before the backlog ends. */
 static void live_events_leave_a_replay_its_share(void **state)
 {
+    const char *begun = "SELECT (SELECT min(id) FROM queue_message WHERE body LIKE '%replay-name%') < "
+                        "(SELECT max(id) FROM queue_message WHERE body NOT LIKE '%replay-name%')";
+
     fixture_crash(archive_20000);
-    fixture_start("queues: {one: {}, two: {}}\narchives: {all: {}}\nrules:\n"
-                  "  one: {pattern: {replay-name: [{exists: true}]}, targets: [one]}\n");
-    assert_int_equal(call(REPLAY_START, "a", 0, 100000, NULL, false), 201);
-    assert_int_equal(call(REPLAY_START, "b", 0, 100000, NULL, false), 201);
-    for (int i = 0; i < 50 && fixture_number("SELECT min(position) FROM replays") < 100; i++)
-        fixture_send_many("default", 5000, 0, 1);
+    fixture_start(MANY);
+    for (int i = 0; i < 6; i++)
+        fixture_send_many("default", 10000, 0, 1);
+    assert_int_equal(call_with(REPLAY_START, "a", 0, 100000, NULL, (struct replay_request){.limit = 1000}), 201);
+    assert_int_equal(call_with(REPLAY_START, "b", 0, 100000, NULL, (struct replay_request){.limit = 1000}), 201);
     wait_state("a", "COMPLETED");
     wait_state("b", "COMPLETED");
-    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 40000);
+    fixture_dispatched();
+    assert_int_equal(fixture_number(begun), 1);
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 62000);
+}
+
+#define HOUR INT64_C(3600000)
+
+/* Four hours of arrival whose event times lie across one another, in and against the order of arrival. */
+static void one_order_over_several_files(void **state)
+{
+    static const struct replay_request by_arrival = {.by_arrival = true};
+    static _Atomic int64_t wall = START + 1000 * HOUR;
+
+    fixture.clock.by_hand = &wall;
+    fixture_start(MANY);
+    for (int hour = 0; hour < 4; hour++) {
+        fixture_send_many("default", 300, 1000 + hour * 100, hour % 2 ? -3 : 3);
+        fixture_send_many("default", 300, 50 * hour, 7);
+        fixture_dispatched();
+        fixture_wait_number("SELECT sum(events) FROM archive_file", 600 * (hour + 1));
+        wall += HOUR;
+    }
+    assert_int_equal(fixture_number("SELECT count(*) FROM archive_file"), 4);
+    empty_queues();
+    assert_int_equal(call(REPLAY_START, "x", -1000, 100000, NULL, false), 201);
+    wait_state("x", "COMPLETED");
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 2400);
+    /* each is behind the one before: by time, then by arrival, which is the number in its id */
+    assert_int_equal(
+        fixture_number("WITH got AS (SELECT id, json_extract(body, '$.time') AS t, "
+                       "CAST(substr(json_extract(body, '$.id'), 2) AS INT) AS n FROM queue_message), "
+                       "pairs AS (SELECT t, n, lag(t) OVER (ORDER BY id) AS t0, lag(n) OVER (ORDER BY id) AS n0 "
+                       "FROM got) SELECT count(*) FROM pairs WHERE (t, n) > (t0, n0)"),
+        2399);
+    empty_queues();
+    assert_int_equal(call_with(REPLAY_START, "y", 3600 * 1001 + 1800, 3600 * 1002, "one", by_arrival), 201);
+    wait_state("y", "COMPLETED"); /* the hour that its window overlaps */
+    assert_int_equal(fixture_number("SELECT count(*) FROM queue_message"), 600);
+    assert_int_equal(fixture_number("SELECT min(CAST(substr(json_extract(body, '$.id'), 2) AS INT)) = 600 "
+                                    "AND max(CAST(substr(json_extract(body, '$.id'), 2) AS INT)) = 1199 "
+                                    "FROM queue_message"),
+                     1);
 }
 
 static int tear_down(void **state)
@@ -502,6 +546,7 @@ int main(void)
         TEST(a_replay_is_paused_and_goes_on),
         TEST(what_was_chosen_survives_a_crash),
         TEST(live_events_leave_a_replay_its_share),
+        TEST(one_order_over_several_files),
         cmocka_unit_test(as_fast_as_the_rate_says),
         cmocka_unit_test(in_step_with_event_time),
     };
