@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "matcher/json.h"
 #include "router/replay_merge.h"
 #include "targets/archive.h"
 
@@ -78,7 +79,7 @@ static bool load(void *context, const struct replay_frame *f, struct buf *text)
 
 static int number_of(struct str line)
 {
-    return atoi(strstr(line.ptr, "\"id\":\"e") + 7);
+    return atoi(json_member(line, "id").ptr + 2);
 }
 
 /* From expected[first] on; gives the frames loaded. */
@@ -146,7 +147,6 @@ static void goes_on_behind_any_key(void **state)
 static void by_arrival_in_the_order_of_the_files(void **state)
 {
     make(3, 1, 100, true);
-    assert_int_equal(number_of(buf_view(&texts[0])), 0);
     assert_int_equal(check(0, 20000, true), FRAMES);
     assert_int_equal(check(777, 20000, true), FRAMES);
     for (int i = 0; i < FRAMES * EVENTS; i++)
