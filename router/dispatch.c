@@ -249,6 +249,11 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
 
 /* ---- running ---- */
 
+struct event_base *dispatch_loop(const struct dispatch *d)
+{
+    return d->host.base;
+}
+
 uint64_t dispatch_cursor(const struct dispatch *d)
 {
     return atomic_load(&d->cursor);

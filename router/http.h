@@ -60,6 +60,10 @@ void http_each_header(const struct http_request *r, void (*each)(void *context, 
                       void *context);
 struct str http_body(const struct http_request *r);
 
+/* For handlers that keep a request for long: `gone` is called once, on the request's thread, when the client has ended
+   its side of the connection before the answer. The request is still to be answered. */
+void http_on_close(struct http_request *r, void (*gone)(void *context), void *context);
+
 void http_reply(struct http_request *r, int status, const char *content_type, struct str body);
 void http_reply_json(struct http_request *r, int status, const struct buf *json);
 /* {"message": "…"}; 503 adds Retry-After: 1. */

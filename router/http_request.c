@@ -27,6 +27,9 @@ struct http_request {
     size_t rest;                    /* where in path the part of a "*" starts */
     struct evkeyvalq query;
     struct str body;
+    struct event *closing; /* NULL: nobody asked to be told */
+    void (*gone)(void *context);
+    void *gone_context;
 };
 
 struct router *http_router(struct http_request *r)
@@ -106,6 +109,26 @@ const char *http_method(const struct http_request *r)
     return "?";
 }
 
+/* ---- a client that goes away ---- */
+
+static void closed_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct http_request *r = context;
+    r->gone(r->gone_context);
+}
+
+/* Reading is off meanwhile, so only this event sees the end; epoll has one for it. */
+void http_on_close(struct http_request *r, void (*gone)(void *context), void *context)
+{
+    int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(r->ev)));
+
+    r->gone = gone;
+    r->gone_context = context;
+    r->closing = event_new(r->thread->base, fd, EV_CLOSED, closed_cb, r);
+    if (!r->closing || event_add(r->closing, NULL) != 0)
+        xfail("out of memory");
+}
+
 /* ---- answering ---- */
 
 void http_add_header(struct http_request *r, const char *name, const char *value)
@@ -147,6 +170,8 @@ void http_reply(struct http_request *r, int status, const char *content_type, st
         http_add_header(r, "Connection", "close");
     count_answer(r, status);
     r->thread->under_way--;
+    if (r->closing)
+        event_free(r->closing);
     evhttp_send_reply(r->ev, status, phrase(status), out);
     evbuffer_free(out);
     evhttp_clear_headers(&r->query);

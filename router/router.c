@@ -24,6 +24,7 @@
 #include "router/http.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/queue_waiters.h"
 #include "router/reload.h"
 #include "router/tap.h"
 #include "router/xalloc.h"
@@ -157,7 +158,9 @@ static int open_stores(struct running *r)
                                        .data_dir = r->data,
                                        .taps = router->taps};
     router->dispatch = router->ledger ? dispatch_open(&options, &diag) : NULL;
-    if (router->dispatch) {
+    if (router->dispatch)
+        router->waiters = queue_waiters_create(dispatch_loop(router->dispatch), router->ledger, &router->clock, &diag);
+    if (router->waiters) {
         struct journal_options journal = {
             .above = dispatch_cursor(router->dispatch), .synced = synced_cb, .context = router->dispatch};
         buf_clear(&path);
@@ -293,6 +296,7 @@ static void stop(struct running *r)
     if (router->http) {
         http_stop_listening(router->http);
         taps_close(router->taps);
+        queue_waiters_close(router->waiters);
         http_stop(router->http);
     }
     folders_stop(r->folders);
@@ -300,6 +304,7 @@ static void stop(struct running *r)
         dispatch_stop(router->dispatch, r->options->drain_ms);
     journal_close(router->journal);
     ledger_close(router->ledger);
+    queue_waiters_destroy(router->waiters);
     if (router->dispatch)
         dispatch_close(router->dispatch);
     taps_destroy(router->taps);

@@ -20,6 +20,7 @@
 
 struct http_server; /* router/http.h */
 struct taps;
+struct queue_waiters;
 
 struct router {
     const char *data;         /* the data folder */
@@ -33,6 +34,7 @@ struct router {
     struct dispatch *dispatch;
     struct http_server *http;
     struct taps *taps; /* router/tap.h */
+    struct queue_waiters *waiters; /* router/queue_waiters.h */
     int64_t started_wall_ms;
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;

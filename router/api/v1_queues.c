@@ -1,46 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues for the command line. Each call is one ledger job, answered when its commit is on disk. A receive that waits
- * asks again every WAIT_STEP_MS on its thread's loop until a message comes or its time is over.
+ * Queues for the command line. Each call is one ledger job, answered when its commit is on disk. Receiving is in
+ * v1_receive.c.
  */
-#include <event2/event.h>
 #include <stdlib.h>
 
-#include "router/api/v1_int.h"
+#include "router/api/v1_queues_int.h"
 #include "router/xalloc.h"
 
-#define RECEIVE_MAX       1000
-#define RECEIVE_STAYS_MAX 10         /* with visibility timeout 0: as many as SQS gives */
-#define RECEIVE_BYTES     (8u << 20) /* an answer's size: what is left stays in the queue */
-#define PEEK_MAX          1000
-#define WAIT_MAX_MS       20000
-#define WAIT_STEP_MS      100
-#define WAITERS_MAX       1000 /* receives that wait at one time, each a ledger job a step; one more is answered at once */
-
-struct queue_call {
-    struct ledger_job job;
-    struct http_request *request;
-    const struct ruleset *set;
-    const struct target_def *queue; /* NULL: it left the configuration */
-    char *name;
-    bool unknown;    /* neither configured nor holding messages */
-    struct buf body; /* of the request: decoded text, or JSON that outlives it */
-    struct buf answer;
-    int64_t max, visibility_ms, delay_ms, after, count, deadline_ms;
-    const char *comma;
-};
-
-typedef bool queue_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag);
-
-static struct queue_call *call_of(struct ledger_job *job)
-{
-    return (struct queue_call *)job;
-}
+#define PEEK_MAX 1000
 
 static void finish(struct queue_call *c)
 {
     buf_fini(&c->body);
     buf_fini(&c->answer);
+    buf_fini(&c->group);
+    buf_fini(&c->deduplication_id);
     free(c->name);
     free(c);
 }
@@ -58,9 +33,9 @@ static void reply_unknown(struct queue_call *c)
                      near ? near : "", near ? "'?" : "");
 }
 
-static void answer_cb(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+void queue_call_answer(struct ledger_job *job, bool ok, const struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
 
     if (c->unknown)
         reply_unknown(c);
@@ -73,7 +48,7 @@ static void answer_cb(struct ledger_job *job, bool ok, const struct weir_diag *d
     finish(c);
 }
 
-static struct queue_call *make_call(struct http_request *r, struct str name, queue_step *run)
+struct queue_call *queue_call_create(struct http_request *r, struct str name, queue_step *run)
 {
     struct queue_call *c = xalloc(sizeof *c);
 
@@ -82,12 +57,12 @@ static struct queue_call *make_call(struct http_request *r, struct str name, que
     c->name = xtext(name);
     c->queue = name.size ? ruleset_target(c->set, "queue", str_from(c->name)) : NULL;
     c->job.run = run;
-    c->job.done = answer_cb;
+    c->job.done = queue_call_answer;
     c->job.reply = http_mailbox(r);
     return c;
 }
 
-static void submit(struct queue_call *c)
+void queue_call_submit(struct queue_call *c)
 {
     ledger_submit(http_router(c->request)->ledger, &c->job);
 }
@@ -99,155 +74,24 @@ static void same_name(void *context, struct str name)
         c->unknown = false;
 }
 
-/* Is there such a queue at all? Sets c->unknown. */
-static bool check_known(struct queue_call *c, struct store *s, struct weir_diag *diag)
+bool queue_call_check_known(struct queue_call *c, struct store *s, struct weir_diag *diag)
 {
     c->unknown = !c->queue;
     return c->queue || queue_names(s, same_name, c, diag);
 }
 
-/* ---- receive ---- */
-
-static void write_attribute(struct buf *out, const struct json_token *key, struct str value)
-{
-    struct str text = json_type_of(value) == JSON_OBJECT ? json_member(value, "Value") : value;
-
-    if (out->data[out->size - 1] != '{')
-        buf_char(out, ',');
-    buf_str(out, key->raw);
-    buf_char(out, ':');
-    buf_str(out, text.size ? text : STR("null"));
-}
-
-/* {"NAME":{"Type":…,"Value":"v"}} as {"NAME":"v"} */
-static void write_attributes(struct buf *out, struct str attributes)
-{
-    struct json_reader reader;
-    struct json_token key, value;
-
-    json_write_key(out, "attributes");
-    buf_char(out, '{');
-    if (attributes.size && json_check(attributes, NULL, NULL) && json_type_of(attributes) == JSON_OBJECT) {
-        json_reader_init(&reader, attributes);
-        json_next(&reader, &key);
-        while (json_next(&reader, &key) == JSON_KEY) {
-            json_next(&reader, &value);
-            json_skip(&reader, &value);
-            write_attribute(out, &key, value.raw);
-        }
-    }
-    buf_char(out, '}');
-}
-
-static void write_message(void *context, const struct queue_message *m)
-{
-    struct queue_call *c = context;
-    char sent[21];
-
-    time_format_rfc3339(m->sent_wall_ms, sent);
-    buf_text(&c->answer, c->comma);
-    c->comma = ",";
-    buf_char(&c->answer, '{');
-    json_write_key(&c->answer, "id");
-    json_write_int(&c->answer, m->id);
-    json_write_member(&c->answer, "messageId", m->message_id);
-    if (m->receipt_handle.size)
-        json_write_member(&c->answer, "receiptHandle", m->receipt_handle);
-    json_write_member(&c->answer, "body", m->body);
-    write_attributes(&c->answer, m->attributes);
-    json_write_key(&c->answer, "receiveCount");
-    json_write_int(&c->answer, m->receive_count);
-    json_write_member(&c->answer, "sent", str_from(sent));
-    buf_char(&c->answer, '}');
-    c->count++;
-}
-
-/* A queue that left the configuration is received from with the built-in queue's settings under its own name. */
-static struct target_def definition(const struct queue_call *c)
+struct target_def queue_call_definition(const struct queue_call *c)
 {
     struct target_def d = *(c->queue ? c->queue : c->set->dead_letters);
     d.name = str_from(c->name);
     return d;
 }
 
-static bool receive_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
-{
-    struct queue_call *c = call_of(job);
-    int64_t before;
-
-    buf_clear(&c->answer);
-    c->count = 0;
-    c->comma = "";
-    if (!check_known(c, s, diag))
-        return false;
-    struct target_def queue = definition(c);
-    buf_text(&c->answer, "{\"messages\":[");
-    /* One at a time, so that a large answer ends between messages; but what is visible again at once would come again.
-     */
-    bool stays = c->visibility_ms == 0;
-    unsigned step = stays ? (unsigned)(c->max < RECEIVE_STAYS_MAX ? c->max : RECEIVE_STAYS_MAX) : 1;
-    struct queue_want want = {step, c->visibility_ms, 0, write_message, c};
-    do {
-        before = c->count;
-        if (!queue_receive(s, &queue, &want, now, NULL, diag))
-            return false;
-    } while (!stays && c->count > before && c->count < c->max && c->answer.size < RECEIVE_BYTES);
-    buf_text(&c->answer, "]}");
-    return true;
-}
-
-static atomic_int waiters;
-
-static void again_cb(evutil_socket_t fd, short what, void *context)
-{
-    atomic_fetch_sub(&waiters, 1);
-    submit(context);
-}
-
-/* Asks again after a step. False: too many wait already, or there is no memory. */
-static bool wait_a_step(struct queue_call *c)
-{
-    struct timeval step = {0, WAIT_STEP_MS * 1000};
-
-    if (atomic_fetch_add(&waiters, 1) < WAITERS_MAX &&
-        event_base_once(http_base(c->request), -1, EV_TIMEOUT, again_cb, c, &step) == 0)
-        return true;
-    atomic_fetch_sub(&waiters, 1);
-    return false;
-}
-
-static void received_cb(struct ledger_job *job, bool ok, const struct weir_diag *diag)
-{
-    struct queue_call *c = call_of(job);
-
-    bool wait = ok && !c->unknown && !c->count && clock_now(&http_router(c->request)->clock).age_ms < c->deadline_ms &&
-                !atomic_load(&http_router(c->request)->draining);
-    if (!wait || !wait_a_step(c))
-        answer_cb(job, ok, diag);
-}
-
-static void receive(struct http_request *r, struct str name)
-{
-    struct str body;
-    int64_t max, visibility, wait;
-
-    if (!v1_body(r, &body) || !v1_int(r, body, "max", 10, 1, RECEIVE_MAX, &max) ||
-        !v1_int(r, body, "visibility_timeout_ms", -1, 0, 43200000, &visibility) ||
-        !v1_int(r, body, "wait_ms", 0, 0, WAIT_MAX_MS, &wait))
-        return;
-    struct queue_call *c = make_call(r, name, receive_step);
-    c->max = max;
-    c->visibility_ms = visibility;
-    c->deadline_ms = clock_now(&http_router(r)->clock).age_ms + wait;
-    c->job.done = received_cb;
-    submit(c);
-}
-
 /* ---- delete, send, purge, look ---- */
 
 static bool delete_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
     struct buf unknown = BUF_INIT, handle = BUF_INIT;
     struct json_reader reader;
     struct json_token t;
@@ -283,53 +127,81 @@ static void delete_messages(struct http_request *r, struct str name)
         http_reply_error(r, 400, "'receiptHandles' must be an array of strings");
         return;
     }
-    struct queue_call *c = make_call(r, name, delete_step);
+    struct queue_call *c = queue_call_create(r, name, delete_step);
     buf_str(&c->body, body);
-    submit(c);
+    queue_call_submit(c);
+}
+
+static struct queue_send message_of(const struct queue_call *c)
+{
+    return (struct queue_send){.body = buf_view(&c->body),
+                               .delay_ms = c->delay_ms,
+                               .group = buf_view(&c->group),
+                               .deduplication_id = buf_view(&c->deduplication_id)};
 }
 
 static bool send_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
+    struct target_def queue = queue_call_definition(c);
+    struct queue_send m = message_of(c);
     struct queue_sent sent;
+    char sequence[QUEUE_SEQUENCE_DIGITS + 1];
 
-    if (!check_known(c, s, diag))
+    if (!queue_call_check_known(c, s, diag))
         return false;
     if (c->unknown)
         return true;
-    struct target_def queue = definition(c);
-    struct queue_send m = {.body = buf_view(&c->body), .delay_ms = c->delay_ms};
     if (!queue_put(s, &queue, &m, now, &sent, diag))
         return false;
     buf_clear(&c->answer);
     buf_char(&c->answer, '{');
     json_write_member(&c->answer, "messageId", str_from(sent.message_id));
+    if (sent.sequence) {
+        queue_sequence_write(sent.sequence, sequence);
+        json_write_member(&c->answer, "sequenceNumber", str_from(sequence));
+        buf_printf(&c->answer, ",\"duplicate\":%s", sent.duplicate ? "true" : "false");
+    }
     buf_char(&c->answer, '}');
     return true;
 }
 
+/* Answers with 400 what the queue would not take. */
+static bool check_message(struct queue_call *c)
+{
+    struct target_def queue = queue_call_definition(c);
+    const struct queue_options *o = queue.options;
+    struct queue_send m = message_of(c);
+    const char *fault = queue_send_fault(&queue, &m);
+
+    if (fault)
+        http_reply_error(c->request, 400, "%s", fault);
+    else if (m.body.size > (size_t)o->maximum_message_size)
+        http_reply_error(c->request, 400, "the message has %zu bytes, maximum_message_size of queue '%s' is %lld",
+                         m.body.size, c->name, (long long)o->maximum_message_size);
+    else
+        return true;
+    return false;
+}
+
 static void send_message(struct http_request *r, struct str name)
 {
+    struct queue_call *c = queue_call_create(r, name, send_step);
     struct str object;
-    struct buf body = BUF_INIT;
-    int64_t delay;
 
-    if (!v1_body(r, &object) || !v1_int(r, object, "delay_ms", 0, 0, 900000, &delay) ||
-        !v1_text(r, object, "body", &body, true)) {
-        buf_fini(&body);
-        return;
-    }
-    struct queue_call *c = make_call(r, name, send_step);
-    c->body = body;
-    c->delay_ms = delay;
-    submit(c);
+    if (v1_body(r, &object) && v1_int(r, object, "delay_ms", -1, 0, QUEUE_DELAY_MAX_MS, &c->delay_ms) &&
+        v1_text(r, object, "body", &c->body, true) && v1_text(r, object, "group", &c->group, false) &&
+        v1_text(r, object, "deduplication_id", &c->deduplication_id, false) && check_message(c))
+        queue_call_submit(c);
+    else
+        finish(c);
 }
 
 static bool purge_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
 
-    if (!check_known(c, s, diag) || !queue_purge(s, str_from(c->name), &c->count, diag))
+    if (!queue_call_check_known(c, s, diag) || !queue_purge(s, str_from(c->name), &c->count, diag))
         return false;
     buf_clear(&c->answer);
     buf_printf(&c->answer, "{\"purged\":%lld}", (long long)c->count);
@@ -338,14 +210,14 @@ static bool purge_step(struct ledger_job *job, struct store *s, struct weir_time
 
 static bool peek_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
 
     c->comma = "";
     buf_clear(&c->answer);
-    if (!check_known(c, s, diag))
+    if (!queue_call_check_known(c, s, diag))
         return false;
     buf_text(&c->answer, "{\"messages\":[");
-    if (!queue_peek(s, str_from(c->name), c->after, (unsigned)c->max, write_message, c, diag))
+    if (!queue_peek(s, str_from(c->name), c->after, (unsigned)c->max, queue_call_write, c, diag))
         return false;
     buf_text(&c->answer, "]}");
     return true;
@@ -368,17 +240,17 @@ static int64_t query_int(struct http_request *r, const char *name, int64_t other
 
 static void peek(struct http_request *r, struct str name)
 {
-    struct queue_call *c = make_call(r, name, peek_step);
+    struct queue_call *c = queue_call_create(r, name, peek_step);
     int64_t limit = query_int(r, "limit", 100);
 
     c->after = query_int(r, "after", 0);
     c->max = limit < 1 ? 1 : limit > PEEK_MAX ? PEEK_MAX : limit;
-    submit(c);
+    queue_call_submit(c);
 }
 
 static void purge(struct http_request *r, struct str name)
 {
-    submit(make_call(r, name, purge_step));
+    queue_call_submit(queue_call_create(r, name, purge_step));
 }
 
 /* ---- list ---- */
@@ -436,7 +308,7 @@ bool v1_write_queues(struct buf *out, const struct ruleset *set, struct store *s
 
 static bool list_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
-    struct queue_call *c = call_of(job);
+    struct queue_call *c = queue_call_of(job);
 
     buf_clear(&c->answer);
     buf_text(&c->answer, "{\"queues\":");
@@ -451,8 +323,8 @@ static const struct action {
     const char *method, *name;
     void (*run)(struct http_request *r, struct str queue);
 } actions[] = {
-    {"POST", "receive", receive}, {"POST", "delete", delete_messages}, {"POST", "send", send_message},
-    {"POST", "purge", purge},     {"GET", "messages", peek},
+    {"POST", "receive", v1_receive}, {"POST", "delete", delete_messages}, {"POST", "send", send_message},
+    {"POST", "purge", purge},        {"GET", "messages", peek},
 };
 
 void v1_queues(struct http_request *r)
@@ -461,7 +333,7 @@ void v1_queues(struct http_request *r)
     const char *slash = rest.size ? memrchr(rest.ptr, '/', rest.size) : NULL;
 
     if (!rest.size) {
-        submit(make_call(r, (struct str){0}, list_step));
+        queue_call_submit(queue_call_create(r, (struct str){0}, list_step));
         return;
     }
     for (size_t i = 0; slash && i < sizeof actions / sizeof actions[0]; i++) {
