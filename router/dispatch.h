@@ -140,8 +140,8 @@ extern const char *const replay_state_names[]; /* "STARTING", … */
 
 /*
  * A replay of files stays RUNNING until FINISH says that there is no more to come. A FEED is answered when its events
- * are dispatched and committed, or, where the replay is paced or paused, as soon as they are taken: "records_read" says
- * how many records are done with, over crashes too, and the next FEED begins there. One FEED at a time (409).
+ * are dispatched and committed, or, where that takes long or the replay is paused, when they are taken: "records_read"
+ * says how many records are done with, over crashes too, and the next FEED begins there. One FEED at a time (409).
  *
  * Start, list, show, pause, resume and cancel, each with its answer as a JSON text (what the HTTP API sends): called on
  * any thread; done is delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409,

@@ -310,7 +310,7 @@ void turn_schedule(struct dispatch *d)
 
     if (d->jobs_paused || d->job_count >= DISPATCH_JOBS || !has_work(d))
         return;
-    if (t->puts.count || (turn_full(t) && !t->open) || d->drained || d->reload)
+    if (t->puts.count || t->awaited || (turn_full(t) && !t->open) || d->drained || d->reload)
         submit(d);
     else if (!event_pending(d->hold_timer, EV_TIMEOUT, NULL))
         dispatch_timer(d->hold_timer, HOLD_MS);

@@ -220,6 +220,7 @@ struct turn {
     size_t open;                /* of created, without a result */
     struct replay_progress replays[REPLAYS_ACTIVE_MAX];
     size_t replay_count;
+    bool awaited;                /* somebody waits for it to be committed */
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
     struct noted_ids *noted_ids; /* of buses that deduplicate */
@@ -269,7 +270,7 @@ struct dispatch {
     atomic_uint_fast64_t hold;   /* see dispatch_hold() */
 
     /* deliveries */
-    struct trail *trail; /* what became of deliveries */
+    struct trail *trail;   /* what became of deliveries */
     uint64_t event_number; /* of the last event offered */
     bool tapped;           /* somebody watches: what the event matched is noted */
     uint32_t *tapped_rules;

@@ -115,6 +115,17 @@ struct replay_progress *replay_note(struct replay *r)
     return p;
 }
 
+bool replay_await(struct replay *r, struct replay_call *call)
+{
+    struct replay_progress *p = replay_note(r);
+
+    if (p->answer)
+        return false;
+    p->answer = call;
+    r->dispatch->turn->awaited = true;
+    return true;
+}
+
 void replay_end(struct replay *r, enum replay_state state, const char *reason)
 {
     r->state = state;
@@ -280,7 +291,7 @@ static void work_done(struct work *w)
         replay_end(r, REPLAY_FAILED, r->reader.error);
     } else {
         batch_came(r);
-        if (r->paused || r->pacing.rate > 0 || r->pacing.speed > 0 || d->stopping)
+        if (r->paused || d->stopping)
             stream_answer(r);
     }
     all_go_on(d);
@@ -404,8 +415,11 @@ bool replays_feed(struct dispatch *d, bool busy)
         r->wake_age = d->now.age_ms + wait;
         if (r->at.position + r->at.filtered > before && replay_active(r))
             replay_note(r);
+        int64_t answer = stream_wait(r);
         if (wait && wait < soonest)
             soonest = wait;
+        if (answer < soonest)
+            soonest = answer;
         more |= !wait && can_feed(r);
     }
     if (first) {

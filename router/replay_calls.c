@@ -138,11 +138,8 @@ static void change(struct dispatch *d, struct replay_call *call)
         replay_end(r, REPLAY_CANCELLED, "");
     else
         replay_pause(r, call->what == REPLAY_PAUSE);
-    struct replay_progress *p = replay_note(r);
-    if (p->answer)
+    if (!replay_await(r, call))
         replay_show(call); /* two at once: what the table says then will do for this one */
-    else
-        p->answer = call;
     turn_schedule(d);
 }
 

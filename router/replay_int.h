@@ -188,6 +188,7 @@ struct replay { /* an active one, or one whose end is being committed */
     uint64_t taken;   /* events in full batches, fed or not */
 
     struct replay_call *feeder; /* files: the call whose events are with the worker, or in a batch; NULL */
+    int64_t feeder_age;         /* when they came */
 };
 
 static inline bool replay_of_files(const struct replay *r)
@@ -199,6 +200,8 @@ void replay_destroy(struct replay *r);
 bool replay_active(const struct replay *r);
 struct replay *replay_find(const struct dispatch *d, struct str name);
 struct replay_progress *replay_note(struct replay *r); /* where it is now goes into the present turn */
+/* The call is answered when what is noted is committed, at once. False: another one is to be answered then. */
+bool replay_await(struct replay *r, struct replay_call *call);
 void replay_end(struct replay *r, enum replay_state state, const char *reason);
 void replay_resume(
     struct replay *r);               /* begins, or goes on, by the present rule set; fails it where that has no place */
@@ -209,8 +212,10 @@ void replay_pause(struct replay *r, bool paused);
 uint64_t stream_records_read(const struct replay_at *at);
 void stream_feed(struct dispatch *d, struct replay_call *call);
 void stream_finish(struct dispatch *d, struct replay_call *call);
-void stream_run(struct replay *r);     /* worker: the feeder's events into a batch */
-void stream_answer(struct replay *r);  /* the feeder, by what the table says */
+void stream_run(struct replay *r);    /* worker: the feeder's events into a batch */
+void stream_answer(struct replay *r); /* the feeder, by what the table says */
+int64_t stream_wait(
+    struct replay *r); /* ms until a feeder has waited long enough, who is answered then; else INT64_MAX */
 void stream_settled(struct replay *r); /* its events are all fed: the feeder is answered when that is committed */
 
 /* ---- replay_calls.c ---- */

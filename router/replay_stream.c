@@ -7,6 +7,8 @@
  */
 #include "router/replay_int.h"
 
+#define HOLD_MS 2000 /* a feeder waits so long for its events to be done with; then it asks again */
+
 /* A record whose events are not all done is not read. */
 uint64_t stream_records_read(const struct replay_at *at)
 {
@@ -31,17 +33,26 @@ void stream_answer(struct replay *r)
         replay_show(call);
 }
 
+int64_t stream_wait(struct replay *r)
+{
+    int64_t waited = r->dispatch->now.age_ms - r->feeder_age;
+
+    if (!r->feeder || r->working)
+        return INT64_MAX;
+    if (waited < HOLD_MS)
+        return HOLD_MS - waited;
+    stream_answer(r);
+    return INT64_MAX;
+}
+
 void stream_settled(struct replay *r)
 {
     if (!r->feeder)
         return;
-    struct replay_progress *p = replay_note(r);
-    if (p->answer) {
+    if (replay_await(r, r->feeder))
+        r->feeder = NULL;
+    else
         stream_answer(r);
-        return;
-    }
-    p->answer = r->feeder;
-    r->feeder = NULL;
 }
 
 /* The replay that is meant, if it can be fed now; else the call is refused. */
@@ -78,6 +89,7 @@ void stream_feed(struct dispatch *d, struct replay_call *call)
     call->state = r;
     r->from = r->at;
     r->feeder = call;
+    r->feeder_age = d->now.age_ms;
     replay_go_on(r);
 }
 
@@ -91,10 +103,7 @@ void stream_finish(struct dispatch *d, struct replay_call *call)
     r->at.total = r->at.position + r->at.filtered;
     r->at.exact = true;
     replay_end(r, REPLAY_COMPLETED, "");
-    struct replay_progress *p = replay_note(r);
-    if (p->answer)
+    if (!replay_await(r, call))
         replay_show(call);
-    else
-        p->answer = call;
     turn_schedule(d);
 }

@@ -17,8 +17,8 @@
 #include "router/xalloc.h"
 #include "targets/archive.h"
 
-#define BATCH_RECORDS 1000
-#define BATCH_BYTES   ((size_t)2 << 20)
+#define BATCH_RECORDS 2000
+#define BATCH_BYTES   ((size_t)4 << 20)
 #define POLL_US       50000
 #define SORT_BYTES    ((size_t)1 << 30) /* of text that --by event takes */
 
