@@ -124,6 +124,7 @@ static void *thread_main(void *context)
 {
     struct http_thread *t = context;
 
+    pthread_setname_np(pthread_self(), "weir-io");
     current = t;
     event_base_loop(t->base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;

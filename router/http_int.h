@@ -25,9 +25,11 @@ extern struct http_bounds http_bounds;
 
 struct connection {
     struct bufferevent *stream; /* a reference of our own: evhttp gives no word when it frees a connection */
-    struct evbuffer_cb_entry *watch;
+    struct evbuffer_cb_entry *watch, *reads;
+    size_t expected;        /* bytes of the body that is coming in; 0: none that is known */
     int64_t quiet_since_ms; /* of the last answer, or of accept */
     bool answered;          /* since the last sweep */
+    bool reading_on;        /* within input_cb() */
     bool unwanted;          /* one too many: to be cut */
 };
 
