@@ -8,6 +8,7 @@
 #include <assert.h>
 
 #include "matcher/arena.h"
+#include "matcher/plain.h"
 #include "matcher/utf8.h"
 
 static struct str inside(struct str raw)
@@ -24,27 +25,36 @@ static uint32_t hex4(const char *p)
     return value;
 }
 
+/* The character of one \uXXXX, or of the two of a pair. */
+static unsigned take_code(const struct str *rest, char out[4], size_t *taken)
+{
+    uint32_t code = hex4(rest->ptr + 2);
+
+    *taken = 6;
+    if (code >= 0xD800 && code < 0xDC00 && rest->size >= 12 && rest->ptr[6] == '\\' && rest->ptr[7] == 'u') {
+        uint32_t low = hex4(rest->ptr + 8);
+        if (low >= 0xDC00 && low < 0xE000) {
+            code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+            *taken = 12;
+        }
+    }
+    return utf8_encode(code, out);
+}
+
 /* rest starts with a backslash: takes the escape (both halves of a pair) off it. Returns the decoded size. */
 static unsigned take_escape(struct str *rest, char out[4])
 {
-    static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
-    char c = rest->ptr[1];
     size_t taken = 2;
     unsigned size = 1;
-    if (c == 'u') {
-        uint32_t code = hex4(rest->ptr + 2);
-        taken = 6;
-        if (code >= 0xD800 && code < 0xDC00 && rest->size >= 12 && rest->ptr[6] == '\\' && rest->ptr[7] == 'u') {
-            uint32_t low = hex4(rest->ptr + 8);
-            if (low >= 0xDC00 && low < 0xE000) {
-                code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-                taken = 12;
-            }
-        }
-        size = utf8_encode(code, out);
-    } else {
-        const char *name = strchr(names, c);
-        out[0] = name ? values[name - names] : c;
+
+    switch (rest->ptr[1]) {
+    case 'b': out[0] = '\b'; break;
+    case 'f': out[0] = '\f'; break;
+    case 'n': out[0] = '\n'; break;
+    case 'r': out[0] = '\r'; break;
+    case 't': out[0] = '\t'; break;
+    case 'u': size = take_code(rest, out, &taken); break;
+    default: out[0] = rest->ptr[1];
     }
     *rest = (struct str){rest->ptr + taken, rest->size - taken};
     return size;
@@ -74,20 +84,40 @@ void json_decode(struct buf *out, struct str raw)
         buf_str(out, json_text_piece(&rest, space));
 }
 
+/* Copies up to the next backslash. A block is stored whole where `to` has room for as much as is left. */
+static char *copy_plain(char *to, struct str *rest)
+{
+    const char *p = rest->ptr, *end = p + rest->size;
+
+    for (; end - p >= PLAIN_STEP; p += PLAIN_STEP, to += PLAIN_STEP) {
+        __typeof__(plain_slashes(p)) marks = plain_slashes(p);
+        memcpy(to, p, PLAIN_STEP);
+        if (marks) {
+            p += plain_first(marks);
+            to += plain_first(marks);
+            break;
+        }
+    }
+    while (p < end && *p != '\\')
+        *to++ = *p++;
+    *rest = (struct str){p, (size_t)(end - p)};
+    return to;
+}
+
 struct str json_decode_in(struct arena *a, struct str raw)
 {
     struct str rest = inside(raw);
     /* Escapes are never shorter than what they stand for, so the raw size is room enough. */
-    char *text = arena_alloc(a, rest.size + 1), space[4];
+    char *text = arena_alloc(a, rest.size + 1), *to = text, space[4];
+
     if (!text)
         return (struct str){NULL, 0};
-    size_t size = 0;
-    while (rest.size) {
-        struct str piece = json_text_piece(&rest, space);
-        memcpy(text + size, piece.ptr, piece.size);
-        size += piece.size;
+    while ((to = copy_plain(to, &rest), rest.size)) {
+        unsigned size = take_escape(&rest, space);
+        memcpy(to, space, size);
+        to += size;
     }
-    return (struct str){text, size};
+    return (struct str){text, (size_t)(to - text)};
 }
 
 bool json_raw_is(struct str raw, const char *text)
@@ -107,7 +137,7 @@ struct str json_member(struct str object, const char *key)
 {
     struct json_reader r;
     struct json_token t;
-    json_reader_init(&r, object);
+    json_reader_init_trusted(&r, object);
     if (json_next(&r, &t) != JSON_OBJECT)
         return (struct str){NULL, 0};
     while (json_next(&r, &t) == JSON_KEY) {
@@ -128,7 +158,7 @@ void json_members(struct str object, const char *const *keys, struct str *values
     size_t left = 0;
     for (; keys[left]; left++)
         values[left] = (struct str){NULL, 0};
-    json_reader_init(&r, object);
+    json_reader_init_trusted(&r, object);
     if (json_next(&r, &t) != JSON_OBJECT)
         return;
     while (left && json_next(&r, &t) == JSON_KEY) {

@@ -32,37 +32,54 @@ static inline unsigned plain_quotes(const char *p)
     return (unsigned)_mm_movemask_epi8(_mm_or_si128(quote, slash));
 }
 
+/* A bit for each backslash. */
+static inline unsigned plain_slashes(const char *p)
+{
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('\\')));
+}
+
 static inline size_t plain_first(unsigned marks)
 {
     return (size_t)__builtin_ctz(marks);
 }
 #else
 #define PLAIN_STEP 8
+#define PLAIN_ONES 0x0101010101010101u
 
-/* The top bit of each byte that is not plain; carries can mark bytes behind the first one wrongly, never before it. */
-static inline uint64_t plain_marks(const char *p)
+/* The first byte lowest. */
+static inline uint64_t plain_load(const char *p)
 {
-    const uint64_t ones = 0x0101010101010101u;
     uint64_t bytes;
     memcpy(&bytes, p, sizeof(bytes));
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     bytes = __builtin_bswap64(bytes);
 #endif
-    uint64_t quote = bytes ^ (ones * '"'), slash = bytes ^ (ones * '\\');
-    uint64_t hit = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((bytes - ones * 0x20) & ~bytes) | bytes;
-    return hit & ones << 7;
+    return bytes;
+}
+
+/* The top bit of each byte that is c; carries can mark bytes behind the first one wrongly, never before it. */
+static inline uint64_t plain_equal(uint64_t bytes, char c)
+{
+    uint64_t x = bytes ^ (PLAIN_ONES * (uint8_t)c);
+    return (x - PLAIN_ONES) & ~x & PLAIN_ONES << 7;
+}
+
+/* The top bit of each byte that is not plain. */
+static inline uint64_t plain_marks(const char *p)
+{
+    uint64_t bytes = plain_load(p), low = (bytes - PLAIN_ONES * 0x20) & ~bytes;
+    return plain_equal(bytes, '"') | plain_equal(bytes, '\\') | ((low | bytes) & PLAIN_ONES << 7);
 }
 
 static inline uint64_t plain_quotes(const char *p)
 {
-    const uint64_t ones = 0x0101010101010101u;
-    uint64_t bytes;
-    memcpy(&bytes, p, sizeof(bytes));
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    bytes = __builtin_bswap64(bytes);
-#endif
-    uint64_t quote = bytes ^ (ones * '"'), slash = bytes ^ (ones * '\\');
-    return (((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & ones << 7;
+    uint64_t bytes = plain_load(p);
+    return plain_equal(bytes, '"') | plain_equal(bytes, '\\');
+}
+
+static inline uint64_t plain_slashes(const char *p)
+{
+    return plain_equal(plain_load(p), '\\');
 }
 
 static inline size_t plain_first(uint64_t marks)

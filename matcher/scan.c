@@ -153,10 +153,20 @@ static bool is_escape(const struct scan *s, size_t at)
 {
     const char *p = s->text + at + 1;
 
-    if (at + 1 == s->size || !*p || !strchr("\"\\/bfnrtu", *p))
+    if (at + 1 == s->size)
         return false;
-    if (*p != 'u')
-        return true;
+    switch (*p) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't': return true;
+    case 'u': break;
+    default: return false;
+    }
     if (s->size - at < 6)
         return false;
     for (int i = 1; i <= 4; i++)
@@ -170,6 +180,10 @@ static inline uint64_t escaped_bytes(uint64_t slashes, uint64_t *carry)
 {
     uint64_t escaped = *carry;
 
+    if (!(slashes & (slashes << 1 | escaped))) { /* no two in a row: each escapes what is behind it */
+        *carry = slashes >> 63;
+        return slashes << 1 | escaped;
+    }
     *carry = 0;
     for (slashes &= ~escaped; slashes;) {
         uint64_t one = slashes & -slashes;
@@ -373,9 +387,35 @@ static inline __attribute__((always_inline)) const char *skip(const char *p, con
     return NULL;
 }
 
+static inline __attribute__((always_inline)) const char *find_quote(const char *p, const char *end,
+                                                                    look_brackets_function *brackets_of)
+{
+    struct brackets m;
+    uint64_t escaped = 0;
+    char last[BLOCK];
+
+    for (; p < end; p += BLOCK) {
+        const char *block = p;
+        if (end - p < BLOCK) {
+            memset(last, ' ', sizeof last);
+            block = memcpy(last, p, (size_t)(end - p));
+        }
+        brackets_of(block, &m);
+        if (m.slash | escaped)
+            m.quote &= ~escaped_bytes(m.slash, &escaped);
+        if (m.quote)
+            return p + __builtin_ctzll(m.quote);
+    }
+    return NULL;
+}
+
 static const char *skip_plain(const char *p, const char *end)
 {
     return skip(p, end, look_brackets_plain);
+}
+static const char *find_quote_plain(const char *p, const char *end)
+{
+    return find_quote(p, end, look_brackets_plain);
 }
 
 #ifdef __x86_64__
@@ -383,10 +423,18 @@ static const char *skip_sse2(const char *p, const char *end)
 {
     return skip(p, end, look_brackets_sse2);
 }
+static const char *find_quote_sse2(const char *p, const char *end)
+{
+    return find_quote(p, end, look_brackets_sse2);
+}
 
 __attribute__((target("avx2,bmi,popcnt"))) static const char *skip_avx2(const char *p, const char *end)
 {
     return skip(p, end, look_brackets_avx2);
+}
+__attribute__((target("avx2,bmi,popcnt"))) static const char *find_quote_avx2(const char *p, const char *end)
+{
+    return find_quote(p, end, look_brackets_avx2);
 }
 #endif
 
@@ -398,5 +446,16 @@ const char *scan_skip(const char *p, const char *end)
     case 2: return skip_sse2(p, end);
 #endif
     default: return skip_plain(p, end);
+    }
+}
+
+const char *scan_string(const char *p, const char *end)
+{
+    switch (level()) {
+#ifdef __x86_64__
+    case 3: return find_quote_avx2(p, end);
+    case 2: return find_quote_sse2(p, end);
+#endif
+    default: return find_quote_plain(p, end);
     }
 }

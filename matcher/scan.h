@@ -55,6 +55,9 @@ static inline size_t scan_next(struct scan *s)
 /* p: behind a { or [ of a text that was checked. Gives the place behind the bracket that closes it; NULL where there is
    none before end. Counts brackets, 64 bytes at a time, so it costs the same whatever is within. */
 const char *scan_skip(const char *p, const char *end);
+/* p: within a string of such a text, not behind a backslash. Gives the quote that closes it; NULL where there is none.
+ * For long strings with many escapes; plain_quote() (plain.h) is quicker with others. */
+const char *scan_string(const char *p, const char *end);
 
 /* For tests: 0 lets the processor decide, 1 is plain C, 2 what every machine of this kind has, 3 the best. */
 extern int scan_level;

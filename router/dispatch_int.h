@@ -213,7 +213,8 @@ struct turn {
     uint64_t number;
     uint64_t cursor; /* of the journal, after it */
     size_t events, bytes;
-    size_t kept_events, kept_bytes; /* of these, what deliveries were made for: see go_on() */
+    /* Of these, what deliveries were made for: see go_on(). */
+    size_t kept_events, kept_bytes;
     struct flight_list puts;    /* for put adapters */
     struct flight_list created; /* for send adapters; when it is submitted: those that get a row now */
     struct flight_list ended;   /* with a result, of this turn or of earlier ones */

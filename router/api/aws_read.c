@@ -300,7 +300,7 @@ bool aws_read(struct aws_request *r, struct str object, const char *path, const 
     while (members[count].name)
         count++;
     assert(count <= MEMBERS_MAX);
-    json_reader_init(&reader, object);
+    json_reader_init_trusted(&reader, object);
     json_next(&reader, &t);
     while (json_next(&reader, &t) == JSON_KEY) {
         struct str key = t.raw, value = {0};
@@ -326,7 +326,7 @@ void aws_list_start(struct aws_list *list, struct str text)
 {
     struct json_token t;
 
-    json_reader_init(&list->reader, text);
+    json_reader_init_trusted(&list->reader, text);
     json_next(&list->reader, &t);
     list->index = 0;
 }

@@ -148,19 +148,24 @@ static bool fail_entry(struct result *result, const char *error, const char *rea
     return false;
 }
 
+/* What the check of a detail has found out. */
+struct detail {
+    bool repeated_keys, compact;
+};
+
 /* The detail is one level deep in its envelope, which must not be deeper than any event. */
-static bool check_detail(struct str detail, bool *repeated_keys)
+static bool check_detail(struct str detail, struct detail *out)
 {
-    struct json_info info;
+    struct json_parts parts;
     struct weir_diag diag;
 
-    if (!json_check(detail, &info, &diag)) {
+    if (!json_check_parts(detail, &parts, &diag)) {
         if (diag.code == WEIR_E_MEMORY)
             xfail("out of memory");
         return false;
     }
-    *repeated_keys = info.repeated_keys;
-    return info.type == JSON_OBJECT && info.depth < LIMIT_JSON_DEPTH;
+    *out = (struct detail){parts.info.repeated_keys, parts.compact};
+    return parts.info.type == JSON_OBJECT && parts.info.depth < LIMIT_JSON_DEPTH;
 }
 
 static struct str trim(struct str json)
@@ -172,7 +177,7 @@ static struct str trim(struct str json)
     return json;
 }
 
-static void add_envelope(struct put *put, const struct entry *e, const char *id, bool repeated_keys)
+static void add_envelope(struct put *put, const struct entry *e, const char *id, const struct detail *detail)
 {
     struct diags diags = {0}; /* what an envelope can be refused for was checked before */
     struct source_context context = {
@@ -182,7 +187,7 @@ static void add_envelope(struct put *put, const struct entry *e, const char *id,
         .diags = &diags,
         .out = &put->out,
     };
-    struct body_record record = {.repeated_keys = repeated_keys};
+    struct body_record record = {.repeated_keys = detail->repeated_keys};
     char time[21];
     struct envelope envelope = {
         .id = envelope_quote(&context, str_from(id)),
@@ -190,6 +195,7 @@ static void add_envelope(struct put *put, const struct entry *e, const char *id,
         .detail_type = envelope_quote(&context, e->detail_type),
         .resources = e->resources,
         .detail = trim(e->detail),
+        .compact = detail->compact && !e->resources.ptr,
     };
 
     if (e->time_ms != NO_TIME) {
@@ -201,7 +207,7 @@ static void add_envelope(struct put *put, const struct entry *e, const char *id,
 }
 
 /* In the order in which AWS looks. */
-static bool check_entry(const struct entry *e, struct result *result, bool *repeated_keys)
+static bool check_entry(const struct entry *e, struct result *result, struct detail *detail)
 {
     if (!e->source.size)
         return fail_entry(result, "InvalidArgument",
@@ -212,7 +218,7 @@ static bool check_entry(const struct entry *e, struct result *result, bool *repe
     if (!e->detail.size)
         return fail_entry(result, "InvalidArgument",
                           "Parameter Detail is not valid. Reason: Detail is a required argument.");
-    if (!check_detail(e->detail, repeated_keys))
+    if (!check_detail(e->detail, detail))
         return fail_entry(result, "MalformedDetail", "Detail is malformed.");
     if (result->bus && result->bus->strict_aws && str_starts(e->source, STR("aws.")))
         return fail_entry(result, "NotAuthorizedForSourceException", "Not authorized for the source.");
@@ -221,15 +227,15 @@ static bool check_entry(const struct entry *e, struct result *result, bool *repe
 
 static void put_entry(struct put *put, const struct entry *e, struct result *result)
 {
-    bool repeated_keys = false;
+    struct detail detail = {0};
 
     result->bus = e->bus_name.ptr ? ruleset_bus(put->set, e->bus_name) : &put->set->buses[0];
-    if (!check_entry(e, result, &repeated_keys))
+    if (!check_entry(e, result, &detail))
         return;
     if (!uuid_random(result->id))
         xfail("the kernel gives no random bytes");
     if (result->bus) {
-        add_envelope(put, e, result->id, repeated_keys);
+        add_envelope(put, e, result->id, &detail);
         return;
     }
     log_warn("an event was put on an event bus that does not exist, and goes nowhere", LOG_STR("bus", e->bus_name));
@@ -269,10 +275,18 @@ static void answer(struct put *put)
 
 static void answer_accepted(struct put *put)
 {
-    for (unsigned i = 0; i < put->count; i++)
-        if (put->results[i].bus)
-            series_add(metric_str(METRIC_EVENTS_ACCEPTED, (struct str[]){put->results[i].bus->name, str_from(SOURCE)}),
-                       1);
+    const struct bus *bus = NULL;
+    int64_t count = 0;
+
+    for (unsigned i = 0; i <= put->count; i++) { /* entries are mostly for one bus: its series is looked up once */
+        const struct bus *next = i < put->count ? put->results[i].bus : NULL;
+        if (next != bus && count) {
+            series_add(metric_str(METRIC_EVENTS_ACCEPTED, (struct str[]){bus->name, str_from(SOURCE)}), count);
+            count = 0;
+        }
+        bus = next;
+        count += bus != NULL;
+    }
     answer(put);
 }
 

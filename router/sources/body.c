@@ -88,7 +88,7 @@ static bool each_element(struct source_context *c, struct str array, body_record
     struct json_token t;
     struct checked one;
 
-    json_reader_init(&r, array);
+    json_reader_init_trusted(&r, array);
     json_next(&r, &t);
     for (int number = 1; json_next(&r, &t) != JSON_ARRAY_END; number++)
         if (!json_skip(&r, &t) || !check_record(c, t.raw, number, &one) || !each(c, &one.record, out))
@@ -113,7 +113,7 @@ static bool open_record(struct source_context *c, struct body_record *record, co
     struct json_reader r;
     struct json_token t;
     struct checked inner;
-    json_reader_init(&r, records);
+    json_reader_init_trusted(&r, records);
     json_next(&r, &t);
     while (json_next(&r, &t) != JSON_ARRAY_END)
         if (!json_skip(&r, &t) || !check_record(c, t.raw, record->number, &inner) || !each(c, &inner.record, out))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "matcher/json.h"
+#include "matcher/plain.h"
 #include "router/xalloc.h"
 #include "rules/ruleset.h"
 #include "targets/archive.h"
@@ -38,10 +39,23 @@ int envelope_member_find(struct str key)
     return -1;
 }
 
+static struct str quote_plain(struct arena *a, struct str text)
+{
+    char *to = arena_alloc(a, text.size + 2);
+
+    if (!to)
+        return (struct str){0};
+    to[0] = to[text.size + 1] = '"';
+    memcpy(to + 1, text.ptr, text.size);
+    return (struct str){to, text.size + 2};
+}
+
 struct str envelope_quote(struct source_context *c, struct str text)
 {
     struct buf quoted = BUF_INIT;
 
+    if (text.size && plain_end(text.ptr, text.ptr + text.size) == text.ptr + text.size)
+        return quote_plain(c->arena, text);
     json_write_string(&quoted, text);
     struct str kept = quoted.failed ? (struct str){0} : arena_str(c->arena, buf_view(&quoted));
     buf_fini(&quoted);
@@ -68,7 +82,7 @@ static void write_others(struct buf *b, struct str object)
     struct json_reader r;
     struct json_token t;
 
-    json_reader_init(&r, object);
+    json_reader_init_trusted(&r, object);
     json_next(&r, &t);
     while (json_next(&r, &t) == JSON_KEY) {
         struct str key = t.raw;
