@@ -93,6 +93,28 @@ void dispatch_pause(struct dispatch *d, struct pause_call *call);
    "last_error". target: "http/oncall". */
 void dispatch_show_gate(struct dispatch *d, struct str target, struct buf *out);
 
+/* ---- dead letters, redriven (dispatch_redrive.c) ---- */
+
+/*
+ * One chunk of a dead-letter queue goes through its rules' targets again: each message leaves the queue in the
+ * transaction that creates its delivery. The answer, 200 or 503, as a JSON text: {"redriven":n, "skipped":n (not those
+ * chosen), "stayed":{REASON:n}, "after":id, "before_ms":n, "more":true|false}; the next call takes after and before_ms.
+ * Called on any thread; done is delivered through `reply`.
+ */
+struct redrive_call {
+    struct str queue, rule, target; /* "" : all; live until done */
+    int64_t after;                  /* messages with higher ids */
+    int64_t before_ms;              /* sent until then; 0: until now */
+    unsigned limit;                 /* at most so many */
+    struct mailbox *reply;
+    void (*done)(struct redrive_call *call);
+    int status;                /* out */
+    struct buf json;           /* out: freed by the caller */
+    struct mail mail;          /* private */
+    struct dispatch *dispatch; /* private */
+};
+void dispatch_redrive(struct dispatch *d, struct redrive_call *call);
+
 /* ---- replays (replay.c) ---- */
 
 struct replay_records { /* of files: events, and the records they were made of */

@@ -31,6 +31,7 @@ struct turn *turn_create(struct dispatch *d)
 {
     struct turn *t = xalloc(sizeof *t);
     t->dispatch = d;
+    STAILQ_INIT(&t->redrives);
     t->cursor = d->turn ? d->turn->cursor : dispatch_cursor(d);
     return t;
 }
@@ -54,6 +55,7 @@ void turn_free(struct turn *t)
     free_list(&t->ended, true);
     schedule_notes_fini(t);
     noted_ids_fini(t);
+    redrives_fini(t);
     free(t);
 }
 
@@ -98,11 +100,15 @@ static bool run_puts(struct turn *t, struct store *store, struct weir_time now, 
     return true;
 }
 
-static bool write_created(struct turn *t, const struct flight *f, struct store *store, struct weir_time now,
+static bool write_created(struct turn *t, struct flight *f, struct store *store, struct weir_time now,
                           struct weir_diag *diag)
 {
     struct owed_row row = flight_row(f, f->spilled ? now.age_ms : OWED_IN_HAND);
 
+    if (!redrive_take(f, store, now, diag))
+        return false;
+    if (f->missed)
+        return true;
     backlog_row_inserted(t, f);
     return owed_insert(store, &row, diag);
 }
@@ -201,7 +207,9 @@ static void finish(struct dispatch *d, struct turn *t)
         finish_ended(d, t->ended.list[i]);
     for (size_t i = 0; i < t->created.count; i++) {
         struct flight *f = t->created.list[i];
-        if (f->spilled) {
+        if (f->missed) {
+            redrive_missed(f);
+        } else if (f->spilled) {
             note(d, f, TRAIL_QUEUED);
             outlet_rows_came(f->outlet, 1, d->now.age_ms);
             flight_free(f);
@@ -211,6 +219,7 @@ static void finish(struct dispatch *d, struct turn *t)
     for (size_t i = 0; i < t->replay_count; i++)
         replay_committed(d, &t->replays[i]);
     schedules_committed(d, t);
+    redrives_committed(t);
     trail_flush(d->trail);
 }
 

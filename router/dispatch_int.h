@@ -17,6 +17,7 @@
  *   dispatch_gatekeeper.c  gates at work: asked, told, shown
  *   dispatch_pause.c    targets paused and resumed by a person
  *   dispatch_letter.c   dead letters
+ *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
  *   dispatch_house.c    housekeeping: expiry and gauges
@@ -175,13 +176,15 @@ struct flight {
     struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
     int64_t id;
-    bool has_row; /* a row was written for it, or is in a job submitted */
-    bool spilled; /* goes straight to a row: its target's window was full */
-    bool open;    /* counted in its turn's `open` */
-    bool counted; /* counted in its outlet's `memory` */
-    bool probe;   /* with its target, as the probe of an open circuit */
-    bool ended;   /* result stands (send adapters: since the dispatch thread saw the verdict) */
-    char *names;  /* owned copies behind d's slices and target_arn, where route is NULL */
+    bool has_row;            /* a row was written for it, or is in a job submitted */
+    bool spilled;            /* goes straight to a row: its target's window was full */
+    bool open;               /* counted in its turn's `open` */
+    bool counted;            /* counted in its outlet's `memory` */
+    struct redrive *redrive; /* it was a dead letter, see dispatch_redrive.c; NULL */
+    bool missed;             /* that message was not there any more: nothing was written */
+    bool probe;              /* with its target, as the probe of an open circuit */
+    bool ended;              /* result stands (send adapters: since the dispatch thread saw the verdict) */
+    char *names;             /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;
     struct buf key, input; /* behind d.idempotency_key, d.input */
     int64_t started_age;
@@ -225,7 +228,9 @@ struct turn {
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
     struct noted_ids *noted_ids; /* of buses that deduplicate */
-    uint64_t tally_stamp;        /* the ledger thread's: see dispatch_backlog.c */
+    STAILQ_HEAD(, redrive)
+    redrives;             /* answered when it is committed */
+    uint64_t tally_stamp; /* the ledger thread's: see dispatch_backlog.c */
     struct outlet *tallied;
 };
 STAILQ_HEAD(turn_queue, turn);
@@ -454,6 +459,15 @@ bool letter_write(struct dispatch *d, struct store *store, const struct flight *
                   struct weir_diag *diag);
 /* For an event that could not even be matched. */
 struct flight *letter_unmatched(struct dispatch *d, struct shared_event *e, struct str bus, const char *message);
+
+bool route_is_way(const struct route *route, struct str way); /* "ID" or "ID/SUBSCRIPTION" */
+
+/* ---- dispatch_redrive.c ---- */
+/* Ledger thread, before the flight's row is written: its message leaves the queue, or f->missed. */
+bool redrive_take(struct flight *f, struct store *s, struct weir_time now, struct weir_diag *diag);
+void redrive_missed(struct flight *f); /* committed: nothing became of it */
+void redrives_committed(struct turn *t);
+void redrives_fini(struct turn *t);
 
 /* ---- dispatch_house.c ---- */
 void house_start(struct dispatch *d);

@@ -6,7 +6,8 @@
  *
  * Attributes are AWS's: RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS (attempts after the first), and
  * EXHAUSTED_RETRY_CONDITION where the retry policy, not the target, made an end. TARGET_ARN is who should have got it:
- * for a topic's subscription that subscription's target.
+ * for a topic's subscription that subscription's target. Where the rule leads to that target by several ways, TARGET_ID
+ * says by which: the id of the rule's entry, and behind a slash the subscription.
  */
 #include <stdio.h>
 
@@ -31,9 +32,30 @@ static void add_attribute(struct buf *out, const char *name, const char *type, s
     buf_char(out, '}');
 }
 
+bool route_is_way(const struct route *route, struct str way)
+{
+    struct str id = route->entry->id, rest = {way.ptr + id.size, way.size - id.size};
+
+    if (!str_starts(way, id) || !route->subscription.size)
+        return str_eq(way, id);
+    return rest.size && rest.ptr[0] == '/' && str_eq((struct str){rest.ptr + 1, rest.size - 1}, route->subscription);
+}
+
+static bool has_other_way(const struct flight *f)
+{
+    const struct generation *g = f->generation;
+    struct route_span span = f->route ? g->spans[f->route->rule->index] : (struct route_span){0};
+    uint32_t ways = 0;
+
+    for (uint32_t i = span.first; i < span.first + span.count; i++)
+        ways += g->routes[i].outlet == f->route->outlet;
+    return ways > 1;
+}
+
 static void write_attributes(struct buf *out, const struct flight *f)
 {
     char retries[16];
+    struct buf way = BUF_INIT;
 
     snprintf(retries, sizeof retries, "%u", f->attempts ? f->attempts - 1 : 0);
     buf_char(out, '{');
@@ -43,6 +65,11 @@ static void write_attributes(struct buf *out, const struct flight *f)
     add_attribute(out, "ERROR_MESSAGE", "String", str_from(f->verdict.message));
     add_attribute(out, "EXHAUSTED_RETRY_CONDITION", "String", str_from(f->exhausted));
     add_attribute(out, "RETRY_ATTEMPTS", "Number", str_from(retries));
+    buf_printf(&way, f->d.subscription.size ? "%.*s/%.*s" : "%.*s", STR_ARG(f->d.target_id),
+               STR_ARG(f->d.subscription));
+    if (has_other_way(f))
+        add_attribute(out, "TARGET_ID", "String", buf_view(&way));
+    buf_fini(&way);
     buf_char(out, '}');
     xbuf(out);
 }

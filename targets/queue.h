@@ -115,6 +115,9 @@ bool queue_receive(struct store *s, const struct target_def *queue, const struct
 /* *found_out: false when the receipt handle is unknown or was superseded. */
 bool queue_delete(struct store *s, struct str queue, struct str receipt_handle, struct weir_time now, bool *found_out,
                   struct weir_diag *diag);
+/* Deletes a message by its id, as queue_peek() shows it. *found_out: false when it is gone, in flight or delayed. */
+bool queue_take(struct store *s, struct str queue, int64_t id, struct weir_time now, bool *found_out,
+                struct weir_diag *diag);
 /* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
 bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
                              struct weir_time now, bool *found_out, struct weir_diag *diag);

@@ -402,3 +402,38 @@ bool queue_change_visibility(struct store *s, struct str queue, struct str recei
     return queue_run(s, "UPDATE queue_claim SET visible_age = ?1 WHERE id = ?2", c.visible_age, c.id, diag) &&
            (!c.group || group_refresh(s, row, c.group, now, diag));
 }
+
+bool queue_take(struct store *s, struct str queue, int64_t id, struct weir_time now, bool *found_out,
+                struct weir_diag *diag)
+{
+    struct queue_row *row = queue_find(s, queue, diag);
+    struct claim c = {0};
+    sqlite3_stmt *q;
+    bool found;
+
+    *found_out = false;
+    if (!row)
+        return false;
+    if (!row->id || id <= 0 || id > SEQUENCE_MAX)
+        return true;
+    q = store_prepare(s,
+                      "SELECT m.bytes, coalesce(m.group_id, 0), c.visible_age, c.receive_count FROM queue_message m"
+                      " LEFT JOIN queue_claim c ON c.id = m.id WHERE m.id = ?",
+                      diag);
+    if (!q)
+        return false;
+    c.id = queue_first_id(row) + id;
+    sqlite3_bind_int64(q, 1, c.id);
+    if (!store_step(s, q, &found, diag))
+        return false;
+    if (!found)
+        return true;
+    c.bytes = sqlite3_column_int64(q, 0);
+    c.group = sqlite3_column_int64(q, 1);
+    c.exists = sqlite3_column_type(q, 2) != SQLITE_NULL;
+    c.visible_age = sqlite3_column_int64(q, 2);
+    c.receive_count = sqlite3_column_int64(q, 3);
+    sqlite3_reset(q);
+    *found_out = !c.exists || c.visible_age <= now.age_ms;
+    return !*found_out || (queue_remove(s, row, &c, diag) && (!c.group || group_refresh(s, row, c.group, now, diag)));
+}

@@ -61,8 +61,8 @@ show "weir queues receive alert-queue --delete --all"
 say "   the function ran for the pictures:"
 sed 's/^/  /' "$work/thumbs.log"
 say "   and what could not be delivered is parked with its reason, not lost:"
-show "weir dlq parked"
-"$weir" dlq parked | sed 's/^/  /'
+show "weir dlq show parked"
+"$weir" dlq show parked | sed 's/^/  /'
 
 say "5. Ten minutes of the archive again, to one rule only"
 show "weir replay audit-all --from 2026-11-20T08:00:00Z --to 2026-11-20T08:10:00Z --rule access-denied --dry-run"

@@ -19,6 +19,8 @@ const struct http_route http_routes[] = {
     {"GET", "/_weir/v1/config", "config", v1_config},
     {"GET", "/_weir/v1/queues", "queues", v1_queues},
     {"GET POST", "/_weir/v1/queues/*", "queues", v1_queues},
+    {"GET", "/_weir/v1/dlq", "dlq", v1_dlq},
+    {"POST", "/_weir/v1/dlq/*", "dlq", v1_dlq_redrive},
     {"POST", "/_weir/v1/pause", "pause", v1_pause},
     {"POST", "/_weir/v1/resume", "resume", v1_resume},
     {"GET", "/_weir/v1/archives", "archives", v1_archives},

@@ -26,6 +26,10 @@
  * /_weir/v1/queues/NAME/purge     {}                             {"purged":n} GET
  * /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
  *      {"messages":[{"id",…as above without receiptHandle}]}
+ * GET  /_weir/v1/dlq[?kinds=0]   dead-letter queues, what is in them by rule ("BUS/NAME" off the default bus), target and code
+ *      {"queues":[{"queue","messages","counted" (so many of them are in kinds),
+ *                  "kinds":[{"rule","target","code","messages","oldest"}]}]}
+ * POST /_weir/v1/dlq/QUEUE/redrive  {"rule"?,"target"?,"limit"?,"after"?,"before_ms"?}   one chunk: router/dispatch.h
  * POST /_weir/v1/pause, POST /_weir/v1/resume   {"target":"name, kind/name or ARN"}   shapes: router/dispatch.h
  * GET  /_weir/v1/archives
  *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times inside;
@@ -53,6 +57,8 @@
 void v1_status(struct http_request *r);
 void v1_config(struct http_request *r);
 void v1_queues(struct http_request *r); /* and all below it */
+void v1_dlq(struct http_request *r);
+void v1_dlq_redrive(struct http_request *r);
 void v1_pause(struct http_request *r);
 void v1_resume(struct http_request *r);
 void v1_archives(struct http_request *r);

@@ -52,7 +52,7 @@ LINES = [
     (["replay", "audit-all", "--rule", "root-"], ["root-login", "root-logout"]),
     (["replay", "audit-all", "-r", "root-logi"], ["root-login"]),
     (["send", "--bus", "au"], ["audit"]),
-    (["dlq", "p"], ["parked"]),
+    (["dlq", "r"], ["redrive"]),
     (["targets", "fu"], ["function"]),
     (["status", "--"], ["--json", "--url", "--help"]),
     (["completion", "b"], ["bash"]),

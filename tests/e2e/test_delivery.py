@@ -187,20 +187,6 @@ rules: {{all: {{pattern: {{source: [test.app]}}, targets: [old]}}}}
     assert json.loads(message["body"])["detail"] == {"n": 1}
 
 
-def test_dlq_verb(router):
-    r = router("""
-targets: {nobody: {type: http, url: "http://127.0.0.1:9/", timeout: 1s}}
-rules: {all: {pattern: {source: [test.app]}, targets: [{target: nobody, retry_policy: {maximum_retry_attempts: 0}}]}}
-""")
-    assert "no dead letters" in r.cli("dlq")[1]
-    r.send(event(1))
-    r.settled()
-    code, out, _ = wait_until(lambda: (lambda got: "nobody" in got[1] and got)(r.cli("dlq")))
-    assert code == 0 and "all" in out
-    one = json.loads(r.cli("dlq", "--json")[1])
-    assert one["attributes"]["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
-
-
 def test_sigterm_drains(router, tmp_path):
     folder = tmp_path / "router"
     script(folder, "slow", f'sleep 1; echo done >>"{tmp_path}/done"')
