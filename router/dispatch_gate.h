@@ -39,8 +39,8 @@ struct gate {
 
 #define GATE_UNASKED INT64_MAX
 
-/* room: there is, among those at once. False: not now; *when: the age at which to ask again (later than now), or GATE_UNASKED where only a delivery that
-   comes back or a person can change it. */
+/* room: there is, among those at once. False: not now; *when: the age at which to ask again (later than now), or
+   GATE_UNASKED where only a delivery that comes back or a person can change it. */
 bool gate_may_start(const struct gate *g, const struct target_policy *p, bool room, int64_t now, int64_t *when);
 /* One is started. True: it is the probe, to be told to gate_settle(). */
 bool gate_start(struct gate *g, const struct target_policy *p, int64_t now);

@@ -106,6 +106,7 @@ static void house_cb(evutil_socket_t fd, short what, void *context)
 
     taps_expire(d->options.taps, d->now);
     outlet_tick(d); /* its timers stand still while the machine sleeps, ages do not */
+    seal_tick(d);
     if (h->running || d->stopping || d->reload)
         return;
     for (size_t i = 0; i < h->archive_count; i++)

@@ -20,6 +20,7 @@
  *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
+ *   dispatch_seal.c     archive files that grow no more are packed
  *   dispatch_house.c    housekeeping: expiry and gauges
  *   dispatch.c          life cycle, thread, what is lent to targets
  *
@@ -299,6 +300,7 @@ struct dispatch {
 
     struct event *house_timer;
     struct house *house;
+    struct sealer *sealer;
 
     /* replays */
     TAILQ_HEAD(, replay)
@@ -474,5 +476,11 @@ void house_start(struct dispatch *d);
 void house_stop(struct dispatch *d);
 void house_apply(struct dispatch *d);      /* the rule set has changed */
 bool house_busy(const struct dispatch *d); /* a round is with the ledger */
+
+/* ---- dispatch_seal.c ---- */
+void seal_start(struct dispatch *d);
+void seal_stop(struct dispatch *d);
+void seal_tick(struct dispatch *d);       /* goes on where there is something to seal */
+bool seal_busy(const struct dispatch *d); /* a step is with the ledger */
 
 #endif

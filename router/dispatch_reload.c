@@ -270,7 +270,7 @@ static void begin(struct reload *r)
 
 static bool is_quiet(const struct dispatch *d)
 {
-    return turn_idle(d) && !d->loads && !house_busy(d);
+    return turn_idle(d) && !d->loads && !house_busy(d) && !seal_busy(d);
 }
 
 void reload_try(struct dispatch *d)

@@ -17,6 +17,7 @@
 
 #include "router/replay.h"
 #include "router/replay_pace.h"
+#include "targets/archive_sealed.h"
 
 /* ---- replay_read.c: worker threads ---- */
 
@@ -27,8 +28,9 @@
 #define REPLAY_BATCH_READ  50000 /* events looked at for one: a pattern may keep nearly all away */
 
 struct replay_file {
-    char *path;    /* absolute */
-    int64_t bytes; /* committed when the replay was made: no more is read */
+    char *path;                    /* absolute, as it is named while it grows */
+    int64_t bytes;                 /* committed when the replay was made: no more is read */
+    struct archive_reader *sealed; /* NULL: it grows, or was not opened yet */
 };
 
 struct replay_filter { /* an extra pattern */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "router/log.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
 
@@ -31,7 +32,7 @@ void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct s
     buf_printf(&name, "%s/%.*s", d->options.data_dir, STR_ARG(path));
     xbuf(&name);
     x->files = xrealloc(x->files, (x->file_count + 1) * sizeof *x->files);
-    x->files[x->file_count++] = (struct replay_file){xtext(buf_view(&name)), bytes};
+    x->files[x->file_count++] = (struct replay_file){.path = xtext(buf_view(&name)), .bytes = bytes};
     buf_fini(&name);
 }
 
@@ -41,15 +42,44 @@ static bool file_error(struct replay_reader *x, uint32_t file, const char *why)
     return false;
 }
 
+static bool sealed_error(struct replay_reader *x, const struct weir_diag *diag)
+{
+    if (diag->code == WEIR_E_MEMORY)
+        xfail("out of memory");
+    snprintf(x->error, sizeof x->error, "cannot read archive file: %.120s", diag->message);
+    return false;
+}
+
+/* Opens the file as it grows, or else, when that form is gone, sealed. */
 static bool need_file(struct replay_reader *x, uint32_t file)
 {
-    if (x->fd >= 0 && x->fd_file == file)
+    struct replay_file *f = &x->files[file];
+    struct weir_diag diag;
+
+    if (f->sealed || (x->fd >= 0 && x->fd_file == file))
         return true;
     if (x->fd >= 0)
         close(x->fd);
     x->fd_file = file;
-    x->fd = open(x->files[file].path, O_RDONLY | O_CLOEXEC);
-    return x->fd >= 0 || file_error(x, file, strerror(errno));
+    x->fd = open(f->path, O_RDONLY | O_CLOEXEC);
+    if (x->fd >= 0)
+        return true;
+    if (errno != ENOENT)
+        return file_error(x, file, strerror(errno));
+    f->sealed = archive_reader_open(f->path, &diag);
+    if (f->sealed && archive_reader_rebuilt(f->sealed))
+        log_warn("the index of a sealed archive file is missing or damaged: the file was read through",
+                 LOG_TEXT("file", f->path));
+    return f->sealed || sealed_error(x, &diag);
+}
+
+static bool read_sealed(struct replay_reader *x, uint32_t file, uint64_t offset, size_t size, struct buf *out)
+{
+    struct weir_diag diag;
+
+    if (archive_reader_text(x->files[file].sealed, offset, size, out, &diag))
+        return true;
+    return sealed_error(x, &diag);
 }
 
 static bool read_text(struct replay_reader *x, uint32_t file, uint64_t offset, size_t size, struct buf *out)
@@ -58,6 +88,8 @@ static bool read_text(struct replay_reader *x, uint32_t file, uint64_t offset, s
 
     if (!need_file(x, file))
         return false;
+    if (x->files[file].sealed)
+        return read_sealed(x, file, offset, size, out);
     if (!buf_reserve(out, size))
         xfail("out of memory");
     while (out->size < end) {
@@ -105,7 +137,7 @@ static size_t whole_lines(struct str text, bool ends)
     return last ? (size_t)(last - text.ptr) + 1 : ends ? text.size : 0;
 }
 
-static bool scan_file(struct replay_reader *x, uint32_t file)
+static bool scan_growing(struct replay_reader *x, uint32_t file)
 {
     uint64_t offset = 0, bytes = (uint64_t)x->files[file].bytes;
     struct line_clock clock = {0};
@@ -127,6 +159,37 @@ static bool scan_file(struct replay_reader *x, uint32_t file)
     }
     buf_fini(&text);
     return ok;
+}
+
+/* A sealed file has noted its frames. It may have grown since the replay was made: the last frame is cut then. */
+static bool add_sealed(struct replay_reader *x, uint32_t file)
+{
+    uint64_t bytes = (uint64_t)x->files[file].bytes;
+    struct line_clock clock = {0};
+    struct buf text = BUF_INIT;
+    bool ok = true;
+    size_t count;
+    const struct archive_frame *frames = archive_reader_frames(x->files[file].sealed, &count);
+
+    for (size_t i = 0; ok && i < count && frames[i].text_at < bytes; i++) {
+        const struct archive_frame *a = &frames[i];
+        struct replay_frame f = {file, 0, a->text_at, (size_t)a->text, a->events, a->time_min_ms, a->time_max_ms};
+        if (a->text_at + a->text > bytes) {
+            ok = read_sealed(x, file, a->text_at, (size_t)(bytes - a->text_at), &text);
+            f = scan_lines(file, a->text_at, buf_view(&text), &clock);
+        }
+        if (ok && f.events)
+            add_frame(x, &f);
+    }
+    buf_fini(&text);
+    return ok;
+}
+
+static bool scan_file(struct replay_reader *x, uint32_t file)
+{
+    if (!need_file(x, file))
+        return false;
+    return x->files[file].sealed ? add_sealed(x, file) : scan_growing(x, file);
 }
 
 static bool load_frame(void *context, const struct replay_frame *f, struct buf *text)
@@ -178,8 +241,10 @@ void reader_close(struct replay_reader *x)
 
 void reader_forget_files(struct replay_reader *x)
 {
-    for (size_t i = 0; i < x->file_count; i++)
+    for (size_t i = 0; i < x->file_count; i++) {
+        archive_reader_close(x->files[i].sealed);
         free(x->files[i].path);
+    }
     free(x->files);
     x->files = NULL;
     x->file_count = 0;

@@ -201,29 +201,45 @@ static void close_removed_file(struct archive *a)
  * stay in it. */
 static bool settle_old_file(struct archive *a, struct store *store, struct weir_diag *diag)
 {
+    enum archive_state state;
     int64_t bytes;
 
     if (a->fd < 0)
         return true;
-    if (!archive_file_bytes(store, buf_view(&a->path), &bytes, diag))
+    if (!archive_file_state(store, buf_view(&a->path), &bytes, &state, diag))
         return false;
     if (bytes < 0)
         archive_disk_remove(a->data_fd, buf_cstr(&a->path));
-    else if (!archive_disk_cut(a->fd, buf_cstr(&a->path), bytes, diag))
+    else if (state != ARCHIVE_SEALED && !archive_disk_cut(a->fd, buf_cstr(&a->path), bytes, diag))
         return false;
     close_file(a);
     return true;
 }
 
-static bool need_file(struct archive *a, struct store *store, int64_t hour, int64_t *bytes_out, struct weir_diag *diag)
+/* The hour's file that still grows, or the next one to begin: its path in a->wanted, what is recorded of it. */
+static bool choose_file(struct archive *a, struct store *store, int64_t hour, int64_t *bytes_out,
+                        struct weir_diag *diag)
 {
     const struct archive_options *o = a->target.def->options;
+    enum archive_state state;
 
-    buf_clear(&a->wanted);
-    archive_path_hour(&a->wanted, a->target.def->name, o->bus, hour);
-    buf_cstr(&a->wanted);
-    if (a->wanted.failed)
-        return fail_memory(diag);
+    for (a->part = a->hour == hour && a->part ? a->part : 1;; a->part++) {
+        buf_clear(&a->wanted);
+        archive_path_hour(&a->wanted, a->target.def->name, o->bus, hour, a->part);
+        buf_cstr(&a->wanted);
+        if (a->wanted.failed)
+            return fail_memory(diag);
+        if (!archive_file_state(store, buf_view(&a->wanted), bytes_out, &state, diag))
+            return false;
+        if (*bytes_out < 0 || (state == ARCHIVE_GROWING && *bytes_out < ARCHIVE_FILE_BYTES))
+            return true;
+    }
+}
+
+static bool need_file(struct archive *a, struct store *store, int64_t hour, int64_t *bytes_out, struct weir_diag *diag)
+{
+    if (!choose_file(a, store, hour, bytes_out, diag))
+        return false;
     if (!str_eq(buf_view(&a->wanted), buf_view(&a->path))) {
         if (!settle_old_file(a, store, diag))
             return false;
@@ -231,8 +247,6 @@ static bool need_file(struct archive *a, struct store *store, int64_t hour, int6
         a->path = a->wanted;
         a->wanted = old;
     }
-    if (!archive_file_bytes(store, buf_view(&a->path), bytes_out, diag))
-        return false;
     if (a->fd < 0)
         a->fd = archive_disk_open(a->data_fd, a->path.data, *bytes_out < 0, diag);
     a->hour = hour;
@@ -295,7 +309,7 @@ static void recover_file(void *context, const struct archive_file *f)
     struct recovery *r = context;
     int fd;
 
-    if (!r->ok)
+    if (!r->ok || f->state == ARCHIVE_SEALED) /* those are looked at when they are read */
         return;
     /* store_column() slices end in a NUL. */
     fd = archive_disk_open(r->archive->data_fd, f->path.ptr, false, r->diag);

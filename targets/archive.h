@@ -3,9 +3,13 @@
 #define TARGETS_ARCHIVE_H
 
 /*
- * Archives: NDJSON on disk, one open file per archive and hour of arrival (UTC), events as accepted, one a line:
+ * Archives: NDJSON on disk, one growing file per archive and hour of arrival (UTC), events as accepted, one a line:
  *
  *     DATA/archives/NAME/bus=BUS/date=2026-11-21/hour=04/events.ndjson
+ *
+ * A file grows to ARCHIVE_FILE_BYTES; then, and when the clock comes back to an hour whose file is closed, the hour
+ * gets another one: events.2.ndjson, … A file that does not grow any more is sealed (archive_sealed.h): its row says
+ * when it is being sealed, so nobody appends to it, and when it is; only then the growing form goes.
  *
  * An event is in its archive exactly once: put() gathers lines, flush() writes them at the committed length
  * (pwrite), syncs the file (and its directory when new), and records (file, length, events, last sequence,
@@ -25,15 +29,22 @@ struct archive_options {
     struct str description;
 };
 
+#define ARCHIVE_FILE_BYTES (INT64_C(256) << 20) /* of text: about where a file ends */
+
+enum archive_state { ARCHIVE_GROWING, ARCHIVE_SEALING, ARCHIVE_SEALED }; /* stable numbers: they are in the ledger */
+
 struct archive_file {
-    struct str path; /* below the data folder */
-    int64_t hour;    /* start of the hour of arrival, ms since 1970 */
-    int64_t bytes, events;
+    struct str path;                  /* below the data folder, as it is named while it grows */
+    int64_t hour;                     /* start of the hour of arrival, ms since 1970 */
+    int64_t bytes, events;            /* bytes: of its text */
     int64_t time_min_ms, time_max_ms; /* event time of what is inside, ms since 1970 */
+    enum archive_state state;
+    int64_t packed; /* SEALED: bytes of the sealed file */
 };
 
 struct archive_totals {
     int64_t files, bytes, events;
+    int64_t sealed_files, disk_bytes; /* disk_bytes: sealed files by their packed size */
     int64_t time_min_ms, time_max_ms;
 };
 
@@ -49,6 +60,20 @@ bool archive_count(struct store *s, struct str archive, struct archive_totals *o
    their rows go in this transaction, the files themselves in a later call's, once that is committed. */
 bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out,
                     struct weir_diag *diag);
+
+/*
+ * Sealing, in three steps: archive_seal_next() on the ledger thread picks a file that does not grow any more and marks
+ * it; archive_seal() (archive_sealed.h) packs it, on a thread that may take its time; archive_seal_done() records it.
+ * A step that was not reached, or failed, is taken again from the first on. Files of a hour that is not over are left
+ * alone, unless they are full.
+ */
+struct archive_seal_job {
+    struct str archive; /* in: its name */
+    char path[1100];    /* out; "": there is nothing to seal */
+    int64_t bytes;      /* out */
+};
+bool archive_seal_next(struct store *s, struct weir_time now, struct archive_seal_job *job, struct weir_diag *diag);
+bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int64_t packed, struct weir_diag *diag);
 
 /* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */
 bool time_parse_rfc3339(struct str text, int64_t *out_ms);

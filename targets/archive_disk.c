@@ -13,6 +13,7 @@
  */
 #include "targets/archive_int.h"
 
+#include "targets/archive_sealed.h"
 #include "targets/fail.h"
 
 #include <dirent.h>
@@ -48,7 +49,7 @@ void archive_path_root(struct buf *out, struct str archive)
     add_component(out, archive);
 }
 
-void archive_path_hour(struct buf *out, struct str archive, struct str bus, int64_t hour_ms)
+void archive_path_hour(struct buf *out, struct str archive, struct str bus, int64_t hour_ms, unsigned part)
 {
     char time[21];
 
@@ -56,7 +57,10 @@ void archive_path_hour(struct buf *out, struct str archive, struct str bus, int6
     archive_path_root(out, archive);
     buf_text(out, "/bus=");
     add_component(out, bus);
-    buf_printf(out, "/date=%.10s/hour=%.2s/" ARCHIVE_FILE_NAME, time, time + 11);
+    buf_printf(out, "/date=%.10s/hour=%.2s/events", time, time + 11);
+    if (part > 1)
+        buf_printf(out, ".%u", part);
+    buf_text(out, ".ndjson");
 }
 
 /* Cuts the last component off; false: it was the only one. */
@@ -208,29 +212,47 @@ static bool set_aside(struct sweep *w)
     return ok;
 }
 
-/* w->path is an hour's folder. */
-static bool sweep_hour(struct sweep *w)
+static bool ends_with(struct str text, const char *end)
 {
-    size_t size = w->path.size;
-    int64_t bytes;
-    bool ok = true;
+    size_t size = strlen(end);
+    return text.size >= size && memcmp(text.ptr + text.size - size, end, size) == 0;
+}
 
-    buf_text(&w->path, "/" ARCHIVE_FILE_NAME);
-    if (faccessat(w->data_fd, buf_cstr(&w->path), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        ok = archive_file_bytes(w->store, buf_view(&w->path), &bytes, w->diag) && (bytes >= 0 || set_aside(w));
-    cut_back(&w->path, size);
-    return ok;
+/* w->path is a file in an hour's folder: which row it should have, and what to do where it has another or none. */
+static bool sweep_file(struct sweep *w)
+{
+    struct str logical = buf_view(&w->path);
+    bool packed = true, ok;
+    enum archive_state state;
+    int64_t bytes;
+
+    if (ends_with(logical, ".tmp"))
+        return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
+    if (ends_with(logical, ARCHIVE_INDEX_SUFFIX))
+        logical.size -= strlen(ARCHIVE_INDEX_SUFFIX);
+    else if (ends_with(logical, ARCHIVE_SEALED_SUFFIX))
+        logical.size -= strlen(ARCHIVE_SEALED_SUFFIX);
+    else
+        packed = false;
+    if (!ends_with(logical, ".ndjson"))
+        return true;
+    ok = archive_file_state(w->store, logical, &bytes, &state, w->diag);
+    if (!ok || (bytes >= 0 && (state == ARCHIVE_SEALED) == packed))
+        return ok;
+    if (bytes < 0)
+        return set_aside(w);
+    return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
 }
 
 static bool sweep_folder(struct sweep *w, int depth)
 {
-    static const char *const prefixes[] = {"bus=", "date=", "hour="};
+    static const char *const prefixes[] = {"bus=", "date=", "hour=", "events"};
     struct dirent *entry;
     size_t size = w->path.size;
     bool ok = true;
 
-    if (depth == 3)
-        return sweep_hour(w);
+    if (depth == 4)
+        return sweep_file(w);
     int fd = openat(w->data_fd, buf_cstr(&w->path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *folder = fd < 0 ? NULL : fdopendir(fd);
     if (!folder) {

@@ -8,8 +8,7 @@
 #include "matcher/buf.h"
 #include "targets/archive.h"
 
-#define HOUR_MS           3600000
-#define ARCHIVE_FILE_NAME "events.ndjson"
+#define HOUR_MS 3600000
 
 struct archive {
     struct target target; /* first */
@@ -25,6 +24,7 @@ struct archive {
     /* The file written last, kept open. */
     int fd; /* -1: none */
     int64_t hour;
+    unsigned part;     /* of the hour; 0: not known yet */
     struct buf path;   /* NUL-terminated */
     struct buf wanted; /* scratch: the path of the batch in hand */
 
@@ -38,7 +38,8 @@ bool archive_row(struct store *s, struct str name, int64_t *id_out, int64_t *pos
 bool archive_row_position(struct store *s, int64_t archive, int64_t position, struct weir_diag *diag);
 
 /* *bytes_out: -1 where no such file is recorded. */
-bool archive_file_bytes(struct store *s, struct str path, int64_t *bytes_out, struct weir_diag *diag);
+bool archive_file_state(struct store *s, struct str path, int64_t *bytes_out, enum archive_state *state_out,
+                        struct weir_diag *diag);
 /* Records what was appended: f->bytes is the new length, f->events what was added, the times those of what was added.
  */
 bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, int64_t age_ms,
@@ -53,9 +54,9 @@ bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *co
 
 /* ---- archive_disk.c ---- */
 
-/* "archives/NAME", percent-encoded; then "…/bus=BUS/date=…/hour=…/events.ndjson". */
+/* "archives/NAME", percent-encoded; then "…/bus=BUS/date=…/hour=…/events.ndjson", from part 2 on "events.2.ndjson". */
 void archive_path_root(struct buf *out, struct str archive);
-void archive_path_hour(struct buf *out, struct str archive, struct str bus, int64_t hour_ms);
+void archive_path_hour(struct buf *out, struct str archive, struct str bus, int64_t hour_ms, unsigned part);
 
 /* Opens or makes the file and its folders; created: all of them are synced. -1: diag. */
 int archive_disk_open(int data_fd, const char *path, bool created, struct weir_diag *diag);
@@ -64,7 +65,8 @@ bool archive_disk_cut(int fd, const char *path, int64_t bytes, struct weir_diag 
 bool archive_disk_append(int fd, const char *path, struct str bytes, int64_t at, struct weir_diag *diag);
 /* Unlinks the file (it may be gone already) and those of its folders that became empty. */
 void archive_disk_remove(int data_fd, const char *path);
-/* Sets aside files of the archive that no row knows: they were made in a transaction that never committed. */
+/* Sets aside files of the archive that no row knows: they were made in a transaction that never committed. Removes what
+   a sealing that was cut off left, and the growing form of what is sealed. */
 bool archive_disk_sweep(int data_fd, struct str archive, struct store *store, struct weir_diag *diag);
 
 #endif

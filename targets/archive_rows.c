@@ -8,6 +8,8 @@
  */
 #include "targets/archive_int.h"
 
+#include <assert.h>
+
 static const char *const migrations[] = {
     "CREATE TABLE archive ("
     "  id INTEGER PRIMARY KEY,"
@@ -25,7 +27,10 @@ static const char *const migrations[] = {
     "CREATE INDEX archive_file_hour ON archive_file (archive, hour);"
     "CREATE TABLE archive_trash (archive INTEGER NOT NULL, path TEXT NOT NULL, PRIMARY KEY (archive, path)) WITHOUT "
     "ROWID;",
-    "ALTER TABLE archive_file ADD COLUMN age INTEGER NOT NULL DEFAULT 0", /* of the clock, when it last grew */
+    "ALTER TABLE archive_file ADD COLUMN age INTEGER NOT NULL DEFAULT 0",    /* of the clock, when it last grew */
+    "ALTER TABLE archive_file ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"  /* enum archive_state */
+    "ALTER TABLE archive_file ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;" /* bytes of the sealed file */
+    "CREATE INDEX archive_file_unsealed ON archive_file (archive, hour) WHERE state < 2",
     NULL,
 };
 
@@ -72,19 +77,23 @@ bool archive_row_position(struct store *s, int64_t archive, int64_t position, st
 
 /* ---- files ---- */
 
-bool archive_file_bytes(struct store *s, struct str path, int64_t *bytes_out, struct weir_diag *diag)
+bool archive_file_state(struct store *s, struct str path, int64_t *bytes_out, enum archive_state *state_out,
+                        struct weir_diag *diag)
 {
-    sqlite3_stmt *q = store_prepare(s, "SELECT bytes FROM archive_file WHERE path = ?", diag);
+    sqlite3_stmt *q = store_prepare(s, "SELECT bytes, state FROM archive_file WHERE path = ?", diag);
     bool row;
 
     *bytes_out = -1;
+    *state_out = ARCHIVE_GROWING;
     if (!q)
         return false;
     store_bind(q, 1, path);
     if (!store_step(s, q, &row, diag))
         return false;
-    if (row)
+    if (row) {
         *bytes_out = sqlite3_column_int64(q, 0);
+        *state_out = (enum archive_state)sqlite3_column_int(q, 1);
+    }
     sqlite3_reset(q);
     return true;
 }
@@ -129,7 +138,8 @@ bool archive_files(struct store *s, struct str archive, void (*each)(void *conte
 {
     sqlite3_stmt *q =
         store_prepare(s,
-                      "SELECT f.path, f.hour, f.bytes, f.events, f.time_min, f.time_max FROM archive_file f"
+                      "SELECT f.path, f.hour, f.bytes, f.events, f.time_min, f.time_max, f.state, f.packed"
+                      " FROM archive_file f"
                       " JOIN archive a ON a.id = f.archive WHERE a.name = ? ORDER BY f.hour, f.id",
                       diag);
     bool row;
@@ -147,6 +157,8 @@ bool archive_files(struct store *s, struct str archive, void (*each)(void *conte
                           .events = sqlite3_column_int64(q, 3),
                           .time_min_ms = sqlite3_column_int64(q, 4),
                           .time_max_ms = sqlite3_column_int64(q, 5),
+                          .state = (enum archive_state)sqlite3_column_int(q, 6),
+                          .packed = sqlite3_column_int64(q, 7),
                       });
     }
     return false;
@@ -155,7 +167,8 @@ bool archive_files(struct store *s, struct str archive, void (*each)(void *conte
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag)
 {
     sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT count(*), sum(f.bytes), sum(f.events), min(f.time_min), max(f.time_max)"
+                                    "SELECT count(*), sum(f.bytes), sum(f.events), min(f.time_min), max(f.time_max),"
+                                    " sum(f.state = 2), sum(CASE f.state WHEN 2 THEN f.packed ELSE f.bytes END)"
                                     " FROM archive_file f JOIN archive a ON a.id = f.archive WHERE a.name = ?",
                                     diag);
     bool row;
@@ -173,6 +186,8 @@ bool archive_count(struct store *s, struct str archive, struct archive_totals *o
             .events = sqlite3_column_int64(q, 2),
             .time_min_ms = sqlite3_column_int64(q, 3),
             .time_max_ms = sqlite3_column_int64(q, 4),
+            .sealed_files = sqlite3_column_int64(q, 5),
+            .disk_bytes = sqlite3_column_int64(q, 6),
         };
     sqlite3_reset(q);
     return true;
@@ -198,8 +213,11 @@ bool archive_trash_before(struct store *s, int64_t archive, struct weir_time bef
     *count_out = 0;
     if (!run_for(s,
                  store_prepare(s,
+                               /* Whatever form it has: what is not there needs no unlinking. */
                                "INSERT OR IGNORE INTO archive_trash (archive, path)"
-                               " SELECT archive, path FROM archive_file WHERE archive = ? AND hour < ? AND age < ?",
+                               " SELECT archive, path || suffix.column1 FROM archive_file,"
+                               " (VALUES (''), ('.zst'), ('.zst.idx')) AS suffix"
+                               " WHERE archive = ? AND hour < ? AND age < ?",
                                diag),
                  archive, before, diag) ||
         !run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ? AND hour < ? AND age < ?", diag),
@@ -226,4 +244,97 @@ bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *co
     } while (row);
     return run_for(s, store_prepare(s, "DELETE FROM archive_trash WHERE archive = ?", diag), archive,
                    (struct weir_time){0}, diag);
+}
+
+/* ---- sealing ---- */
+
+static bool choose(struct store *s, int64_t archive, struct weir_time now, struct archive_seal_job *job,
+                   struct weir_diag *diag)
+{
+    /* One that was begun comes first: its sealing was cut off. */
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT path, bytes FROM archive_file WHERE archive = ? AND state < 2"
+                                    " AND (state = 1 OR hour <= ? OR bytes >= ?) ORDER BY state DESC, hour LIMIT 1",
+                                    diag);
+    bool row;
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    sqlite3_bind_int64(q, 2, now.wall_ms - HOUR_MS);
+    sqlite3_bind_int64(q, 3, ARCHIVE_FILE_BYTES);
+    if (!store_step(s, q, &row, diag))
+        return false;
+    if (row) {
+        struct str path = store_column(q, 0);
+        assert(path.size < sizeof job->path);
+        memcpy(job->path, path.ptr, path.size);
+        job->path[path.size] = '\0';
+        job->bytes = sqlite3_column_int64(q, 1);
+        sqlite3_reset(q);
+    }
+    return true;
+}
+
+bool archive_seal_next(struct store *s, struct weir_time now, struct archive_seal_job *job, struct weir_diag *diag)
+{
+    int64_t archive, position;
+
+    job->path[0] = '\0';
+    if (!archive_row(s, job->archive, &archive, &position, diag) || !choose(s, archive, now, job, diag))
+        return false;
+    if (!job->path[0])
+        return true;
+    sqlite3_stmt *q = store_prepare(s, "UPDATE archive_file SET state = 1 WHERE path = ?", diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, str_from(job->path));
+    return store_run(s, q, diag);
+}
+
+static bool trash(struct store *s, int64_t archive, const char *path, const char *suffix, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "INSERT OR IGNORE INTO archive_trash (archive, path) VALUES (?, ? || ?)", diag);
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    store_bind(q, 2, str_from(path));
+    store_bind(q, 3, str_from(suffix));
+    return store_run(s, q, diag);
+}
+
+static bool untrash_sealed(struct store *s, int64_t archive, const char *path, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(
+        s, "DELETE FROM archive_trash WHERE archive = ? AND path IN (? || '.zst', ? || '.zst.idx')", diag);
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, archive);
+    store_bind(q, 2, str_from(path));
+    store_bind(q, 3, str_from(path));
+    return store_run(s, q, diag);
+}
+
+bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int64_t packed, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(
+        s, "UPDATE archive_file SET state = 2, packed = ? WHERE path = ? AND state = 1 AND bytes = ?", diag);
+    int64_t archive, position;
+
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, packed);
+    store_bind(q, 2, str_from(job->path));
+    sqlite3_bind_int64(q, 3, job->bytes);
+    if (!store_run(s, q, diag))
+        return false;
+    bool there = store_changes(s) > 0;
+    if (!archive_row(s, job->archive, &archive, &position, diag))
+        return false;
+    if (there)
+        return trash(s, archive, job->path, "", diag) && untrash_sealed(s, archive, job->path, diag);
+    /* Its retention ended meanwhile. */
+    return trash(s, archive, job->path, ".zst", diag) && trash(s, archive, job->path, ".zst.idx", diag);
 }

@@ -32,7 +32,7 @@
  * POST /_weir/v1/dlq/QUEUE/redrive  {"rule"?,"target"?,"limit"?,"after"?,"before_ms"?}   one chunk: router/dispatch.h
  * POST /_weir/v1/pause, POST /_weir/v1/resume   {"target":"name, kind/name or ARN"}   shapes: router/dispatch.h
  * GET  /_weir/v1/archives
- *      {"archives":[{"name","bus","events","bytes","files","from","to","retention_s"}]}     from/to: event times inside;
+ *      {"archives":[{"name","bus","events","bytes","disk_bytes","files","sealed_files","from","to","retention_s"}]}     from/to: event times inside;
  *      null: empty
  * GET  /_weir/v1/deliveries?event=ID
  *      {"event","journal"?:{"record","bus","arrived","dispatched"},"since"?,"deliveries":[{"bus","rule","target","target_id",

@@ -29,8 +29,9 @@ static bool write_archive(struct buf *out, const struct target_def *def, struct 
     buf_char(out, '{');
     json_write_member(out, "name", def->name);
     json_write_member(out, "bus", options->bus);
-    buf_printf(out, ",\"events\":%lld,\"bytes\":%lld,\"files\":%lld", (long long)n.events, (long long)n.bytes,
-               (long long)n.files);
+    buf_printf(out, ",\"events\":%lld,\"bytes\":%lld,\"disk_bytes\":%lld,\"files\":%lld,\"sealed_files\":%lld",
+               (long long)n.events, (long long)n.bytes, (long long)n.disk_bytes, (long long)n.files,
+               (long long)n.sealed_files);
     write_time(out, "from", n.events > 0, n.time_min_ms);
     write_time(out, "to", n.events > 0, n.time_max_ms);
     buf_printf(out, ",\"retention_s\":%lld}", (long long)options->retention / 1000);

@@ -105,8 +105,9 @@ void show_queues(struct str queues)
 
 void show_archives(struct str archives)
 {
-    static const char *const titles[] = {"ARCHIVE", "BUS", ">EVENTS", ">SIZE", ">FILES", "FROM", "TO"};
-    struct table *t = table_create(titles, 7);
+    static const char *const titles[] = {"ARCHIVE", "BUS",     ">EVENTS", ">SIZE", ">ON DISK",
+                                         ">FILES",  ">SEALED", "FROM",    "TO"};
+    struct table *t = table_create(titles, 9);
     struct show_list list = show_open(archives);
     struct str one;
     char name[128], bus[300], size[16], from[40], to[40];
@@ -117,7 +118,9 @@ void show_archives(struct str archives)
         table_cell(t, "%s", show_text(one, "bus", bus, sizeof bus));
         table_cell(t, "%lld", show_int(one, "events"));
         table_cell(t, "%s", show_bytes(show_int(one, "bytes"), size));
+        table_cell(t, "%s", show_bytes(show_int(one, "disk_bytes"), size));
         table_cell(t, "%lld", show_int(one, "files"));
+        table_cell(t, "%lld", show_int(one, "sealed_files"));
         table_cell(t, "%s", show_text(one, "from", from, sizeof from)[0] ? from : "-");
         table_cell(t, "%s", show_text(one, "to", to, sizeof to)[0] ? to : "-");
     }
