@@ -44,7 +44,7 @@ static int64_t wall_of(const struct dispatch *d, int64_t age)
 }
 
 /* v: what brought the change about; NULL: no verdict did. */
-static void publish(struct outlet *o, const struct verdict *v)
+static void update_view(struct outlet *o, const struct verdict *v)
 {
     struct dispatch *d = o->dispatch;
     const struct gate *g = &o->gate;
@@ -62,6 +62,14 @@ static void publish(struct outlet *o, const struct verdict *v)
     if (v)
         snprintf(view->error, sizeof view->error, "%s: %s", v->code, v->message);
     pthread_mutex_unlock(&d->views_lock);
+}
+
+static void publish(struct outlet *o, const struct verdict *v)
+{
+    const struct gate *g = &o->gate;
+
+    if (o->view || g->paused || g->held_until || g->circuit != CIRCUIT_CLOSED)
+        update_view(o, v);
     series_set(metric(METRIC_CIRCUIT_OPEN, o->key.ptr), g->circuit != CIRCUIT_CLOSED);
     series_set(metric(METRIC_TARGET_PAUSED, o->key.ptr), g->paused);
 }
@@ -192,11 +200,11 @@ void outlet_answered(struct flight *f)
     }
 }
 
-void outlet_replaced(struct outlet *o)
+void outlet_replaced(struct outlet *o, const struct target *t)
 {
     gate_forget(&o->gate);
-    if (o->view)
-        publish(o, NULL);
+    if (t->ops->send)
+        publish(o, NULL); /* gauges are there from the beginning */
 }
 
 void outlet_pause(struct outlet *o, bool paused, int64_t since_ms)

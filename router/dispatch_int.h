@@ -439,8 +439,8 @@ bool backlog_write(const struct turn *t, struct store *store, struct weir_diag *
 bool outlet_may_start(struct outlet *o);
 bool outlet_may_fetch(struct outlet *o);
 void outlet_started(struct flight *f);
-void outlet_answered(struct flight *f); /* its verdict is there; before it is judged */
-void outlet_replaced(struct outlet *o); /* another target stands behind it */
+void outlet_answered(struct flight *f);                         /* its verdict is there; before it is judged */
+void outlet_replaced(struct outlet *o, const struct target *t); /* another target will stand behind it */
 void outlet_pause(struct outlet *o, bool paused, int64_t since_ms);
 void views_fini(struct dispatch *d);
 

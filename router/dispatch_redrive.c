@@ -24,7 +24,7 @@
 #include "targets/archive.h"
 #include "targets/queue.h"
 
-#define CHUNK       200 /* messages looked at in one ledger job */
+#define CHUNK       500 /* messages looked at in one ledger job */
 #define CHUNK_BYTES (4u << 20)
 
 enum stay { STAY_NO_RULE, STAY_RULE_GONE, STAY_TARGET_GONE, STAY_NO_SEND, STAY_BACKLOG, STAY_IN_FLIGHT, STAY_COUNT };
@@ -293,7 +293,7 @@ void redrives_committed(struct turn *t)
 
     while ((r = STAILQ_FIRST(&t->redrives))) {
         STAILQ_REMOVE_HEAD(&t->redrives, link);
-        log_info("dead letters redriven", LOG_STR("queue", r->call->queue), LOG_INT("messages", r->redriven));
+        log_debug("dead letters redriven", LOG_STR("queue", r->call->queue), LOG_INT("messages", r->redriven));
         report(r);
     }
 }

@@ -135,7 +135,7 @@ static void take_fresh(struct reload *r)
     for (size_t i = 0; i < r->fresh_count; i++) {
         struct fresh *f = &r->fresh[i];
         retire(f->outlet);
-        outlet_replaced(f->outlet);
+        outlet_replaced(f->outlet, f->target);
         f->outlet->target = f->target;
         f->outlet->set = ruleset_ref(r->generation->set);
         if (f->target->ops->send && !f->outlet->seconds)

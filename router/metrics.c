@@ -76,7 +76,7 @@ static const struct family {
     [METRIC_CIRCUIT_OPEN] = {"weir_circuit_open",
                              GAUGE,
                              {"target"},
-                             "1 while a target that failed is left alone but for probes; there once it ever was."},
+                             "1 while a target that failed is left alone but for probes."},
     [METRIC_CIRCUIT_OPENED] = {"weir_circuit_opened_total", COUNTER, {"target"}, "Times a target's circuit opened."},
     [METRIC_TARGET_PAUSED] = {"weir_target_paused", GAUGE, {"target"}, "1 while somebody has paused the target."},
     [METRIC_JOURNAL_RECORDS] = {"weir_journal_records_total", COUNTER, {0}, "Records written to the journal."},
