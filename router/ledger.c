@@ -23,6 +23,7 @@
 #include "targets/archive.h"
 #include "targets/queue.h"
 
+#define MEASURE_MS   20
 #define LEDGER_BATCH 256 /* jobs a transaction: bounds how long a lone job waits behind a flood */
 
 struct ledger {
@@ -34,7 +35,10 @@ struct ledger {
     pthread_cond_t wake;
     struct ledger_job *first, **last; /* waiting, under the lock */
     bool stopping;
-    atomic_uint_fast64_t commits, jobs, failures;
+    atomic_uint_fast64_t commits, jobs, failures, bytes, free_bytes;
+    int64_t measured_age;
+    atomic_bool shrink;
+    struct ledger_job nothing; /* wakes the thread for it */
 };
 
 static const char *const clock_migrations[] = {
@@ -175,6 +179,46 @@ static struct ledger_job *take(struct ledger *l)
     return jobs;
 }
 
+/* ---- its file ---- */
+
+static void measure(struct ledger *l)
+{
+    struct store_size size;
+    struct weir_diag diag;
+    int64_t age = clock_now(l->clock).age_ms;
+
+    if (l->measured_age && age - l->measured_age < MEASURE_MS)
+        return;
+    l->measured_age = age;
+    if (!store_size(l->store, &size, &diag))
+        return; /* the last one stands */
+    atomic_store(&l->bytes, (uint64_t)size.bytes);
+    atomic_store(&l->free_bytes, (uint64_t)size.free_bytes);
+}
+
+static bool do_nothing(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    return true;
+}
+
+static void shrunk(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct ledger *l = (struct ledger *)((char *)job - offsetof(struct ledger, nothing));
+    struct weir_diag why;
+
+    if (!store_shrink(l->store, &why))
+        log_warn("the ledger cannot give space back, trying again", LOG_TEXT("reason", why.message));
+    atomic_store(&l->shrink, false);
+}
+
+void ledger_shrink(struct ledger *l)
+{
+    if (atomic_exchange(&l->shrink, true))
+        return;
+    l->nothing = (struct ledger_job){.run = do_nothing, .done = shrunk};
+    ledger_submit(l, &l->nothing);
+}
+
 static void *ledger_main(void *context)
 {
     struct ledger *l = context;
@@ -188,6 +232,7 @@ static void *ledger_main(void *context)
         if (!store_checkpoint(l->store, &diag)) /* now nobody waits for an answer */
             log_warn("the ledger's write-ahead log cannot be copied back, trying again",
                      LOG_TEXT("reason", diag.message));
+        measure(l);
     }
     return NULL;
 }
@@ -196,6 +241,7 @@ bool ledger_run_now(struct ledger *l, struct ledger_job *job, struct weir_diag *
 {
     job->next = NULL;
     run_batch(l, job);
+    measure(l);
     *diag = job->diag;
     return job->ok;
 }
@@ -235,5 +281,6 @@ void ledger_close(struct ledger *l)
 
 void ledger_stats(const struct ledger *l, struct ledger_stats *out)
 {
-    *out = (struct ledger_stats){atomic_load(&l->commits), atomic_load(&l->jobs), atomic_load(&l->failures)};
+    *out = (struct ledger_stats){atomic_load(&l->commits), atomic_load(&l->jobs), atomic_load(&l->failures),
+                                 atomic_load(&l->bytes), atomic_load(&l->free_bytes)};
 }

@@ -37,8 +37,12 @@ void ledger_start(struct ledger *l);
 void ledger_submit(struct ledger *l, struct ledger_job *job); /* any thread; never fails */
 void ledger_close(struct ledger *l);                          /* runs what waits, stops the thread, closes the store */
 
+/* Any thread: the ledger gives some of its free pages back to the file system when it has a moment. */
+void ledger_shrink(struct ledger *l);
+
 struct ledger_stats {
     uint64_t commits, jobs, failures;
+    uint64_t bytes, free_bytes; /* of its file, without the write-ahead log; as of the last second's commits */
 };
 void ledger_stats(const struct ledger *l, struct ledger_stats *out);
 

@@ -33,6 +33,7 @@
 
 /* A WAL that a long reader let grow is cut back to this after a checkpoint; the cache is filled only as needed. */
 static const char pragmas[] = "PRAGMA busy_timeout = 5000;"
+                              "PRAGMA auto_vacuum = INCREMENTAL;" /* of a new file; before anything is written */
                               "PRAGMA journal_mode = WAL;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA foreign_keys = OFF;"
@@ -363,6 +364,48 @@ static bool ask_int(struct store *s, const char *sql, struct str text, int64_t *
         *out = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
     return true;
+}
+
+/* ---- its size ---- */
+
+bool store_size(struct store *s, struct store_size *out, struct weir_diag *diag)
+{
+    int64_t pages, free_pages;
+
+    if (!ask_int(s, "PRAGMA page_count", STR(""), &pages, diag) ||
+        !ask_int(s, "PRAGMA freelist_count", STR(""), &free_pages, diag))
+        return false;
+    *out = (struct store_size){pages * PAGE_BYTES, free_pages * PAGE_BYTES};
+    return true;
+}
+
+static bool truncate_wal(struct store *s, struct weir_diag *diag)
+{
+    s->wal_pages = 0;
+    return sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK ||
+           store_error(s, "copy the WAL back", diag);
+}
+
+/* The pragma gives up a page a step. */
+static bool give_pages_back(struct store *s, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "PRAGMA incremental_vacuum(2048)", diag);
+    bool more = true;
+
+    if (!q || !store_begin(s, diag))
+        return false;
+    while (more)
+        if (!store_step(s, q, &more, diag)) {
+            store_rollback(s);
+            return false;
+        }
+    return store_commit(s, diag);
+}
+
+bool store_shrink(struct store *s, struct weir_diag *diag)
+{
+    assert(!s->begun);
+    return truncate_wal(s, diag) && give_pages_back(s, diag) && truncate_wal(s, diag);
 }
 
 /* Is it empty, or ours? */

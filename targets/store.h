@@ -68,6 +68,14 @@ void *store_keep(struct store *s, const struct store_keeper *keeper, struct weir
 #define STORE_CHECKPOINT_BYTES (16 << 20)
 bool store_checkpoint(struct store *s, struct weir_diag *diag);
 
+/* Of the database without its WAL, and how much of it is free pages. */
+struct store_size {
+    int64_t bytes, free_bytes;
+};
+bool store_size(struct store *s, struct store_size *out, struct weir_diag *diag);
+/* Between transactions: gives at most 2,048 free pages (8 MiB) and the WAL back to the file system. */
+bool store_shrink(struct store *s, struct weir_diag *diag);
+
 /* diag from SQLite's last error; false. SQLITE_FULL, IOERR and the like are WEIR_E_IO. */
 bool store_error(struct store *s, const char *doing, struct weir_diag *diag);
 
