@@ -50,6 +50,32 @@ static bool expire_queues(struct house *h, struct store *store, struct weir_time
     return queue_clear(store, now, EXPIRE_LIMIT, &count, diag);
 }
 
+static void add_name(void *context, struct str name)
+{
+    struct buf *names = context;
+    buf_str(names, name);
+    buf_char(names, '\0');
+}
+
+/* Those that left the configuration with messages in them too. */
+static bool measure_queues(struct house *h, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct buf names = BUF_INIT;
+    struct queue_counts counts;
+    bool ok = queue_names(store, add_name, &names, diag);
+
+    xbuf(&names);
+    for (size_t at = 0; ok && at < names.size;) {
+        struct str name = str_from(names.data + at);
+        ok = queue_count(store, name, now, &counts, diag);
+        if (ok)
+            series_set(metric_str(METRIC_QUEUE_BYTES, &name), counts.bytes);
+        at += name.size + 1;
+    }
+    buf_fini(&names);
+    return ok;
+}
+
 static bool keep_archive(struct house *h, struct keeping *k, struct store *store, struct weir_time now,
                          struct weir_diag *diag)
 {
@@ -67,7 +93,7 @@ static bool house_run(struct ledger_job *job, struct store *store, struct weir_t
 
     h->expired_messages = h->expired_files = 0;
     if (!expire_queues(h, store, now, diag) || !replay_expire(store, now, diag) ||
-        !deduplication_expire(h->dispatch, store, now, diag))
+        !deduplication_expire(h->dispatch, store, now, diag) || !measure_queues(h, store, now, diag))
         return false;
     for (size_t i = 0; i < h->archive_count; i++)
         if (!keep_archive(h, &h->archives[i], store, now, diag))

@@ -14,6 +14,7 @@
 #include "router/folders_int.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/space.h"
 #include "router/sources/source.h"
 #include "router/unpack.h"
 #include "router/xalloc.h"
@@ -131,6 +132,21 @@ static void handed(struct journal_batch *b, enum journal_result result) /* journ
     folders_done(h->folders);
 }
 
+/* Files can wait where clients must be refused. False: the router stops. */
+static bool wait_for_room(struct taking *t, size_t first, size_t count)
+{
+    struct folders *f = t->folders;
+    struct space_refusal no;
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < count; i++)
+        bytes += t->events.list[first + i].size;
+    while (!space_take(f->router->space, count, bytes, &no))
+        if (folders_pause(f, AGAIN_MS))
+            return false;
+    return true;
+}
+
 /* So many records from `first` on; false: the router stops, or the journal has failed. */
 static bool hand_over(struct taking *t, size_t first, size_t count)
 {
@@ -193,7 +209,7 @@ static bool journal_all(struct taking *t)
             return put_off(t);
         t->file->synced = (int64_t)synced;
         dispatch_hold(router->dispatch, synced + 1);
-        if (!save(t) || !hand_over(t, first, count))
+        if (!wait_for_room(t, first, count) || !save(t) || !hand_over(t, first, count))
             return false;
         t->file->records += (int64_t)count;
         series_add(metric_str(METRIC_EVENTS_ACCEPTED, labels), (int64_t)count);

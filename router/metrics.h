@@ -43,6 +43,11 @@ enum metric {
     METRIC_LEDGER_FAILURES,
     METRIC_ARCHIVE_EVENTS,    /* archive */
     METRIC_ARCHIVE_BYTES,     /* archive */
+    METRIC_QUEUE_BYTES,       /* queue; gauge */
+    METRIC_DATA_BYTES,        /* gauge */
+    METRIC_DATA_LIMIT,        /* gauge */
+    METRIC_DATA_DISK_FREE,    /* gauge */
+    METRIC_DATA_REFUSING,     /* gauge */
     METRIC_REPLAYED_EVENTS,   /* replay */
     METRIC_REPLAY_TOTAL,      /* replay; gauge */
     METRIC_FOLDER_FILES,      /* folder, result: taken, bad, changed */

@@ -26,6 +26,7 @@
 #include "router/metrics.h"
 #include "router/queue_waiters.h"
 #include "router/reload.h"
+#include "router/space.h"
 #include "router/tap.h"
 #include "router/xalloc.h"
 
@@ -161,8 +162,10 @@ static int open_stores(struct running *r)
     if (router->dispatch)
         router->waiters = queue_waiters_create(dispatch_loop(router->dispatch), router->ledger, &router->clock, &diag);
     if (router->waiters) {
-        struct journal_options journal = {
-            .above = dispatch_cursor(router->dispatch), .synced = synced_cb, .context = router->dispatch};
+        struct journal_options journal = {.above = dispatch_cursor(router->dispatch),
+                                          .segment_bytes = space_segment_bytes(r->data, router->set->data_limit),
+                                          .synced = synced_cb,
+                                          .context = router->dispatch};
         buf_clear(&path);
         buf_printf(&path, "%s/journal", r->data);
         router->journal = journal_open(buf_cstr(&path), &journal, &report, &diag);
@@ -184,6 +187,7 @@ static int start_threads(struct running *r)
         return cli_fail(EXIT_IO, "%s", diag.message);
     metrics_on_collect(collect_cb, router);
     r->reloader = reloader_create(router, r->options);
+    router->space = space_open(router, r->data);
     ledger_start(router->ledger);
     dispatch_start(router->dispatch, router->journal);
     router->http = http_start(router, router->set->listen_host.ptr, router->set->listen_port, &diag);
@@ -270,6 +274,7 @@ static int wait_for_end(struct running *r)
 
     while (!journal_failed(r->router.journal)) {
         int ready = poll(fds, 2, r->options->watch ? WATCH_MS : TICK_MS);
+        space_check(r->router.space);
         if (ready > 0 && fds[1].revents)
             reloader_done(r->reloader);
         if (ready > 0 && fds[0].revents)
@@ -308,6 +313,7 @@ static void stop(struct running *r)
     if (router->dispatch)
         dispatch_close(router->dispatch);
     taps_destroy(router->taps);
+    space_close(router->space);
 }
 
 static int run(struct running *r)

@@ -19,6 +19,7 @@
 #include "rules/ruleset.h"
 
 struct http_server; /* router/http.h */
+struct space;
 struct taps;
 struct queue_waiters;
 
@@ -33,8 +34,9 @@ struct router {
     struct journal *journal;
     struct dispatch *dispatch;
     struct http_server *http;
-    struct taps *taps; /* router/tap.h */
+    struct taps *taps;             /* router/tap.h */
     struct queue_waiters *waiters; /* router/queue_waiters.h */
+    struct space *space;           /* router/space.h */
     int64_t started_wall_ms;
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;

@@ -12,10 +12,13 @@
 
 #define VERSION        "1"
 #define ACCOUNT_DIGITS 12
+#define DATA_LIMIT_MIN                                                                                                 \
+    (128 << 20) /* an eighth is the reserve, and the ledger's write-ahead log alone has up to 16 MiB */
 #define LISTEN_DEFAULT "127.0.0.1:4566" /* where local AWS tools look */
 
 struct settings {
     struct str data, account, region;
+    int64_t data_limit;
     struct option_list allowed_hosts; /* of struct str */
 };
 
@@ -50,6 +53,15 @@ const struct option root_options[] = {
      .offset = offsetof(struct settings, data),
      .value = "./weir-data",
      .meaning = "the data folder: journal, ledger and archives; made when it is missing"},
+    {.key = "data_limit",
+     .type = OPTION_SIZE,
+     .offset = offsetof(struct settings, data_limit),
+     .value = "0",
+     .min = 0,
+     .max = INT64_MAX,
+     .meaning =
+         "how large the data folder may get before no more events are taken, at least 128MiB; 0: as large as its "
+         "disk allows"},
     {.key = "account",
      .type = OPTION_TEXT,
      .offset = offsetof(struct settings, account),
@@ -223,6 +235,12 @@ static bool read_listen(struct load *l, const struct node *n)
     return l->set->listen_host.ptr || load_out_of_memory(l);
 }
 
+static void check_data_limit(struct load *l, const struct node *n, int64_t bytes)
+{
+    if (n && bytes && bytes < DATA_LIMIT_MIN)
+        diag_error(l->diags, n->pos, "data_limit '%.*s' is less than 128MiB", STR_ARG(n->text));
+}
+
 static void check_account(struct load *l, const struct node *n, struct str account)
 {
     if (!n || n->type != NODE_TEXT)
@@ -264,11 +282,13 @@ bool load_settings(struct load *l)
     struct diag_pos pos = {.file = first ? first->name : NULL, .line = 1, .column = 1};
     options_fill(&l->options, root_options, root, pos, "the configuration", known, &s);
     set->data = s.data;
+    set->data_limit = s.data_limit;
     set->account = s.account;
     set->region = s.region;
     set->allowed_hosts = s.allowed_hosts.items;
     set->allowed_host_count = (uint32_t)s.allowed_hosts.count;
     if (root) {
+        check_data_limit(l, node_get(root, "data_limit"), s.data_limit);
         check_account(l, node_get(root, "account"), s.account);
         check_region(l, node_get(root, "region"), s.region);
     }

@@ -285,6 +285,26 @@ static void fill_all(struct load *l)
     }
 }
 
+/* One dead target may then stop the way in for all. */
+static void warn_unbounded(struct load *l)
+{
+    struct buf limit = BUF_INIT;
+
+    if (!l->set->data_limit)
+        return;
+    options_write_size(&limit, l->set->data_limit);
+    l->diags->out_of_memory |= limit.failed;
+    for (uint32_t i = 0; i < l->set->target_count; i++) {
+        const struct target_def *def = l->targets[i];
+        if (def->policy && !def->policy->backlog.max_bytes)
+            diag_warn(l->diags, def->pos,
+                      "%s '%.*s' has no backlog.max_bytes: while it fails it can fill the data_limit, %s, and then no "
+                      "events are taken",
+                      def->adapter->type, STR_ARG(def->name), buf_cstr(&limit));
+    }
+    buf_fini(&limit);
+}
+
 bool load_targets(struct load *l)
 {
     const struct adapter *queue = target_adapter_find(STR("queue"));
@@ -309,5 +329,6 @@ bool load_targets(struct load *l)
     if (!declare_section(l, NULL, "targets"))
         return false;
     fill_all(l);
+    warn_unbounded(l);
     return !l->diags->out_of_memory;
 }

@@ -116,6 +116,7 @@ struct ruleset {
     struct str listen_host; /* "127.0.0.1" */
     uint16_t listen_port;   /* 0: any free port */
     struct str data;        /* data folder, absolute */
+    int64_t data_limit;     /* bytes it may have; 0: no bound but the disk's */
     struct str account, region;
     const struct str *allowed_hosts; /* further Host names accepted besides IP literals and localhost */
     uint32_t allowed_host_count;

@@ -18,6 +18,7 @@
 #include "router/limits.h"
 #include "router/metrics.h"
 #include "router/router.h"
+#include "router/space.h"
 #include "router/sources/envelope.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
@@ -326,7 +327,13 @@ static void submit(struct put *put)
 {
     struct journal *journal = http_router(put->request->http)->journal;
     const struct source_span *span = put->events.list;
+    struct space_refusal no;
 
+    if (!space_take(http_router(put->request->http)->space, put->events.count, put->out.size, &no)) {
+        put->batch.count = (uint32_t)put->events.count;
+        answer_unavailable(put, no.reason, no.message);
+        return;
+    }
     for (unsigned i = 0; i < put->count; i++)
         if (put->results[i].bus) {
             put->list[put->batch.count++] = (struct journal_event){

@@ -13,6 +13,7 @@
 #include "router/limits.h"
 #include "router/metrics.h"
 #include "router/router.h"
+#include "router/space.h"
 #include "router/sources/source.h"
 #include "router/xalloc.h"
 
@@ -263,7 +264,12 @@ static void journaled(struct journal_batch *b, enum journal_result result) /* jo
 static void submit(struct ingest *in)
 {
     struct journal *journal = http_router(in->request)->journal;
+    struct space_refusal no;
 
+    if (!space_take(http_router(in->request)->space, in->events.count, in->out.size, &no)) {
+        answer_unavailable(in, no.reason, no.message);
+        return;
+    }
     in->list = xarray(in->events.count, sizeof *in->list);
     for (size_t i = 0; i < in->events.count; i++) {
         const struct source_span *span = &in->events.list[i];

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "router/api/v1_queues_int.h"
+#include "router/space.h"
 #include "router/xalloc.h"
 
 #define PEEK_MAX 1000
@@ -184,6 +185,16 @@ static bool check_message(struct queue_call *c)
     return false;
 }
 
+static bool has_room(struct queue_call *c)
+{
+    struct space_refusal no;
+
+    if (space_take(http_router(c->request)->space, 1, c->body.size, &no))
+        return true;
+    http_reply_error(c->request, 503, "%s", no.message);
+    return false;
+}
+
 static void send_message(struct http_request *r, struct str name)
 {
     struct queue_call *c = queue_call_create(r, name, send_step);
@@ -191,7 +202,7 @@ static void send_message(struct http_request *r, struct str name)
 
     if (v1_body(r, &object) && v1_int(r, object, "delay_ms", -1, 0, QUEUE_DELAY_MAX_MS, &c->delay_ms) &&
         v1_text(r, object, "body", &c->body, true) && v1_text(r, object, "group", &c->group, false) &&
-        v1_text(r, object, "deduplication_id", &c->deduplication_id, false) && check_message(c))
+        v1_text(r, object, "deduplication_id", &c->deduplication_id, false) && check_message(c) && has_room(c))
         queue_call_submit(c);
     else
         finish(c);

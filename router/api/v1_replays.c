@@ -5,7 +5,7 @@
 #include "router/api/v1_records.h"
 #include "router/xalloc.h"
 
-#define NUMBER_MIN 0.001                    /* of rate and speed */
+#define NUMBER_MIN 0.001 /* of rate and speed */
 #define NUMBER_MAX 1e9
 
 struct replays_call {
@@ -154,8 +154,8 @@ static bool take_request(struct replays_call *c, struct str body)
 
     q->files = str_is(json_member(body, "files"), "true");
     return take_text(c, body, q->files ? "bus" : "archive", !q->files, q->files ? &q->bus : &q->archive) &&
-           take_time(c, body, "from", REPLAY_TIME_FIRST, &q->from_ms) && take_time(c, body, "to", REPLAY_TIME_LAST, &q->to_ms) &&
-           take_what(c, body);
+           take_time(c, body, "from", REPLAY_TIME_FIRST, &q->from_ms) &&
+           take_time(c, body, "to", REPLAY_TIME_LAST, &q->to_ms) && take_what(c, body);
 }
 
 static void start(struct http_request *r)

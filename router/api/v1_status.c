@@ -7,6 +7,7 @@
 #include "router/metrics.h"
 #include "router/schedules.h"
 #include "router/reload.h"
+#include "router/space.h"
 #include "router/xalloc.h"
 
 struct status_call {
@@ -121,6 +122,12 @@ static void write_journal(struct buf *out, const struct router *router)
     write_count(out, "segments", (int64_t)stats.segments);
     write_count(out, "bytes", (int64_t)stats.bytes);
     buf_char(out, '}');
+}
+
+static void write_data(struct buf *out, const struct router *router)
+{
+    json_write_key(out, "data");
+    space_show(router->space, out);
 }
 
 static void next_element(struct buf *out)
@@ -255,6 +262,7 @@ static void reply(struct status_call *c)
     write_head(&out, router, set, buf_cstr(&listen));
     write_reload(&out, router);
     write_journal(&out, router);
+    write_data(&out, router);
     write_buses(&out, set);
     write_rules(&out, set);
     json_write_key(&out, "schedules");

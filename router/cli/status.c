@@ -33,6 +33,21 @@ static void print_head(struct str status)
            show_int(journal, "lag"));
 }
 
+static void print_data(struct str status)
+{
+    struct str data = json_member(status, "data"), most = json_member(data, "most");
+    char size[16], limit[16], bytes[16], what[160];
+    long long bound = show_int(data, "limit_bytes");
+
+    show_bytes(show_int(data, "bytes"), size);
+    show_bytes(bound ? bound : show_int(data, "disk_free_bytes"), limit);
+    show_bytes(show_int(most, "bytes"), bytes);
+    printf("data: %s of %s%s; most is %s, %s\n", size, limit, bound ? "" : " that the disk has free",
+           show_text(most, "what", what, sizeof what), bytes);
+    if (show_bool(data, "refusing"))
+        printf("NO ROOM: no events are taken until there is\n");
+}
+
 /* Those that deduplicate: of the others the rules say enough. */
 static void print_buses(struct str status)
 {
@@ -180,6 +195,7 @@ static int status(struct cli *cli)
         printf("%.*s\n", STR_ARG(body));
     } else if (code == EXIT_DONE) {
         print_head(body);
+        print_data(body);
         print_buses(body);
         print_rules(body);
         print_schedules(body);
