@@ -12,6 +12,7 @@
 #include "router/replay_merge.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "router/xalloc.h"
@@ -234,6 +235,7 @@ static void let_go(struct merge *m)
         m->bound = samples[i].key;
         m->bounded = true;
         cut_all(m);
+        malloc_trim(0); /* what was let go lies between what was kept: else it stays ours */
     }
     free(samples);
 }
