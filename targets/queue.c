@@ -127,7 +127,7 @@ static void put(struct target *t, const struct delivery *d, struct store *store,
                 struct verdict *v)
 {
     const struct queue_options *o = t->def->options;
-    struct queue_send m = {.body = d->input, .delay_ms = -1};
+    struct queue_send m = {.body = d->input, .delay_ms = -1, .idempotency_key = d->idempotency_key};
     struct weir_diag diag;
 
     if (d->input.size > (size_t)o->maximum_message_size)

@@ -59,6 +59,7 @@ struct queue_send {
     int64_t delay_ms;            /* -1: the queue's own; on a FIFO queue always that */
     struct str group;            /* FIFO: the message group id, required; else "" */
     struct str deduplication_id; /* FIFO: required unless content_based_deduplication; else "" */
+    struct str idempotency_key;  /* of a rule's delivery: the same over retries and replays; else "" */
 };
 
 struct queue_sent {
@@ -91,6 +92,7 @@ struct queue_message {
     uint64_t sequence;           /* FIFO; else 0 */
     struct str group;            /* FIFO; else "" */
     struct str deduplication_id; /* FIFO; else "" */
+    struct str idempotency_key;  /* of a rule's delivery to a standard queue; else "" */
     struct str came_from;        /* the queue whose redrive policy brought it here; else "" */
 };
 

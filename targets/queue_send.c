@@ -86,6 +86,8 @@ static bool add_message(struct store *s, const struct queue_send *m, const struc
     if (c->group) {
         sqlite3_bind_int64(q, 9, c->group);
         store_bind(q, 10, key);
+    } else if (m->idempotency_key.size) {
+        store_bind(q, 10, m->idempotency_key);
     }
     return store_run(s, q, diag);
 }

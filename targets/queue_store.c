@@ -80,11 +80,11 @@ static const char *const migrations[] = {
     "  bytes INTEGER NOT NULL,"
     "  message_id TEXT NOT NULL,"
     "  attributes TEXT NOT NULL,"
-    "  group_id INTEGER," /* of queue_group */
-    "  deduplication_id TEXT,"
-    "  came_from TEXT,"      /* the queue whose redrive policy brought it here */
-    "  moved_to INTEGER,"    /* then the queue where it is: its sent_age is older than its neighbours' */
-    "  body TEXT NOT NULL);" /* last, so that reading the other columns never walks overflow pages */
+    "  group_id INTEGER,"      /* of queue_group */
+    "  deduplication_id TEXT," /* of a standard queue: the idempotency key */
+    "  came_from TEXT,"        /* the queue whose redrive policy brought it here */
+    "  moved_to INTEGER,"      /* then the queue where it is: its sent_age is older than its neighbours' */
+    "  body TEXT NOT NULL);"   /* last, so that reading the other columns never walks overflow pages */
     "CREATE INDEX queue_message_moved ON queue_message (moved_to, sent_age) WHERE moved_to IS NOT NULL;"
     "CREATE INDEX queue_message_group ON queue_message (group_id) WHERE group_id IS NOT NULL;"
     "CREATE TABLE queue_claim ("
@@ -404,7 +404,8 @@ struct queue_message queue_message_read(sqlite3_stmt *q, struct claim *claim_out
         .body = store_column(q, 6),
         .sequence = claim_out->group ? (uint64_t)sequence_of(claim_out->id) : 0,
         .group = STR(""),
-        .deduplication_id = store_column(q, 8),
+        .deduplication_id = claim_out->group ? store_column(q, 8) : STR(""),
+        .idempotency_key = claim_out->group ? STR("") : store_column(q, 8),
         .came_from = store_column(q, 9),
         .receive_count = claim_out->receive_count,
         .first_received_wall_ms = sqlite3_column_int64(q, 11),

@@ -71,6 +71,8 @@ void queue_call_write(void *context, const struct queue_message *m)
         json_write_member(&c->answer, "messageGroupId", m->group);
         json_write_member(&c->answer, "messageDeduplicationId", m->deduplication_id);
     }
+    if (m->idempotency_key.size)
+        json_write_member(&c->answer, "idempotencyKey", m->idempotency_key);
     if (m->came_from.size)
         json_write_member(&c->answer, "deadLetterQueueSource", m->came_from);
     buf_char(&c->answer, '}');

@@ -44,6 +44,8 @@ def test_replay_to_a_chosen_rule_in_event_time_order(router):
     bodies = [json.loads(m["body"]) for m in r.receive("one", 4)]
     assert [b["detail"]["n"] for b in bodies] == [8, 7, 6, 5]
     assert all(b["replay-name"] == "again" and b["id"] == f"id-{b['detail']['n']}" for b in bodies)
+    again = r.cli("replay", "all", "--from", "2026-01-01T00:00:51Z", "--limit", "1", "--rule", "one")
+    assert again[0] == 0 and [m["idempotencyKey"] for m in r.receive("one", 1)] == ["id-8/one/one"]
     keys = list(bodies[0])
     assert keys.index("replay-name") == keys.index("resources") - 1
     r.settled()

@@ -278,6 +278,19 @@ static void expect_numbers(const char *queue, const char *wanted)
     buf_fini(&got);
 }
 
+/* Who keeps the keys it has seen takes nothing of a replay twice. */
+static void a_delivery_has_the_same_key_again(void **state)
+{
+    fixture_start(MANY);
+    fixture_send_many("default", 1, 0, 1);
+    fixture_dispatched();
+    const char *keys = "SELECT count(*) FROM queue_message WHERE deduplication_id = 'e0/one/one'";
+    assert_int_equal(fixture_number(keys), 1);
+    assert_int_equal(call(REPLAY_START, "x", 0, 1000, NULL, false), 201);
+    wait_state("x", "COMPLETED");
+    assert_int_equal(fixture_number(keys), 2);
+}
+
 static void by_arrival_in_the_order_of_the_archive(void **state)
 {
     fill();
@@ -540,6 +553,7 @@ int main(void)
         TEST(the_eleventh_is_one_too_many),
         TEST(a_lost_archive_file_fails_the_replay),
         TEST(an_archive_that_goes_while_it_starts_fails_the_replay),
+        TEST(a_delivery_has_the_same_key_again),
         TEST(by_arrival_in_the_order_of_the_archive),
         TEST(only_what_the_pattern_matches),
         TEST(only_to_one_target),
