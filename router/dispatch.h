@@ -40,7 +40,7 @@ struct dispatch_options {
 /* Opens every target of the rule set and lets it recover (before ledger_start()); reads the cursor. NULL: diag. */
 struct dispatch *dispatch_open(const struct dispatch_options *options, struct weir_diag *diag);
 struct event_base *dispatch_loop(const struct dispatch *d); /* for timers of others; there until dispatch_close() */
-uint64_t dispatch_cursor(const struct dispatch *d); /* committed; for journal_options.above */
+uint64_t dispatch_cursor(const struct dispatch *d);         /* committed; for journal_options.above */
 /* Gives it the journal and starts the thread. */
 void dispatch_start(struct dispatch *d, struct journal *journal);
 void dispatch_wake(struct dispatch *d, uint64_t synced); /* any thread: journal_options.synced calls it */

@@ -188,6 +188,8 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
         return true;
     } else {
         options_fill(&l->options, rule_target_options, n, n->pos, what, NULL, t);
+        if (t->retry_policy.cap != RETRY_UNSAID && t->retry_policy.base > t->retry_policy.cap)
+            diag_error(l->diags, n->pos, "retry_policy of %s: base is longer than cap", what);
         read_dead_letter(l, node_get(n, "dead_letter"), t);
         read_input(l, n, what, t);
         if (t->id.ptr)

@@ -45,10 +45,12 @@ static void write_note(struct top_line *l, struct str object)
 
     if (l->kind == TOP_RULE && strcmp(show_text(object, "state", state, sizeof state), "enabled") != 0)
         snprintf(l->note, sizeof l->note, "%s", state);
-    else if (show_bool(object, "paused"))
+    else if (json_member(object, "paused").size)
         snprintf(l->note, sizeof l->note, "paused");
-    else if (json_type_of(json_member(object, "circuit")) == JSON_OBJECT)
+    else if (json_member(object, "circuit").size)
         snprintf(l->note, sizeof l->note, "circuit open");
+    else if (json_member(object, "held_until").size)
+        snprintf(l->note, sizeof l->note, "asked to wait");
     else if (l->kind >= TOP_TARGET && !show_bool(object, "configured"))
         snprintf(l->note, sizeof l->note, "not configured any more");
 }

@@ -136,6 +136,7 @@ rules: {{all: {{pattern: {{source: [test.app]}}, targets: [hook]}}}}
     assert json.loads(r.cli("pause", "http/hook", "--json")[1]) == {"target": "http/hook", "owed": 6, "paused": since}
     assert f"http/hook is paused since {since}" in r.cli("status")[1]
     assert r.metric('weir_target_paused{target="http/hook"}') == 1
+    assert any(line.startswith("http/hook") and line.endswith("paused") for line in r.cli("top", "-n", "1")[1].splitlines())
     assert hook.requests == []
     assert r.cli("resume", "arn:weir:http:us-east-1:000000000000:hook") == (0, "http/hook goes on; 6 deliveries wait\n", "")
     r.settled()
