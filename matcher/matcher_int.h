@@ -147,6 +147,7 @@ struct wildcard_set {
     uint8_t classes[256];   /* byte -> row of steps; 0: in no wildcard's literals */
     uint64_t *start, *stay; /* [words]; stay: bits behind which a star stands */
     uint64_t *steps;        /* [class][words]: bits that this byte may lead to */
+    uint64_t *last;         /* [words]: bits at which a wildcard is complete */
     uint32_t count;
     uint32_t *ends; /* bit number at which each wildcard is complete */
     uint32_t *lists;

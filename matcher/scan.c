@@ -112,6 +112,7 @@ static inline void look_brackets_sse2(const char *p, struct brackets *m)
 __attribute__((target("avx2"))) static inline void look_avx2(const char *p, struct masks *m)
 {
     *m = (struct masks){0};
+#pragma GCC unroll 2
     for (unsigned i = 0; i < BLOCK; i += 32) {
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(p + i));
         __m256i folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
@@ -258,6 +259,7 @@ static inline unsigned note_marks(uint32_t *to, uint32_t base, uint64_t marks)
 {
     unsigned count = (unsigned)__builtin_popcountll(marks);
     for (unsigned i = 0; i < count; i += 4)
+#pragma GCC unroll 4
         for (unsigned k = 0; k < 4; k++, marks &= marks - 1)
             to[i + k] = base + (uint32_t)__builtin_ctzll(marks | (uint64_t)1 << 63);
     return count;

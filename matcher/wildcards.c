@@ -101,9 +101,11 @@ bool wildcard_set_init(struct wildcard_set *set, struct arena *keep, struct aren
     set->start = arena_array(keep, set->words, sizeof(*set->start));
     set->stay = arena_array(keep, set->words, sizeof(*set->stay));
     set->steps = arena_array(keep, (size_t)rows * set->words, sizeof(*set->steps));
-    if (!set->start || !set->stay || !set->steps)
+    set->last = arena_array(keep, set->words, sizeof(*set->last));
+    if (!set->start || !set->stay || !set->steps || !set->last)
         return false;
     for (uint32_t i = 0; i < count; i++) {
+        set_bit(set->last, set->ends[i]);
         spread(set, wildcards[i].text, first[i]);
         set->lists[i] = wildcards[i].list;
     }
@@ -165,7 +167,10 @@ void wildcard_set_match(struct weir_scratch *s, const struct wildcard_set *set, 
     run_short(bits, set, value);
     if (set->words > set->long_from)
         run_long(bits, set, value);
-    for (uint32_t i = 0; i < set->count; i++)
+    uint64_t any = 0;
+    for (uint32_t w = 0; w < set->words; w++)
+        any |= bits[w] & set->last[w];
+    for (uint32_t i = 0; any && i < set->count; i++)
         if (bits[set->ends[i] / 64] >> set->ends[i] % 64 & 1)
             evaluate_list(s, set->lists[i]);
 }
