@@ -23,8 +23,9 @@
 #define WAY_EVENT_BYTES 1024
 #define WAY_ENTRIES     10 /* of a PutEvents request */
 
-double way_now(void);     /* seconds */
-double way_own_cpu(void); /* seconds, user and system, of this process */
+double way_now(void);          /* seconds */
+double way_own_cpu(void);      /* seconds, user and system, of this process */
+double way_children_cpu(void); /* … of those it has waited for */
 __attribute__((noreturn, format(printf, 1, 2))) void way_fail(const char *format, ...);
 
 /* ---- way_router.c ---- */

@@ -24,11 +24,21 @@ double way_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-double way_own_cpu(void)
+static double cpu_of(int who)
 {
     struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
+    getrusage(who, &u);
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) + (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+double way_own_cpu(void)
+{
+    return cpu_of(RUSAGE_SELF);
+}
+
+double way_children_cpu(void)
+{
+    return cpu_of(RUSAGE_CHILDREN);
 }
 
 void way_fail(const char *format, ...)
