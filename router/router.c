@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <event2/thread.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@
 #define TICK_MS  1000
 #define WATCH_MS 500
 
+#define TRIM_TICKS 3 /* without an event */
+
 struct running {
     struct router router; /* first */
     const struct router_options *options;
@@ -41,6 +44,8 @@ struct running {
     int signals; /* signalfd; -1 */
     struct reloader *reloader;
     struct folders *folders;
+    uint64_t records_seen; /* of the journal, at the last tick */
+    unsigned quiet_ticks;  /* since there was one */
 };
 
 /* ---- configuration ---- */
@@ -267,6 +272,19 @@ static unsigned take_signal(struct running *r)
     return 0;
 }
 
+/* Once a burst is over, what it has left with the allocator goes back to the system. */
+static void trim_when_quiet(struct running *r)
+{
+    struct journal_stats stats;
+
+    journal_stats(r->router.journal, &stats);
+    if (stats.records != r->records_seen)
+        r->quiet_ticks = 0;
+    else if (r->quiet_ticks < TRIM_TICKS && ++r->quiet_ticks == TRIM_TICKS)
+        malloc_trim(0);
+    r->records_seen = stats.records;
+}
+
 static int wait_for_end(struct running *r)
 {
     struct pollfd fds[] = {{.fd = r->signals, .events = POLLIN}, {.fd = reloader_fd(r->reloader), .events = POLLIN}};
@@ -279,6 +297,8 @@ static int wait_for_end(struct running *r)
             reloader_done(r->reloader);
         if (ready > 0 && fds[0].revents)
             signal = take_signal(r);
+        if (ready == 0)
+            trim_when_quiet(r);
         if (ready == 0 && r->options->watch)
             reloader_watch(r->reloader);
         if (signal) {
