@@ -76,6 +76,8 @@ int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2,
 
 /* The configuration a verb means (config.c): --config, else ./weir.yaml, else /etc/weir/weir.yaml, else NULL. */
 const char *cli_config(const struct cli *cli);
+/* The data folder: that argument, where it was given, else the configuration's. False: *code, message printed. */
+bool cli_data_folder(const struct cli *cli, size_t argument, struct buf *out, int *code);
 
 /* ---- cli/client.c: a running router ---- */
 struct reply {

@@ -12,7 +12,6 @@
 #include "router/cli/show.h"
 #include "router/cli/verbs.h"
 #include "router/journal_verify.h"
-#include "rules/ruleset.h"
 #include "targets/archive.h"
 
 struct looking {
@@ -26,29 +25,6 @@ struct looking {
 };
 
 /* ---- which folder ---- */
-
-static bool data_folder(struct cli *cli, struct buf *out, int *code)
-{
-    const char *config = cli_config(cli);
-    struct diags diags;
-
-    if (cli->argument_count > 1) {
-        buf_text(out, cli->arguments[1]);
-        return true;
-    }
-    if (!diags_init(&diags, 1)) {
-        *code = cli_fail(EXIT_INTERNAL, "out of memory");
-        return false;
-    }
-    struct ruleset *set = ruleset_load(config, 1, &diags);
-    if (set)
-        buf_str(out, set->data);
-    else
-        *code = cli_fail(EXIT_CONFIG, "%s has errors ('weir check' shows them); name the data folder instead", config);
-    ruleset_unref(set);
-    diags_fini(&diags);
-    return set != NULL;
-}
 
 static bool is_locked(const char *folder)
 {
@@ -66,7 +42,7 @@ static bool is_locked(const char *folder)
 /* The data folder, or its journal/ itself. */
 static bool find_folder(struct looking *l, int *code)
 {
-    if (!data_folder(l->cli, &l->folder, code))
+    if (!cli_data_folder(l->cli, 1, &l->folder, code))
         return false;
     size_t size = l->folder.size;
     buf_text(&l->folder, "/journal");
