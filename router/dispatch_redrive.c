@@ -265,6 +265,7 @@ static void look_done(struct ledger_job *job, bool ok, const struct weir_diag *d
         return;
     }
     STAILQ_INSERT_TAIL(&d->turn->redrives, r, link);
+    turn_hold_over(d); /* somebody waits; nothing of it settles by itself before */
     turn_schedule(d);
 }
 
