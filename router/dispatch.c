@@ -264,6 +264,12 @@ void dispatch_hold(struct dispatch *d, uint64_t sequence)
     atomic_store(&d->hold, sequence);
 }
 
+void dispatch_rest(struct dispatch *d, bool rest)
+{
+    atomic_store(&d->resting, rest);
+    dispatch_wake(d, 0);
+}
+
 struct mailbox *dispatch_mailbox(struct dispatch *d)
 {
     return d->mailbox;

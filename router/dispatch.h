@@ -51,6 +51,9 @@ void dispatch_close(struct dispatch *d);
 /* Journal records from this one on are kept though they are dispatched; UINT64_MAX: none. One holder. */
 void dispatch_hold(struct dispatch *d, uint64_t sequence);
 
+/* While it rests, replays feed nothing; the journal is dispatched as ever. Any thread. */
+void dispatch_rest(struct dispatch *d, bool rest);
+
 struct mailbox *dispatch_mailbox(struct dispatch *d);
 
 /* ---- reload (dispatch_reload.c) ---- */

@@ -258,6 +258,7 @@ struct dispatch {
     struct journal_reader *reader;
     struct mail wake_mail;
     atomic_bool wake_posted;
+    atomic_bool resting; /* see dispatch_rest() */
     struct event *turn_event;
     bool reader_broken; /* until the due timer fires */
 

@@ -330,10 +330,10 @@ void turn_read(struct dispatch *d)
         return;
     d->now = dispatch_now(d);
     schedules_feed(d); /* leaves something only when the turn is full; then `more` stays */
-    bool hungry = replays_hungry(d);
+    bool resting = atomic_load(&d->resting), hungry = !resting && replays_hungry(d);
     while (more && !turn_full(d->turn) && !(hungry && turn_shared(d->turn)))
         more = read_one(d);
-    if ((hungry || !more) && replays_feed(d, more))
+    if (!resting && (hungry || !more) && replays_feed(d, more))
         more = true;
     go_on(d, more);
 }

@@ -235,6 +235,7 @@ static void set_refusing(struct space *s, bool refusing)
     if (atomic_exchange(&s->refusing, refusing) == refusing)
         return;
     series_set(metric(METRIC_DATA_REFUSING), refusing);
+    dispatch_rest(s->router->dispatch, refusing); /* what a replay delivers takes room too */
     report_change(s, refusing);
 }
 

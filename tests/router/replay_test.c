@@ -113,6 +113,18 @@ static void by_event_time_to_the_chosen_rule(void **state)
     assert_int_equal(fixture_number(ARCHIVED), archived);
 }
 
+static void it_waits_while_there_is_no_room(void **state)
+{
+    fill();
+    dispatch_rest(fixture.dispatch, true);
+    assert_int_equal(call(REPLAY_START, "again", 0, 1000, "one", false), 201);
+    fixture_send("default", "{}"); /* is dispatched */
+    fixture_dispatched();
+    assert_int_equal(fixture_number("SELECT position FROM replays"), 0);
+    dispatch_rest(fixture.dispatch, false);
+    wait_state("again", "COMPLETED");
+}
+
 static void to_all_rules_without_a_choice(void **state)
 {
     fill();
@@ -545,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(by_event_time_to_the_chosen_rule),
+        TEST(it_waits_while_there_is_no_room),
         TEST(to_all_rules_without_a_choice),
         TEST(a_dry_run_only_counts),
         TEST(what_is_asked_wrongly_is_refused),
