@@ -23,14 +23,21 @@
 
 #define REPLAY_BYTES_MAX   (256u << 20) /* events held by all replays together, see replay_merge.h */
 #define REPLAY_READERS     2            /* at once: the other workers are the targets' */
+#define REPLAY_OPEN_FILES  8            /* of one replay: each has a descriptor, a sealed one some hundred KiB too */
 #define REPLAY_BATCH       4000
 #define REPLAY_BATCH_BYTES (4u << 20)
 #define REPLAY_BATCH_READ  50000 /* events looked at for one: a pattern may keep nearly all away */
 
 struct replay_file {
-    char *path;                    /* absolute, as it is named while it grows */
-    int64_t bytes;                 /* committed when the replay was made: no more is read */
-    struct archive_reader *sealed; /* NULL: it grows, or was not opened yet */
+    char *path;    /* absolute, as it is named while it grows */
+    int64_t bytes; /* of its text, committed when the replay was made: no more is read */
+};
+
+struct replay_open_file { /* one of the files read last */
+    uint32_t file;
+    int fd;                        /* while it grows; else -1 */
+    struct archive_reader *sealed; /* NULL: it grows, or there is none here */
+    uint64_t used;                 /* higher: later; 0: none */
 };
 
 struct replay_filter { /* an extra pattern */
@@ -48,8 +55,8 @@ struct replay_reader {
     struct replay_frame *frames;
     size_t frame_count;
     struct merge *merge;
-    int fd; /* of the file read last; -1 */
-    uint32_t fd_file;
+    struct replay_open_file open[REPLAY_OPEN_FILES];
+    uint64_t uses;
 
     uint64_t unreadable; /* lines that are no events */
     uint64_t given_up;   /* events that count as not matching the pattern, since a regex hit a limit */

@@ -22,7 +22,7 @@
 
 void reader_init(struct replay_reader *x, const struct dispatch *d)
 {
-    *x = (struct replay_reader){.ending = &d->ending, .fd = -1};
+    *x = (struct replay_reader){.ending = &d->ending};
 }
 
 void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct str path, int64_t bytes)
@@ -50,55 +50,86 @@ static bool sealed_error(struct replay_reader *x, const struct weir_diag *diag)
     return false;
 }
 
-/* Opens the file as it grows, or else, when that form is gone, sealed. */
-static bool need_file(struct replay_reader *x, uint32_t file)
+static void close_file(struct replay_open_file *o)
 {
-    struct replay_file *f = &x->files[file];
+    if (!o->used)
+        return;
+    if (o->fd >= 0)
+        close(o->fd);
+    archive_reader_close(o->sealed);
+    *o = (struct replay_open_file){0};
+}
+
+/* The place of the file, or else of the one that was not used for longest. */
+static struct replay_open_file *place_for(struct replay_reader *x, uint32_t file)
+{
+    struct replay_open_file *oldest = &x->open[0];
+
+    for (size_t i = 0; i < REPLAY_OPEN_FILES; i++) {
+        if (x->open[i].used && x->open[i].file == file)
+            return &x->open[i];
+        if (x->open[i].used < oldest->used)
+            oldest = &x->open[i];
+    }
+    close_file(oldest);
+    return oldest;
+}
+
+/* As it grows, or else, when that form is gone, sealed: places in its text are the same. */
+static bool open_file(struct replay_reader *x, uint32_t file, struct replay_open_file *out)
+{
+    const char *path = x->files[file].path;
     struct weir_diag diag;
 
-    if (f->sealed || (x->fd >= 0 && x->fd_file == file))
-        return true;
-    if (x->fd >= 0)
-        close(x->fd);
-    x->fd_file = file;
-    x->fd = open(f->path, O_RDONLY | O_CLOEXEC);
-    if (x->fd >= 0)
+    *out = (struct replay_open_file){.file = file, .fd = open(path, O_RDONLY | O_CLOEXEC)};
+    if (out->fd >= 0)
         return true;
     if (errno != ENOENT)
         return file_error(x, file, strerror(errno));
-    f->sealed = archive_reader_open(f->path, &diag);
-    if (f->sealed && archive_reader_rebuilt(f->sealed))
+    out->sealed = archive_reader_open(path, &diag);
+    if (out->sealed && archive_reader_rebuilt(out->sealed))
         log_warn("the index of a sealed archive file is missing or damaged: the file was read through",
-                 LOG_TEXT("file", f->path));
-    return f->sealed || sealed_error(x, &diag);
+                 LOG_TEXT("file", path));
+    return out->sealed || sealed_error(x, &diag);
 }
 
-static bool read_sealed(struct replay_reader *x, uint32_t file, uint64_t offset, size_t size, struct buf *out)
+/* NULL: x->error. */
+static struct replay_open_file *need_file(struct replay_reader *x, uint32_t file)
 {
-    struct weir_diag diag;
+    struct replay_open_file *o = place_for(x, file);
 
-    if (archive_reader_text(x->files[file].sealed, offset, size, out, &diag))
-        return true;
-    return sealed_error(x, &diag);
+    if (!o->used && !open_file(x, file, o))
+        return NULL;
+    o->used = ++x->uses;
+    return o;
+}
+
+static bool read_growing(struct replay_reader *x, const struct replay_open_file *o, uint64_t offset, size_t size,
+                         struct buf *out)
+{
+    size_t end = out->size + size;
+
+    while (out->size < end) {
+        ssize_t n = pread(o->fd, out->data + out->size, end - out->size, (off_t)(offset + size - (end - out->size)));
+        if (n <= 0)
+            return file_error(x, o->file, n ? strerror(errno) : "it is shorter than it was");
+        out->size += (size_t)n;
+    }
+    return true;
 }
 
 static bool read_text(struct replay_reader *x, uint32_t file, uint64_t offset, size_t size, struct buf *out)
 {
-    size_t end = out->size + size;
+    struct replay_open_file *o = need_file(x, file);
+    struct weir_diag diag;
 
-    if (!need_file(x, file))
+    if (!o)
         return false;
-    if (x->files[file].sealed)
-        return read_sealed(x, file, offset, size, out);
     if (!buf_reserve(out, size))
         xfail("out of memory");
-    while (out->size < end) {
-        ssize_t n = pread(x->fd, out->data + out->size, end - out->size, (off_t)(offset + size - (end - out->size)));
-        if (n <= 0)
-            return file_error(x, file, n ? strerror(errno) : "it is shorter than it was");
-        out->size += (size_t)n;
-    }
-    return true;
+    if (!o->sealed)
+        return read_growing(x, o, offset, size, out);
+    return archive_reader_text(o->sealed, offset, size, out, &diag) || sealed_error(x, &diag);
 }
 
 /* ---- frames ---- */
@@ -162,20 +193,20 @@ static bool scan_growing(struct replay_reader *x, uint32_t file)
 }
 
 /* A sealed file has noted its frames. It may have grown since the replay was made: the last frame is cut then. */
-static bool add_sealed(struct replay_reader *x, uint32_t file)
+static bool add_sealed(struct replay_reader *x, uint32_t file, struct archive_reader *sealed)
 {
     uint64_t bytes = (uint64_t)x->files[file].bytes;
     struct line_clock clock = {0};
     struct buf text = BUF_INIT;
     bool ok = true;
     size_t count;
-    const struct archive_frame *frames = archive_reader_frames(x->files[file].sealed, &count);
+    const struct archive_frame *frames = archive_reader_frames(sealed, &count);
 
     for (size_t i = 0; ok && i < count && frames[i].text_at < bytes; i++) {
         const struct archive_frame *a = &frames[i];
         struct replay_frame f = {file, 0, a->text_at, (size_t)a->text, a->events, a->time_min_ms, a->time_max_ms};
         if (a->text_at + a->text > bytes) {
-            ok = read_sealed(x, file, a->text_at, (size_t)(bytes - a->text_at), &text);
+            ok = read_text(x, file, a->text_at, (size_t)(bytes - a->text_at), &text);
             f = scan_lines(file, a->text_at, buf_view(&text), &clock);
         }
         if (ok && f.events)
@@ -187,9 +218,8 @@ static bool add_sealed(struct replay_reader *x, uint32_t file)
 
 static bool scan_file(struct replay_reader *x, uint32_t file)
 {
-    if (!need_file(x, file))
-        return false;
-    return x->files[file].sealed ? add_sealed(x, file) : scan_growing(x, file);
+    struct replay_open_file *o = need_file(x, file);
+    return o && (o->sealed ? add_sealed(x, file, o->sealed) : scan_growing(x, file));
 }
 
 static bool load_frame(void *context, const struct replay_frame *f, struct buf *text)
@@ -231,20 +261,17 @@ void reader_close(struct replay_reader *x)
 {
     merge_destroy(x->merge);
     free(x->frames);
-    if (x->fd >= 0)
-        close(x->fd);
+    for (size_t i = 0; i < REPLAY_OPEN_FILES; i++)
+        close_file(&x->open[i]);
     x->merge = NULL;
     x->frames = NULL;
     x->frame_count = 0;
-    x->fd = -1;
 }
 
 void reader_forget_files(struct replay_reader *x)
 {
-    for (size_t i = 0; i < x->file_count; i++) {
-        archive_reader_close(x->files[i].sealed);
+    for (size_t i = 0; i < x->file_count; i++)
         free(x->files[i].path);
-    }
     free(x->files);
     x->files = NULL;
     x->file_count = 0;

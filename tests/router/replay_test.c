@@ -8,12 +8,14 @@
 #include <cmocka.h>
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "matcher/json.h"
 #include "router/replay_int.h"
 #include "targets/archive.h"
+#include "targets/archive_sealed.h"
 #include "targets/topic.h"
 #include "tests/router/fixture.h"
 
@@ -446,6 +448,47 @@ static void what_was_chosen_survives_a_crash(void **state)
                      0);
 }
 
+/* Seals the one file of the archive, as it is done when its hour is over. */
+static void seal(void)
+{
+    char command[200], path[200] = "";
+    snprintf(command, sizeof command, "cd '%s' && find archives -name events.ndjson", fixture.data);
+    FILE *found = popen(command, "r");
+    assert_int_equal(fscanf(found, "%199s", path), 1);
+    pclose(found);
+    int folder = open(fixture.data, O_RDONLY | O_DIRECTORY);
+    const atomic_bool stop = false;
+    struct weir_diag diag;
+    int64_t packed;
+
+    assert_true(archive_seal(folder, path, fixture_number("SELECT bytes FROM archive_file"), &stop, &packed, &diag));
+    assert_int_equal(unlinkat(folder, path, 0), 0);
+    close(folder);
+}
+
+static void a_file_that_is_sealed_meanwhile(void **state)
+{
+    fixture_crash(archive_20000);
+    fixture_start(MANY);
+    assert_int_equal(call_with(REPLAY_START, "a", 0, 100000, NULL, (struct replay_request){.rate = 40000}), 201);
+    fixture_wait(fixture_number("SELECT position FROM replays") > 0);
+    assert_int_equal(call(REPLAY_PAUSE, "a", 0, 0, NULL, false), 200);
+    seal();
+    assert_int_equal(call(REPLAY_RESUME, "a", 0, 0, NULL, false), 200);
+    wait_state("a", "COMPLETED");
+    assert_true(answered("\"events_replayed\":20000"));
+    assert_int_equal(fixture_number("SELECT count(DISTINCT json_extract(body, '$.id')) FROM queue_message"), 20000);
+    assert_int_equal(fixture_number("SELECT count(*) FROM (SELECT json_extract(body, '$.time') AS t, "
+                                    "lag(json_extract(body, '$.time')) OVER (ORDER BY id) AS before "
+                                    "FROM queue_message) WHERE t < before"),
+                     0);
+    empty_queues();
+    assert_int_equal(call(REPLAY_START, "b", 500, 502, NULL, false), 201); /* sealed from the beginning */
+    wait_state("b", "COMPLETED");
+    assert_true(answered("\"events_total\":40,"));
+    assert_int_equal(fixture_messages("one").count, 40);
+}
+
 static void as_fast_as_the_rate_says(void **state)
 {
     struct replay_pace p = {0};
@@ -574,6 +617,7 @@ int main(void)
         TEST(what_was_chosen_survives_a_crash),
         TEST(live_events_leave_a_replay_its_share),
         TEST(one_order_over_several_files),
+        TEST(a_file_that_is_sealed_meanwhile),
         cmocka_unit_test(as_fast_as_the_rate_says),
         cmocka_unit_test(in_step_with_event_time),
     };
