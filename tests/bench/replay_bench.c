@@ -4,16 +4,18 @@
  * figure, in the same run, stands what reading the same files costs by itself: one thread reads (and unpacks) all of
  * them and counts the lines, as zstdcat | wc -l would.
  *
- *     replay_bench [matched|delivered]…          (default: both)
+ *     replay_bench [matched|sealed|delivered]…          (default: all)
  *
- * matched: the 1,000 rules meet every event, and 8 in a thousand match one of them; delivered: one rule takes every
- * event to a queue. What was replayed, matched and queued must be what was archived: else the program fails.
+ * matched: the 1,000 rules meet every event, and 8 in a thousand match one of them, while the files grow; sealed: the
+ * same from the files when they are packed; delivered: one rule takes every event to a queue. What was replayed,
+ * matched and queued must be what was archived: else the program fails.
  *
  * WEIR names the program (default: the one built beside this one), REPLAY_EVENTS how many events (300,000), WAY_FOLDER
  * where it writes (the working directory).
  */
 #include "tests/bench/way.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <libgen.h>
 #include <limits.h>
@@ -23,6 +25,7 @@
 #include <zstd.h>
 
 #include "matcher/json.h"
+#include "targets/archive_sealed.h"
 
 #define RULES       1000
 #define CONNECTIONS 4
@@ -184,6 +187,30 @@ static void run_replay(const struct way_router *r, const char *name, const char 
 
 /* ---- the archive ---- */
 
+/* What the router does with a file when its hour is over. */
+static int seal_file(const char *path, const struct stat *about, int type, struct FTW *where)
+{
+    const atomic_bool stop = false;
+    size_t size = strlen(path);
+    struct weir_diag diag;
+    int64_t packed;
+
+    if (type != FTW_F || size < 7 || strcmp(path + size - 7, ".ndjson") != 0)
+        return 0;
+    if (!archive_seal(AT_FDCWD, path, about->st_size, &stop, &packed, &diag))
+        way_fail("%s", diag.message);
+    return unlink(path);
+}
+
+static void seal_files(void)
+{
+    char path[PATH_MAX + 16];
+
+    snprintf(path, sizeof path, "%s/data/archives", folder);
+    if (nftw(path, seal_file, 16, FTW_PHYS) != 0)
+        way_fail("cannot seal '%s'", path);
+}
+
 static void configure(void)
 {
     struct buf yaml = BUF_INIT;
@@ -250,6 +277,9 @@ int main(int argc, char **argv)
     unsigned events = fill(&r);
     if (is_chosen(argc, argv, "matched"))
         run_replay(&r, "matched", NULL, events, (double)events / WAY_BATCH * way_matches(0, WAY_BATCH), "400000");
+    seal_files();
+    if (is_chosen(argc, argv, "sealed"))
+        run_replay(&r, "sealed", NULL, events, (double)events / WAY_BATCH * way_matches(0, WAY_BATCH), "400000");
     if (is_chosen(argc, argv, "delivered"))
         run_replay(&r, "delivered", "every", events, events, "100000");
     way_router_stop(&r);
