@@ -151,8 +151,21 @@ static void print_whole(struct str message)
     buf_fini(&text);
 }
 
+/* --limit, or no bound. False: said what is wrong. */
+static bool read_limit(const struct cli *cli, long long *out)
+{
+    const char *limit = cli_value(cli, "--limit", "1000000000");
+    char *end;
+
+    *out = strtoll(limit, &end, 10);
+    if (*limit && !*end && *out >= 1 && *out <= 1000000000)
+        return true;
+    cli_usage(cli, "--limit takes 1..1000000000, not '%s'", limit);
+    return false;
+}
+
 /* One page; *after becomes the last row's id. Returns how many rows there were, -1: failed with *code. */
-static long page(struct cli *cli, const char *queue, long long *after, struct table *t, int *code)
+static long page(struct cli *cli, const char *queue, long long limit, long long *after, struct table *t, int *code)
 {
     struct buf path = BUF_INIT;
     struct reply reply;
@@ -161,7 +174,7 @@ static long page(struct cli *cli, const char *queue, long long *after, struct ta
 
     buf_text(&path, "/_weir/v1/queues/");
     client_escape(&path, str_from(queue));
-    buf_printf(&path, "/messages?after=%lld&limit=%d", *after, PAGE);
+    buf_printf(&path, "/messages?after=%lld&limit=%lld", *after, limit);
     client_call(cli, buf_cstr(&path), (struct str){0}, NULL, &reply);
     if (reply.status == 200) {
         struct show_list l = show_open(json_member(buf_view(&reply.body), "messages"));
@@ -187,15 +200,18 @@ static int show(struct cli *cli)
     static const char *const titles[] = {"SENT", "EVENT", "RULE", "TARGET", "CODE", ">RETRIES", "REASON"};
     const char *queue = queue_of(cli);
     bool lines = cli->json || cli_has(cli, "--whole");
-    long long after = 0, total = 0;
+    long long after = 0, total = 0, limit, wanted;
     int code = EXIT_DONE;
     long count;
 
+    if (!read_limit(cli, &limit))
+        return EXIT_USAGE;
     struct table *t = table_create(titles, 7);
     do {
-        count = page(cli, queue, &after, t, &code);
+        wanted = limit - total < PAGE ? limit - total : PAGE;
+        count = page(cli, queue, wanted, &after, t, &code);
         total += count > 0 ? count : 0;
-    } while (count == PAGE);
+    } while (count == wanted && total < limit);
     if (!cli->json && code == EXIT_DONE && total == 0)
         printf("no dead letters in queue '%s'\n", queue);
     if (!lines && total)
@@ -295,12 +311,9 @@ static void print_summary(const struct cli *cli, const struct redrive *r)
 
 static int redrive(struct cli *cli)
 {
-    const char *limit = cli_value(cli, "--limit", "1000000000");
-    char *end;
     long long messages;
     struct redrive r = {
         .queue = queue_of(cli),
-        .limit = strtoll(limit, &end, 10),
         .stayed = {{"not_of_a_rule", "no rule sent it, or it could not be matched", 0},
                    {"rule_gone", "its rule is not configured any more", 0},
                    {"target_gone", "its rule does not lead to its target any more", 0},
@@ -310,8 +323,8 @@ static int redrive(struct cli *cli)
         .terminal = isatty(STDERR_FILENO) && !cli->json,
     };
 
-    if (*end || r.limit < 1 || r.limit > 1000000000)
-        return cli_usage(cli, "--limit takes 1..1000000000, not '%s'", limit);
+    if (!read_limit(cli, &r.limit))
+        return EXIT_USAGE;
     int code = find_queue(cli, r.queue, &messages);
     if (code != EXIT_DONE)
         return code;
@@ -326,11 +339,16 @@ static int redrive(struct cli *cli)
 
 /* ---- purge ---- */
 
+static const char *plural(long long messages)
+{
+    return messages == 1 ? "message" : "messages";
+}
+
 static bool confirm(const char *queue, long long messages)
 {
     char line[16] = "";
 
-    fprintf(stderr, "delete %lld messages of queue '%s' for good? [y/N] ", messages, queue);
+    fprintf(stderr, "delete %lld %s of queue '%s' for good? [y/N] ", messages, plural(messages), queue);
     return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
 }
 
@@ -347,7 +365,8 @@ static int purge(struct cli *cli)
     if (code != EXIT_DONE)
         return code;
     if (!cli_has(cli, "--yes") && !isatty(STDIN_FILENO))
-        return cli_usage(cli, "%lld messages of queue '%s' would be deleted for good; say --yes", messages, queue);
+        return cli_usage(cli, "%lld %s of queue '%s' would be deleted for good; say --yes", messages, plural(messages),
+                         queue);
     if (!cli_has(cli, "--yes") && !confirm(queue, messages))
         return cli_fail(EXIT_NO_MATCH, "nothing was deleted");
     buf_text(&path, "/_weir/v1/queues/");
@@ -390,7 +409,7 @@ static int dlq(struct cli *cli)
 static const struct cli_option options[] = {
     {.name = "--rule", .letter = 'r', .value = "RULE", .meaning = "redrive: only what this rule sent; its name or ARN"},
     {.name = "--target", .value = "TARGET", .meaning = "redrive: only what was for this target"},
-    {.name = "--limit", .value = "N", .meaning = "redrive: at most N messages"},
+    {.name = "--limit", .value = "N", .meaning = "show, redrive: at most N messages"},
     {.name = "--whole", .meaning = "show: each message with all its attributes and its event"},
     {.name = "--yes", .meaning = "purge: without asking"},
     {0},

@@ -48,6 +48,8 @@ def test_dead_letters_are_counted_shown_sent_again_and_purged(router, receiver):
 
     code, out, _ = r.cli("dlq", "show")
     assert code == 0 and out.count("HTTP_503") == 3
+    assert len(lines(r.cli("dlq", "show", "--limit", "2", "--json"))) == 2
+    assert r.cli("dlq", "show", "--limit", "0")[0] == 64
     one = lines(r.cli("dlq", "show", "parked", "--json"))[0]
     assert one["attributes"] == {
         "RULE_ARN": "arn:aws:events:us-east-1:000000000000:rule/audit/trail",
@@ -78,7 +80,7 @@ def test_dead_letters_are_counted_shown_sent_again_and_purged(router, receiver):
     assert kinds(r) == {("dead-letters", "all", "hook", "HTTP_503"): 1}
 
     code, _, err = r.cli("dlq", "purge", "dead-letters", stdin="")
-    assert code == 64 and "1 messages of queue 'dead-letters' would be deleted for good; say --yes" in err
+    assert code == 64 and "1 message of queue 'dead-letters' would be deleted for good; say --yes" in err
     assert r.cli("dlq", "purge", "inbox", "--yes")[0] == 64
     assert "did you mean 'parked'?" in r.cli("dlq", "redrive", "parkd")[2]
     assert r.cli("dlq", "purge", "dead-letters", "--yes") == (0, "dead-letters: 1 purged\n", "")
