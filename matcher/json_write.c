@@ -20,20 +20,14 @@ static void write_escaped(struct buf *out, uint32_t code)
     }
 }
 
-static bool is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
 void json_write_string(struct buf *out, struct str text)
 {
     buf_char(out, '"');
     size_t start = 0, at = 0; /* start: of the run that can be copied as it is */
     while (at < text.size) {
-        if (is_plain((unsigned char)text.ptr[at])) {
-            at++;
-            continue;
-        }
+        at = (size_t)(plain_end(text.ptr + at, text.ptr + text.size) - text.ptr);
+        if (at == text.size)
+            break;
         uint32_t code;
         unsigned size = utf8_decode(text.ptr + at, text.size - at, &code);
         if (size > 1 && !utf8_is_surrogate(code)) {

@@ -2,6 +2,7 @@
 """HTTP as hostile and careless clients speak it."""
 import json
 import socket
+import time
 import urllib.parse
 
 from conftest import event, wait_until
@@ -55,6 +56,31 @@ def test_foreign_hosts_and_origins(router):
     assert r.get("/healthz")[0] == 200
     named = router("allowed_hosts: [weir.internal]\n", name="named")
     assert named.post("/events", LINE, {"Host": "weir.internal:80"})[0] == 200
+
+
+def test_large_bodies_in_pieces(router):
+    """A body of a megabyte, cut at odd places, and the next request right behind it on the same connection."""
+    r = router(CONFIG)
+    lines = [json.dumps(event(n, padding="p" * 500)) for n in range(1500)]
+    body = ("\n".join(lines) + "\n").encode()
+    head = f"POST /events HTTP/1.1\r\nHost: {r.url[7:]}\r\nContent-Length: "
+    text = f"{head}{len(body)}\r\n\r\n".encode() + body + f"{head}{len(LINE)}\r\n\r\n{LINE}".encode()
+    host, port = urllib.parse.urlparse(r.url).netloc.split(":")
+    with socket.create_connection((host, int(port)), 5) as s:
+        s.settimeout(20)
+        sizes = [10, 4086, 4096, 1, 4095, 4097, 70000, 65536, 8192, 300001]
+        while text:
+            size = sizes.pop(0) if sizes else len(text)
+            s.sendall(text[:size])
+            text = text[size:]
+            if sizes:
+                time.sleep(0.005)
+        got = b""
+        while got.count(b"accepted") < 2:
+            got += s.recv(65536)
+    assert b'{"accepted":1500}' in got and b'{"accepted":1}' in got, got[:300]
+    r.settled()
+    assert 'weir_rule_matches_total{bus="default",rule="all"} 1501' in r.get("/metrics")[1]
 
 
 def test_limits(router):
