@@ -216,7 +216,7 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
         f->d.input = buf_view(out);
     }
     if (!topic)
-        return true;
+        return flight_group(d, f, diag);
     if (!topic->adapter->wrap || !topic->adapter->wrap(topic, &f->d, now, &f->input)) {
         *diag = (struct weir_diag){.code = WEIR_E_MEMORY};
         memcpy(diag->message, "the topic cannot wrap it", sizeof "the topic cannot wrap it");
@@ -224,7 +224,7 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
     }
     xbuf(&f->input);
     f->d.input = buf_view(&f->input);
-    return true;
+    return flight_group(d, f, diag);
 }
 
 void flight_free(struct flight *f)
@@ -233,6 +233,7 @@ void flight_free(struct flight *f)
     generation_unref(f->generation);
     buf_fini(&f->key);
     buf_fini(&f->input);
+    buf_fini(&f->ids);
     free(f->names);
     free(f);
 }

@@ -10,6 +10,7 @@
  *   dispatch_filter.c   subscriptions' filter policies
  *   dispatch_reload.c   another rule set in the place of the present one
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
+ *   dispatch_group.c    message group and deduplication id of a delivery to a FIFO queue
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
  *   dispatch_backlog.c  how much is owed to a target, and its bound
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
@@ -188,6 +189,7 @@ struct flight {
     char *names;             /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;
     struct buf key, input; /* behind d.idempotency_key, d.input */
+    struct buf ids;        /* behind d.message_group, d.deduplication_id */
     int64_t started_age;
 
     /* what became of it */
@@ -374,6 +376,8 @@ struct flight *flight_make(struct generation *g, struct route *route, struct sha
 struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row);
 struct owed_row flight_row(const struct flight *f, int64_t next_age);
 bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, struct weir_diag *diag);
+bool flight_group(struct dispatch *d, struct flight *f,
+                  struct weir_diag *diag); /* dispatch_group.c, of flight_render() */
 void flight_free(struct flight *f);
 void flights_add(struct flight_list *l, struct flight *f);
 void flights_fini(struct flight_list *l);

@@ -16,6 +16,7 @@
 
 #define WHAT_SIZE        400
 #define ID_MAX           64
+#define TOPIC_DEPTH      8    /* topics behind topics, as dispatch follows them */
 #define ID_REFERENCE_MAX 2048 /* an id that is a reference as written, an ARN at the longest */
 
 static const struct option transformer_options[] = {
@@ -28,6 +29,17 @@ static const struct option transformer_options[] = {
      .type = OPTION_TEXT,
      .required = true,
      .meaning = "the text or JSON to make, with <name> where a value goes"},
+    {0},
+};
+
+static const struct option sqs_options[] = {
+    {.key = "message_group_id",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct rule_target, message_group),
+     .required = true,
+     .min = 1,
+     .max = QUEUE_GROUP_MAX,
+     .meaning = "the message group of the messages: a text for all of them, or a path such as $.detail.order-id"},
     {0},
 };
 
@@ -70,6 +82,10 @@ const struct option rule_target_options[] = {
      .own = true,
      .value = QUEUE_DEAD_LETTERS,
      .meaning = "the queue for events that could not be delivered, or drop to lose them"},
+    {.key = "sqs_parameters",
+     .type = OPTION_OBJECT,
+     .members = sqs_options,
+     .meaning = "what a FIFO queue needs of each message"},
     {0},
 };
 
@@ -160,6 +176,53 @@ static void read_input(struct load *l, const struct node *n, const char *what, s
     }
 }
 
+/* ---- FIFO queues ---- */
+
+static void read_message_group(struct load *l, const struct node *n, struct rule_target *t)
+{
+    const struct node *text = n && n->type == NODE_MAP ? node_get(n, "message_group_id") : NULL;
+
+    if (!text || !t->message_group.size)
+        return;
+    if (str_starts(t->message_group, STR("$."))) {
+        t->message_group_path = input_path(&l->set->keep, t->message_group, text->pos, l->diags);
+        t->message_group = (struct str){NULL, 0};
+    } else if (!queue_is_id(t->message_group)) {
+        diag_error(l->diags, text->pos,
+                   "'message_group_id' is 1 to %d letters, digits and punctuation marks, or a path that begins with $.",
+                   QUEUE_GROUP_MAX);
+    }
+}
+
+/* Itself, or behind a topic. */
+static const struct target_def *fifo_queue(const struct target_def *def, int depth)
+{
+    const struct target_def *found = NULL;
+    struct expansion x;
+
+    if (def->adapter == &queue_adapter)
+        return queue_is_fifo(def->name) ? def : NULL;
+    for (size_t i = 0; !found && depth && def->adapter->expand && def->adapter->expand(def, i, &x) == 1; i++)
+        found = x.target ? fifo_queue(x.target, depth - 1) : NULL;
+    return found;
+}
+
+static void check_message_group(struct load *l, const char *what, const struct rule_target *t)
+{
+    const struct target_def *fifo = fifo_queue(t->target, TOPIC_DEPTH);
+    bool named = t->message_group.size || t->message_group_path;
+
+    if (fifo && !named)
+        diag_error(l->diags, t->pos,
+                   "%s leads to the FIFO queue '%.*s': say 'sqs_parameters: {message_group_id: …}' there", what,
+                   STR_ARG(fifo->name));
+    if (named && !fifo)
+        diag_error(l->diags, t->pos, "a target of %s has a 'message_group_id' and leads to no FIFO queue", what);
+    if (t->dead_letter && queue_is_fifo(t->dead_letter->name))
+        diag_error(l->diags, t->pos, "the dead-letter queue of %s must be a standard queue, and '%.*s' is FIFO", what,
+                   STR_ARG(t->dead_letter->name));
+}
+
 /* ---- one target ---- */
 
 static void read_dead_letter(struct load *l, const struct node *n, struct rule_target *t)
@@ -192,6 +255,7 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
             diag_error(l->diags, n->pos, "retry_policy of %s: base is longer than cap", what);
         read_dead_letter(l, node_get(n, "dead_letter"), t);
         read_input(l, n, what, t);
+        read_message_group(l, node_get(n, "sqs_parameters"), t);
         if (t->id.ptr)
             load_check_name(l, "target id", t->id, ID_MAX, node_get(n, "id")->pos);
     }
@@ -220,6 +284,8 @@ static void check_target(struct load *l, const struct rule *rule, const char *wh
         }
     if (t->target && t->target->adapter == &bus_adapter)
         check_bus(l, rule, what, t);
+    if (t->target)
+        check_message_group(l, what, t);
     if (!t->target || !load_is_archive(t->target))
         return;
     const struct archive_options *archive = t->target->options;

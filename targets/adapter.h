@@ -138,11 +138,12 @@ struct delivery {
     struct str event;    /* the envelope, compact JSON, as accepted (with replay-name when replayed) */
     struct str event_id; /* decoded */
     struct str rule_arn;
-    struct str input;           /* what to hand over: rendered, wrapped */
-    struct str idempotency_key; /* event id/rule/target: the same over retries and replays */
-    uint32_t attempts;          /* made before this one */
-    struct weir_time accepted;  /* wall: when it was matched first; age: for maximum_event_age */
-    void *state;                /* the adapter's, while in flight */
+    struct str input;                           /* what to hand over: rendered, wrapped */
+    struct str idempotency_key;                 /* event id/rule/target: the same over retries and replays */
+    struct str message_group, deduplication_id; /* where the target is a FIFO queue; else "" */
+    uint32_t attempts;                          /* made before this one */
+    struct weir_time accepted;                  /* wall: when it was matched first; age: for maximum_event_age */
+    void *state;                                /* the adapter's, while in flight */
 };
 
 enum verdict_kind {

@@ -127,10 +127,16 @@ static void put(struct target *t, const struct delivery *d, struct store *store,
                 struct verdict *v)
 {
     const struct queue_options *o = t->def->options;
-    struct queue_send m = {.body = d->input, .delay_ms = -1, .idempotency_key = d->idempotency_key};
+    struct queue_send m = {
+        .body = d->input, .delay_ms = -1, .group = d->message_group, .idempotency_key = d->idempotency_key};
+    const char *fault;
     struct weir_diag diag;
 
-    if (d->input.size > (size_t)o->maximum_message_size)
+    if (!o->content_based_deduplication)
+        m.deduplication_id = d->deduplication_id;
+    if ((fault = queue_send_fault(t->def, &m)))
+        verdict_set(v, VERDICT_FAILED, "InvalidParameterValue", "%s", fault);
+    else if (d->input.size > (size_t)o->maximum_message_size)
         verdict_set(v, VERDICT_FAILED, "InvalidMessageContents",
                     "the message has %zu bytes, maximum_message_size of queue '%.*s' is %" PRId64, d->input.size,
                     STR_ARG(t->def->name), o->maximum_message_size);

@@ -50,6 +50,10 @@ extern const struct adapter queue_adapter;
 extern const struct store_schema queue_schema;
 
 bool queue_is_fifo(struct str name); /* by its suffix */
+/* Message group ids and deduplication ids: 1 to QUEUE_GROUP_MAX printable ASCII characters without spaces. */
+bool queue_is_id(struct str text);
+/* The text itself where it is one, else its SHA-256 in hex; NUL-terminated. False: out of memory. */
+bool queue_id_write(struct str text, char out[QUEUE_GROUP_MAX + 1]);
 
 /* ---- sending ---- */
 

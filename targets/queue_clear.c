@@ -38,50 +38,51 @@ bool queue_purge(struct store *s, struct str queue, int64_t *count_out, struct w
     return true;
 }
 
-/* Deletes the first `limit` rows of a range of ids. find: the id that follows them; erase: ids in a range. */
-static bool erase_range(struct store *s, const char *find, const char *erase, int64_t queue, int64_t limit,
-                        int64_t *count, struct weir_diag *diag)
+/* What a queue has, in the order in which it goes: a group's row only when no message refers to it any more, since its
+   id may be used again. ?1 and ?2: the range of the queue's message ids; ?3: the queue; ?4: how many. */
+static const char *const erasures[] = {
+    "DELETE FROM queue_message WHERE id >= ?1 AND id < min(?2, coalesce((SELECT id FROM queue_message"
+    " WHERE id >= ?1 AND id < ?2 AND ?3 ORDER BY id LIMIT 1 OFFSET ?4), ?2))",
+    "DELETE FROM queue_claim WHERE id >= ?1 AND id < min(?2, coalesce((SELECT id FROM queue_claim"
+    " WHERE id >= ?1 AND id < ?2 AND ?3 ORDER BY id LIMIT 1 OFFSET ?4), ?2))",
+    "DELETE FROM queue_group WHERE id IN (SELECT id FROM queue_group WHERE ?1 < ?2 AND queue = ?3 LIMIT ?4)",
+    "DELETE FROM queue_deduplication WHERE id IN"
+    " (SELECT id FROM queue_deduplication WHERE ?1 < ?2 AND queue = ?3 LIMIT ?4)",
+    "DELETE FROM queue WHERE ?1 < ?2 AND id = ?3 AND ?4",
+};
+
+static bool erase(struct store *s, const char *sql, int64_t queue, int64_t limit, int64_t *count,
+                  struct weir_diag *diag)
 {
-    int64_t end;
-    sqlite3_stmt *q = store_prepare(s, find, diag);
-    bool found;
+    sqlite3_stmt *q = store_prepare(s, sql, diag);
 
     if (!q)
         return false;
     sqlite3_bind_int64(q, 1, queue << SEQUENCE_BITS);
     sqlite3_bind_int64(q, 2, (queue + 1) << SEQUENCE_BITS);
-    sqlite3_bind_int64(q, 3, limit);
-    if (!store_step(s, q, &found, diag))
-        return false;
-    end = found ? sqlite3_column_int64(q, 0) : (queue + 1) << SEQUENCE_BITS;
-    sqlite3_reset(q);
-    if (!queue_run(s, erase, queue << SEQUENCE_BITS, end, diag))
+    sqlite3_bind_int64(q, 3, queue);
+    sqlite3_bind_int64(q, 4, limit);
+    if (!store_run(s, q, diag))
         return false;
     *count += store_changes(s);
     return true;
 }
 
-/* A piece of a purged queue, if there is one; its row goes when nothing is left of it. */
+/* Purged queues, as far as `limit` goes. */
 static bool clear_purged(struct store *s, int64_t limit, int64_t *count, struct weir_diag *diag)
 {
-    int64_t queue, before = *count;
+    int64_t queue = 0;
 
-    if (!queue_ask(s, "SELECT id FROM queue WHERE name IS NULL AND id > ? LIMIT 1", 0, -1, &queue, diag))
-        return false;
-    if (!queue)
-        return true;
-    if (!erase_range(s, "SELECT id FROM queue_message WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
-                     "DELETE FROM queue_message WHERE id >= ? AND id < ?", queue, limit, count, diag) ||
-        !erase_range(s, "SELECT id FROM queue_claim WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
-                     "DELETE FROM queue_claim WHERE id >= ? AND id < ?", queue, limit, count, diag) ||
-        !queue_run(s, "DELETE FROM queue_group WHERE id IN (SELECT id FROM queue_group WHERE queue = ?1 LIMIT ?2)",
-                   queue, limit, diag))
-        return false;
-    *count += store_changes(s);
-    if (*count - before >= limit)
-        return true;
-    *count = before + limit; /* there may be another purged queue */
-    return queue_run(s, "DELETE FROM queue WHERE id = ?", queue, 0, diag);
+    while (*count < limit) {
+        if (!queue_ask(s, "SELECT id FROM queue WHERE name IS NULL AND id > ? LIMIT 1", 0, -1, &queue, diag))
+            return false;
+        if (!queue)
+            return true;
+        for (size_t i = 0; *count < limit && i < sizeof(erasures) / sizeof(*erasures); i++)
+            if (!erase(s, erasures[i], queue, limit - *count, count, diag))
+                return false;
+    }
+    return true;
 }
 
 bool queue_clear(struct store *s, struct weir_time now, unsigned limit, int64_t *count_out, struct weir_diag *diag)

@@ -164,17 +164,13 @@ bool receive_fifo_next(struct receive *r, int64_t *age_out)
 
 /* ---- deduplication ---- */
 
-bool deduplication_id(const struct queue_send *m, char out[QUEUE_GROUP_MAX + 1], struct weir_diag *diag)
+bool digest_write(struct str text, char out[QUEUE_GROUP_MAX + 1])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
 
-    if (m->deduplication_id.size) {
-        snprintf(out, QUEUE_GROUP_MAX + 1, "%.*s", STR_ARG(m->deduplication_id));
-        return true;
-    }
-    if (EVP_Digest(m->body.ptr, m->body.size, digest, &size, EVP_sha256(), NULL) != 1)
-        return fail_memory(diag);
+    if (EVP_Digest(text.ptr, text.size, digest, &size, EVP_sha256(), NULL) != 1)
+        return false;
     for (unsigned i = 0; i < size; i++)
         snprintf(out + 2 * i, 3, "%02x", digest[i]);
     return true;

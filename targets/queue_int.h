@@ -119,8 +119,7 @@ bool group_refresh(struct store *s, struct queue_row *row, int64_t group, struct
 bool group_name(struct store *s, int64_t group, char out[QUEUE_GROUP_MAX + 1], struct weir_diag *diag);
 bool receive_fifo(struct receive *r);
 bool receive_fifo_next(struct receive *r, int64_t *age_out);
-/* The sender's deduplication id, or the digest of the body. */
-bool deduplication_id(const struct queue_send *m, char out[QUEUE_GROUP_MAX + 1], struct weir_diag *diag);
+bool digest_write(struct str text, char out[QUEUE_GROUP_MAX + 1]); /* SHA-256 in hex */
 /* sent->duplicate: a message with this key was sent within five minutes, and *sent is that one. */
 bool deduplication_find(struct store *s, struct queue_row *row, struct str key, struct weir_time now,
                         struct queue_sent *sent, struct weir_diag *diag);

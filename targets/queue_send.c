@@ -21,13 +21,21 @@ void queue_sequence_write(uint64_t sequence, char out[QUEUE_SEQUENCE_DIGITS + 1]
     snprintf(out, QUEUE_SEQUENCE_DIGITS + 1, "1%019" PRIu64, sequence % UINT64_C(10000000000000000000));
 }
 
-/* SQS's alphabet of both ids: letters, digits and punctuation. */
-static bool is_plain(struct str id)
+bool queue_is_id(struct str text)
 {
-    for (size_t i = 0; i < id.size; i++)
-        if (id.ptr[i] <= ' ' || id.ptr[i] > '~')
+    for (size_t i = 0; i < text.size; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
             return false;
-    return id.size <= QUEUE_GROUP_MAX;
+    return text.size && text.size <= QUEUE_GROUP_MAX;
+}
+
+bool queue_id_write(struct str text, char out[QUEUE_GROUP_MAX + 1])
+{
+    if (!queue_is_id(text))
+        return digest_write(text, out);
+    memcpy(out, text.ptr, text.size);
+    out[text.size] = '\0';
+    return true;
 }
 
 const char *queue_send_fault(const struct target_def *queue, const struct queue_send *m)
@@ -40,9 +48,9 @@ const char *queue_send_fault(const struct target_def *queue, const struct queue_
                                           : NULL;
     if (!m->group.size)
         return "a message for a FIFO queue needs a message group id";
-    if (!is_plain(m->group))
+    if (!queue_is_id(m->group))
         return "a message group id is 1 to 128 letters, digits and punctuation marks";
-    if (!is_plain(m->deduplication_id))
+    if (m->deduplication_id.size && !queue_is_id(m->deduplication_id))
         return "a deduplication id is 1 to 128 letters, digits and punctuation marks";
     if (!m->deduplication_id.size && !o->content_based_deduplication)
         return "a message for a FIFO queue needs a deduplication id, or the queue content_based_deduplication";
@@ -116,8 +124,10 @@ static bool put_fifo(struct store *s, struct queue_row *row, const struct target
     const struct queue_options *o = queue->options;
     char id[QUEUE_GROUP_MAX + 1], key[2 * QUEUE_GROUP_MAX + 2];
 
-    if (!deduplication_id(m, id, diag))
-        return false;
+    if (m->deduplication_id.size)
+        queue_id_write(m->deduplication_id, id);
+    else if (!digest_write(m->body, id))
+        return fail_memory(diag);
     snprintf(key, sizeof key, "%s%s%.*s", id, o->deduplication_scope == QUEUE_SCOPE_MESSAGE_GROUP ? " " : "",
              o->deduplication_scope == QUEUE_SCOPE_MESSAGE_GROUP ? (int)m->group.size : 0, m->group.ptr);
     if (!deduplication_find(s, row, str_from(key), now, sent, diag))

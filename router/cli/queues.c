@@ -177,12 +177,22 @@ static int call_and_print(struct cli *cli, const char *what, struct str body, co
 
 static int send_message(struct cli *cli)
 {
+    const char *group = cli_value(cli, "--group", NULL), *id = cli_value(cli, "--deduplication-id", NULL);
     struct buf body = BUF_INIT;
+    long long delay;
 
     if (cli->argument_count != 3)
         return cli_usage(cli, "send takes a queue and a body");
+    if (!number_option(cli, "--delay", -1, 0, 900, &delay))
+        return EXIT_USAGE;
     buf_char(&body, '{');
     json_write_member(&body, "body", str_from(cli->arguments[2]));
+    if (group)
+        json_write_member(&body, "group", str_from(group));
+    if (id)
+        json_write_member(&body, "deduplication_id", str_from(id));
+    if (delay >= 0)
+        buf_printf(&body, ",\"delay_ms\":%lld", delay * 1000);
     buf_char(&body, '}');
     int code = call_and_print(cli, "/send", buf_view(&body), "messageId", "sent");
     buf_fini(&body);
@@ -216,6 +226,13 @@ static const struct cli_option options[] = {
     {.name = "--all", .meaning = "receive: until the queue gives no more"},
     {.name = "--wait", .value = "SECONDS", .meaning = "receive: wait so long for a first message, 0..20 (0)"},
     {.name = "--visibility-timeout", .value = "SECONDS", .meaning = "receive: instead of the queue's own"},
+    {.name = "--delay",
+     .value = "SECONDS",
+     .meaning = "send: hide the message so long, 0..900, instead of the queue's own"},
+    {.name = "--group", .value = "ID", .meaning = "send: the message group, on a FIFO queue"},
+    {.name = "--deduplication-id",
+     .value = "ID",
+     .meaning = "send: a second message with this id is not kept, on a FIFO queue"},
     {0},
 };
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queues by the command line's protocol: long polls."""
+"""Queues by the command line's protocol: long polls, FIFO queues."""
 import json
 import select
 import socket
@@ -21,7 +21,9 @@ class Poll:
                             b"Content-Length: %d\r\n\r\n" % (queue.encode(), host.encode(), len(body)) + body)
 
     def ready(self, seconds=0.0):
-        return bool(select.select([self.socket], [], [], seconds)[0])
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
 
     def bodies(self):
         data = b""
@@ -90,3 +92,73 @@ def test_a_stopping_router_answers_who_waits(router):
     time.sleep(0.1)
     r.stop()
     assert [p.bodies() for p in polls] == [[], [], []]
+
+
+FIFO = """
+queues:
+  orders.fifo: {redrive_policy: {target: stuck.fifo, max_receive_count: 1}, visibility_timeout: 0s}
+  stuck.fifo: {}
+  all.fifo: {content_based_deduplication: true}
+rules:
+  orders: {pattern: {source: [shop]}, targets: [{target: orders.fifo, sqs_parameters: {message_group_id: $.detail.customer}}]}
+  all: {pattern: {source: [shop]}, targets: [{target: all.fifo, input_path: $.detail.n, sqs_parameters: {message_group_id: everyone}}]}
+"""
+
+
+def test_a_rule_feeds_fifo_queues(router):
+    r = router(FIFO)
+    r.send(*({"id": f"e{n}", "source": "shop", "detail-type": "Order", "detail": {"n": n // 2, "customer": "a b" if n % 3 == 2 else "c1"}}
+             for n in range(6)))
+    r.settled()
+    status, answer = r.post("/_weir/v1/queues/orders.fifo/receive", {"visibility_timeout_ms": 30000})
+    got = answer["messages"]
+    assert [json.loads(m["body"])["id"] for m in got] == ["e0", "e1", "e3", "e4", "e2", "e5"]  # a group after the other
+    assert [m["messageGroupId"] for m in got[:4]] == ["c1"] * 4 and len(got[4]["messageGroupId"]) == 64  # no id: its digest
+    assert got[0]["messageDeduplicationId"] == "e0/orders/orders.fifo"
+    assert sorted(m["sequenceNumber"] for m in got[:4]) == [m["sequenceNumber"] for m in got[:4]] and len(got[0]["sequenceNumber"]) == 20
+    assert [m["body"] for m in r.receive("all.fifo")] == ["0", "1", "2"]  # the same body within five minutes is one message
+
+
+def test_fifo_by_hand(router):
+    r = router(FIFO)
+
+    def send(*arguments):
+        code, out, err = r.cli("queues", "send", "orders.fifo", *arguments, "--json")
+        return json.loads(out) if code == 0 else err
+
+    first = send("one", "--group", "g", "--deduplication-id", "1")
+    assert first["duplicate"] is False and len(first["sequenceNumber"]) == 20
+    assert send("again", "--group", "g", "--deduplication-id", "1") == {**first, "duplicate": True}
+    assert send("two", "--group", "g", "--deduplication-id", "2")["sequenceNumber"] > first["sequenceNumber"]
+    assert "needs a message group id" in send("x")
+    assert "needs a deduplication id" in send("x", "--group", "g")
+    assert "is for FIFO queues" in r.cli("queues", "send", "dead-letters", "x", "--group", "g")[2]
+    r.stop()
+    r.start()
+    assert send("again", "--group", "g", "--deduplication-id", "1") == {**first, "duplicate": True}
+    code, out, _ = r.cli("queues", "receive", "orders.fifo")
+    assert (code, out) == (0, "one\ntwo\n")
+    assert r.cli("queues", "receive", "orders.fifo")[1] == ""  # both were received once: redriven, order and group kept
+    stuck = [json.loads(line) for line in r.cli("queues", "receive", "stuck.fifo", "--json")[1].splitlines()]
+    assert [(m["body"], m["messageGroupId"], m["deadLetterQueueSource"]) for m in stuck] == \
+        [("one", "g", "orders.fifo"), ("two", "g", "orders.fifo")]
+
+
+def test_check_says_what_a_fifo_queue_needs(tmp_path):
+    (tmp_path / "weir.yaml").write_text("""version: 1
+queues: {a.fifo: {}, plain: {}}
+topics: {t: {subscriptions: [a.fifo]}}
+rules:
+  one: {pattern: {source: [x]}, targets: [a.fifo]}
+  two: {pattern: {source: [x]}, targets: [{target: t}]}
+  three: {pattern: {source: [x]}, targets: [{target: plain, sqs_parameters: {message_group_id: g}}]}
+  four: {pattern: {source: [x]}, targets: [{target: a.fifo, dead_letter: a.fifo, sqs_parameters: {message_group_id: "a b"}}]}
+  five: {pattern: {source: [x]}, targets: [{target: t, sqs_parameters: {message_group_id: $.detail.x}}]}
+""")
+    code, out, err = weir("check", tmp_path / "weir.yaml")
+    errors = [line.split(": error: ", 1)[1] for line in (out + err).splitlines() if ": error: " in line]
+    assert code == 78 and len(errors) == 5, errors
+    for error, part in zip(errors, ("rule 'one' leads to the FIFO queue 'a.fifo': say", "rule 'two' leads to the FIFO queue",
+                                    "'message_group_id' and leads to no FIFO queue",
+                                    "must be a standard queue, and 'a.fifo' is FIFO", "'message_group_id' is 1 to 128")):
+        assert part in error

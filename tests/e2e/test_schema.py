@@ -189,6 +189,10 @@ def options(schema):
                 item = entry["properties"][part]["items"]
                 item = item["anyOf"][1] if "anyOf" in item else item
                 for name, s, put in members(item, schema):
+                    if name.startswith("sqs_parameters"):  # of a FIFO queue only
+                        yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
+                            "queues": {"q.fifo": {}}, "rules": {"r": {**rule, part: [{**put(v), "target": "q.fifo"}]}}}
+                        continue
                     yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {"rules": {"r": {**rule, part: [put(v)]}}}
         elif section == "targets":
             for kind in entry["properties"]["type"]["enum"]:
