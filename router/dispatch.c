@@ -14,6 +14,7 @@
 #include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
+#include "router/owed_pack.h"
 #include "router/replay.h"
 #include "router/schedules.h"
 #include "router/trail.h"
@@ -382,6 +383,7 @@ void dispatch_close(struct dispatch *d)
     generation_unref(d->generation);
     views_fini(d);
     buf_fini(&d->work);
+    owed_pack_destroy(d->pack);
     free(d->tapped_rules);
     trail_close(d->trail);
     free(d);

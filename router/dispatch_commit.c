@@ -53,6 +53,7 @@ void turn_free(struct turn *t)
     free_list(&t->created, false);
     free_list(&t->puts, true);
     free_list(&t->ended, true);
+    free(t->groups);
     schedule_notes_fini(t);
     noted_ids_fini(t);
     redrives_fini(t);
@@ -61,10 +62,13 @@ void turn_free(struct turn *t)
 
 /* ---- on the ledger thread ---- */
 
+/* What stands in a block leaves it with the others of the turn. */
 static bool delete_row(struct turn *t, const struct flight *f, struct store *store, struct weir_diag *diag)
 {
+    if (!f->has_row)
+        return true;
     backlog_row_deleted(t, f);
-    return owed_delete(store, f->id, diag);
+    return f->place.block || owed_delete(store, f->id, diag);
 }
 
 static bool put_one(struct turn *t, struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -79,7 +83,7 @@ static bool put_one(struct turn *t, struct flight *f, struct store *store, struc
     f->result = f->verdict.kind == VERDICT_SETTLED ? RESULT_DELIVERED : letter_result(f);
     if (f->result == RESULT_DEAD_LETTERED && !letter_write(t->dispatch, store, f, now, diag))
         return false;
-    return !f->has_row || delete_row(t, f, store, diag);
+    return delete_row(t, f, store, diag);
 }
 
 static bool run_puts(struct turn *t, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -100,19 +104,6 @@ static bool run_puts(struct turn *t, struct store *store, struct weir_time now, 
     return true;
 }
 
-static bool write_created(struct turn *t, struct flight *f, struct store *store, struct weir_time now,
-                          struct weir_diag *diag)
-{
-    struct owed_row row = flight_row(f, f->spilled ? now.age_ms : OWED_IN_HAND);
-
-    if (!redrive_take(f, store, now, diag))
-        return false;
-    if (f->missed)
-        return true;
-    backlog_row_inserted(t, f);
-    return owed_insert(store, &row, diag);
-}
-
 static bool write_retried(struct turn *t, const struct flight *f, struct store *store, struct weir_time now,
                           struct weir_diag *diag)
 {
@@ -121,12 +112,13 @@ static bool write_retried(struct turn *t, const struct flight *f, struct store *
     row.attempts = f->attempts;
     row.error_code = str_from(f->verdict.code);
     row.error_message = str_from(f->verdict.message);
-    if (f->has_row) {
+    if (!f->has_row)
+        backlog_row_inserted(t, f);
+    else
         backlog_row_kept(t, f);
+    if (f->has_row && !f->place.block)
         return owed_retry(store, f->id, row.target, row.attempts, row.next_age, row.error_code, row.error_message,
                           diag);
-    }
-    backlog_row_inserted(t, f);
     return owed_insert(store, &row, diag);
 }
 
@@ -137,7 +129,7 @@ static bool write_ended(struct turn *t, const struct flight *f, struct store *st
         return write_retried(t, f, store, now, diag);
     if (f->result == RESULT_DEAD_LETTERED && !letter_write(t->dispatch, store, f, now, diag))
         return false;
-    return !f->has_row || delete_row(t, f, store, diag);
+    return delete_row(t, f, store, diag);
 }
 
 static bool turn_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -149,12 +141,13 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
         return false;
     if (!run_puts(t, store, now, diag))
         return false;
-    for (size_t i = 0; i < t->created.count; i++)
-        if (!write_created(t, t->created.list[i], store, now, diag))
-            return false;
+    if (!turn_write_created(t, store, now, diag))
+        return false;
     for (size_t i = 0; i < t->ended.count; i++)
         if (!write_ended(t, t->ended.list[i], store, now, diag))
             return false;
+    if (!turn_leave_blocks(t, store, diag))
+        return false;
     for (size_t i = 0; i < t->replay_count; i++)
         if (!replay_write_progress(store, &t->replays[i], now, diag))
             return false;
@@ -263,7 +256,7 @@ static void turn_done(struct ledger_job *job, bool ok, const struct weir_diag *d
 
 /* ---- submitting ---- */
 
-/* Leaves in `created` the flights that get a row now, and marks them. */
+/* Leaves in `created` the flights that are written now, and marks them. */
 static void choose_rows(struct turn *t)
 {
     size_t kept = 0;
@@ -279,6 +272,7 @@ static void choose_rows(struct turn *t)
     }
     t->created.count = kept;
     t->open = 0;
+    turn_group(t);
 }
 
 static void away(struct dispatch *d, struct turn *t)

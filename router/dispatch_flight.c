@@ -127,13 +127,16 @@ static void copy_error(struct verdict *v, const struct owed_row *row)
     snprintf(v->message, sizeof v->message, "%.*s", STR_ARG(row->error_message));
 }
 
-struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row)
+struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row,
+                               struct shared_event *event)
 {
-    struct shared_event *e = event_share(row->origin, row->position, row->event_id, row->event, row->accepted);
+    struct shared_event *e =
+        event ? event : event_share(row->origin, row->position, row->event_id, row->event, row->accepted);
     struct flight *f = make(e, row->id);
     struct route *route = route_find(d->generation, row->bus, row->rule, row->target_id, row->subscription);
 
-    event_release(e); /* the flight's own reference stays */
+    if (!event)
+        event_release(e); /* the flight's own reference stays */
     /* An archive takes events in the journal's order only: an old one cannot be put there any more. */
     if (route && route->outlet->target && route->outlet->def->adapter != &archive_adapter) {
         take_route(f, d->generation, route);
@@ -143,6 +146,7 @@ struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const st
     }
     f->has_row = true;
     f->row_outlet = from;
+    f->place = row->place;
     f->attempts = f->d.attempts = row->attempts;
     copy_error(&f->verdict, row);
     return f;

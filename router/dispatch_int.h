@@ -13,6 +13,7 @@
  *   dispatch_group.c    message group and deduplication id of a delivery to a FIFO queue
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
  *   dispatch_backlog.c  how much is owed to a target, and its bound
+ *   dispatch_pack.c     a turn's deliveries that have not settled: rows or blocks
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
  *   dispatch_gate.c     may a delivery start now: concurrency, rate, circuit, pause
  *   dispatch_gatekeeper.c  gates at work: asked, told, shown
@@ -49,6 +50,7 @@ struct schedule_note;
 struct trail;
 struct deduplicator;
 struct noted_ids;
+struct flight_group;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -178,8 +180,9 @@ struct flight {
     struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
     int64_t id;
-    bool has_row;            /* a row was written for it, or is in a job submitted */
-    bool spilled;            /* goes straight to a row: its target's window was full */
+    bool has_row;            /* it was written, to a row or to a block, or is in a job submitted */
+    struct owed_place place; /* in the block; none: it has a row of its own, or nothing */
+    bool spilled;            /* goes straight to a block: its target's window was full */
     bool open;               /* counted in its turn's `open` */
     bool counted;            /* counted in its outlet's `memory` */
     struct redrive *redrive; /* it was a dead letter, see dispatch_redrive.c; NULL */
@@ -221,10 +224,12 @@ struct turn {
     size_t events, bytes;
     /* Of these, what deliveries were made for: see go_on(). */
     size_t kept_events, kept_bytes;
-    struct flight_list puts;    /* for put adapters */
-    struct flight_list created; /* for send adapters; when it is submitted: those that get a row now */
-    struct flight_list ended;   /* with a result, of this turn or of earlier ones */
-    size_t open;                /* of created, without a result */
+    struct flight_list puts;     /* for put adapters */
+    struct flight_list created;  /* for send adapters; when it is submitted: those that get a row now */
+    struct flight_list ended;    /* with a result, of this turn or of earlier ones */
+    size_t open;                 /* of created, without a result */
+    struct flight_group *groups; /* of created, when it is submitted */
+    size_t group_count;
     struct replay_progress replays[REPLAYS_ACTIVE_MAX];
     size_t replay_count;
     bool awaited;                /* somebody waits for it to be committed */
@@ -271,9 +276,10 @@ struct dispatch {
     size_t job_count;       /* length of jobs */
     bool jobs_paused;       /* one failed; job_timer tries all again */
     uint64_t job_number;
-    int64_t job_delay_ms; /* the last pause; 0: the last job was committed */
-    uint64_t put_stamp;   /* the ledger thread's: marks outlets it has seen in a run … */
-    uint64_t tally_stamp; /* … and those whose rows grow or shrink in it */
+    int64_t job_delay_ms;   /* the last pause; 0: the last job was committed */
+    uint64_t put_stamp;     /* the ledger thread's: marks outlets it has seen in a run … */
+    uint64_t tally_stamp;   /* … and those whose rows grow or shrink in it */
+    struct owed_pack *pack; /* the ledger thread's; NULL: nothing was packed yet */
     struct event *hold_timer, *job_timer;
     uint64_t submitted;          /* cursor of the last job */
     atomic_uint_fast64_t cursor; /* committed */
@@ -372,8 +378,9 @@ struct shared_event *event_share(struct str origin, uint64_t position, struct st
                                  struct weir_time accepted);
 void event_release(struct shared_event *e);
 struct flight *flight_make(struct generation *g, struct route *route, struct shared_event *event, int64_t id);
-/* Any thread: makes it from a row; its route may be gone. */
-struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row);
+/* Any thread: makes it from a row; its route may be gone. event: the row's, if there is one already; NULL: none. */
+struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const struct owed_row *row,
+                               struct shared_event *event);
 struct owed_row flight_row(const struct flight *f, int64_t next_age);
 bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, struct weir_diag *diag);
 bool flight_group(struct dispatch *d, struct flight *f,
@@ -451,6 +458,11 @@ void views_fini(struct dispatch *d);
 
 /* ---- dispatch_pause.c ---- */
 bool pauses_load(struct dispatch *d, struct store *s, struct weir_diag *diag);
+/* ---- dispatch_pack.c ---- */
+void turn_group(struct turn *t); /* before it is submitted: created has those that have not ended */
+/* Ledger thread, in its run. */
+bool turn_write_created(struct turn *t, struct store *store, struct weir_time now, struct weir_diag *diag);
+bool turn_leave_blocks(const struct turn *t, struct store *store, struct weir_diag *diag);
 
 /* ---- dispatch_commit.c ---- */
 struct turn *turn_create(struct dispatch *d);

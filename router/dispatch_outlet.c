@@ -8,8 +8,9 @@
  *   match ──────► ready (in order) ──► sent ──► completed ──► judged ──► delivered, dead-lettered, dropped
  *
  * ready, sent and completed are memory: at most a window of deliveries and of bytes a target. What does not fit is
- * written to rows untried and fetched back in order; while such rows wait, new deliveries line up behind them. A failed
- * delivery waits in its row, so a dead target holds disk, not memory. Rows are fetched when half the window is free.
+ * written to blocks untried and fetched back in order; while such blocks wait, new deliveries line up behind them. A
+ * failed delivery waits in its row, so a dead target holds disk, not memory. Rows and blocks are fetched when half the
+ * window is free; a block comes whole, so that memory holds one and a half windows at most.
  *
  * Verdicts come from inside a target's callbacks, so they are queued and judged from the loop.
  */
@@ -300,6 +301,7 @@ struct load {
     struct outlet *outlet;
     unsigned limit;
     struct flight_list flights;
+    const char *event; /* of the last row shown, where it stood */
     int64_t next;
 };
 
@@ -313,7 +315,12 @@ static void free_flights(struct flight_list *l)
 static void load_one(void *context, const struct owed_row *row)
 {
     struct load *load = context;
-    flights_add(&load->flights, flight_from_row(load->outlet->dispatch, load->outlet, row));
+    struct flight_list *l = &load->flights;
+    struct flight *last = l->count ? l->list[l->count - 1] : NULL;
+    bool same = last && row->place.block && last->place.block == row->place.block && load->event == row->event.ptr;
+
+    load->event = row->event.ptr;
+    flights_add(l, flight_from_row(load->outlet->dispatch, load->outlet, row, same ? last->event : NULL));
 }
 
 static bool load_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)

@@ -2,12 +2,8 @@
 /*
  * SQL of what is owed.
  *
- * A row holds the event itself, so that a segment of the journal may go as soon as the cursor has passed it: one dead
- * target pins no segments, and a retry needs no second reader. The price is one copy of the event for each delivery
- * that did not settle at once; those that did (nearly all) never come here.
- *
- * The one index (target, next_age) finds a target's due rows in order, ties by rowid: the order of matching. The
- * event stands last in the row, so that its overflow pages are touched only when it is read.
+ * Rows: the one index (target, next_age) finds a target's due rows in order, ties by rowid: the order of matching. The
+ * event stands last in the row, so that its overflow pages are touched only when it is read. Blocks: owed_blocks.c.
  *
  * Cost of a delivery that fails once and then settles: one insert, two updates, one delete, all by rowid.
  */
@@ -43,6 +39,21 @@ static const char *const migrations[] = {
     "INSERT INTO dispatch_cursor (one, job, sequence) VALUES (1, 0, 0)",
     "CREATE TABLE owed_totals (target TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO owed_totals SELECT target, sum(length(CAST(event AS BLOB))) FROM deliveries GROUP BY target",
+    /* done: of which deliveries have left it one bit each; NULL: none has. The body stands apart: the rest changes. */
+    "CREATE TABLE owed_blocks ("
+    "  number INTEGER PRIMARY KEY,"
+    "  target TEXT NOT NULL,"
+    "  in_hand INTEGER NOT NULL,"
+    "  age INTEGER NOT NULL,"
+    "  last_id INTEGER NOT NULL,"
+    "  count INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  left INTEGER NOT NULL,"
+    "  done BLOB);"
+    "CREATE INDEX owed_blocks_waiting ON owed_blocks (target, in_hand, number);"
+    "CREATE TABLE owed_bodies ("
+    "  number INTEGER PRIMARY KEY,"
+    "  body BLOB NOT NULL)",
     NULL,
 };
 const struct store_schema owed_schema = {"owed", migrations};
@@ -155,6 +166,7 @@ static struct owed_row read_row(sqlite3_stmt *q)
 
 static bool next_due(struct store *s, struct str target, int64_t *next_out, struct weir_diag *diag)
 {
+    struct owed_block block;
     sqlite3_stmt *q = store_prepare(s, "SELECT min(next_age) FROM deliveries WHERE target = ?", diag);
     if (!q)
         return false;
@@ -164,45 +176,102 @@ static bool next_due(struct store *s, struct str target, int64_t *next_out, stru
     if (step == SQLITE_ROW && sqlite3_column_type(q, 0) != SQLITE_NULL)
         *next_out = sqlite3_column_int64(q, 0);
     sqlite3_reset(q);
-    return step == SQLITE_ROW || store_error(s, "look for the next delivery", diag);
+    if (step != SQLITE_ROW)
+        return store_error(s, "look for the next delivery", diag);
+    if (!owed_block_peek(s, target, &block, diag))
+        return false;
+    if (block.number && block.age < *next_out)
+        *next_out = block.age;
+    return true;
+}
+
+struct taking {
+    struct store *store;
+    struct str target;
+    int64_t age;
+    unsigned limit, taken;
+    size_t bytes;
+    void (*each)(void *context, const struct owed_row *row);
+    void *context;
+};
+
+static void show(void *context, const struct owed_row *row)
+{
+    struct taking *t = context;
+
+    t->taken++;
+    t->bytes += row->event.size;
+    t->each(t->context, row);
+}
+
+static bool has_enough(const struct taking *t)
+{
+    return t->taken >= t->limit || t->bytes >= OWED_TAKE_BYTES;
+}
+
+/* One round of rows that are due at `age`; the index must not change under the query that walks it. */
+static bool take_round(struct taking *t, int64_t age, bool *more_out, struct weir_diag *diag)
+{
+    int64_t ids[256];
+    size_t count = 0, room = t->limit - t->taken;
+    int step = SQLITE_DONE;
+    sqlite3_stmt *q = store_prepare(t->store,
+                                    "SELECT id, target, next_age, origin, position, bus, rule, target_id, "
+                                    "subscription, rule_arn, target_arn, accepted_wall, accepted_age, attempts, "
+                                    "error_code, error_message, event_id, event FROM deliveries "
+                                    "WHERE target = ? AND next_age <= ? ORDER BY next_age, id LIMIT ?",
+                                    diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, t->target);
+    sqlite3_bind_int64(q, 2, age);
+    sqlite3_bind_int64(q, 3, room < 256 ? (int64_t)room : 256);
+    while (!has_enough(t) && (step = sqlite3_step(q)) == SQLITE_ROW) {
+        struct owed_row row = read_row(q);
+        ids[count++] = row.id;
+        show(t, &row);
+    }
+    sqlite3_reset(q);
+    if (step != SQLITE_DONE && step != SQLITE_ROW)
+        return store_error(t->store, "read what is owed", diag);
+    for (size_t i = 0; i < count; i++)
+        if (!take_in_hand(t->store, ids[i], diag))
+            return false;
+    *more_out = count > 0;
+    return true;
+}
+
+static bool take_rows(struct taking *t, int64_t age, struct weir_diag *diag)
+{
+    for (bool more = true; more && !has_enough(t);)
+        if (!take_round(t, age, &more, diag))
+            return false;
+    return true;
+}
+
+/* What is due longest first: rows up to the age of the first block, that block, rows up to the age of the next one … */
+static bool take(struct taking *t, struct weir_diag *diag)
+{
+    struct owed_block block = {.number = 1};
+
+    while (block.number && !has_enough(t)) {
+        if (!owed_block_peek(t->store, t->target, &block, diag) ||
+            !take_rows(t, block.number && block.age < t->age ? block.age : t->age, diag))
+            return false;
+        if (!block.number || has_enough(t) || (t->taken && block.left > t->limit - t->taken))
+            break;
+        if (!owed_block_take(t->store, block.number, show, t, diag))
+            return false;
+    }
+    return true;
 }
 
 bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
                void (*each)(void *context, const struct owed_row *row), void *context, int64_t *next_out,
                struct weir_diag *diag)
 {
-    int64_t ids[256]; /* the index must not change under the query that walks it: so in rounds */
-    size_t count, bytes = 0;
-
-    do {
-        unsigned round = limit < 256 ? limit : 256;
-        sqlite3_stmt *q = store_prepare(s,
-                                        "SELECT id, target, next_age, origin, position, bus, rule, target_id, "
-                                        "subscription, rule_arn, target_arn, accepted_wall, accepted_age, attempts, "
-                                        "error_code, error_message, event_id, event FROM deliveries "
-                                        "WHERE target = ? AND next_age <= ? ORDER BY next_age, id LIMIT ?",
-                                        diag);
-        if (!q)
-            return false;
-        store_bind(q, 1, target);
-        sqlite3_bind_int64(q, 2, age);
-        sqlite3_bind_int64(q, 3, round);
-        int step = SQLITE_DONE;
-        for (count = 0; bytes < OWED_TAKE_BYTES && (step = sqlite3_step(q)) == SQLITE_ROW; count++) {
-            struct owed_row row = read_row(q);
-            ids[count] = row.id;
-            bytes += row.event.size;
-            each(context, &row);
-        }
-        sqlite3_reset(q);
-        if (step != SQLITE_DONE && step != SQLITE_ROW)
-            return store_error(s, "read what is owed", diag);
-        for (size_t i = 0; i < count; i++)
-            if (!take_in_hand(s, ids[i], diag))
-                return false;
-        limit -= (unsigned)count;
-    } while (count && limit && bytes < OWED_TAKE_BYTES);
-    return next_due(s, target, next_out, diag);
+    struct taking t = {s, target, age, limit, .each = each, .context = context};
+    return take(&t, diag) && next_due(s, target, next_out, diag);
 }
 
 /* ---- start-up ---- */
@@ -211,19 +280,23 @@ bool owed_release(struct store *s, struct weir_diag *diag)
 {
     return store_exec(s,
                       "UPDATE deliveries SET next_age = accepted_age WHERE next_age = 9223372036854775807;"
-                      "DELETE FROM owed_totals WHERE NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.target = "
-                      "owed_totals.target)",
+                      "UPDATE owed_blocks SET in_hand = 0 WHERE in_hand = 1;"
+                      "DELETE FROM owed_totals WHERE target NOT IN (SELECT target FROM deliveries UNION SELECT target "
+                      "FROM owed_blocks)",
                       diag);
 }
 
 bool owed_count_each(struct store *s, void (*each)(void *context, const struct owed_count *c), void *context,
                      struct weir_diag *diag)
 {
-    sqlite3_stmt *q =
-        store_prepare(s,
-                      "SELECT target, count(*), sum(attempts = 0), min(next_age), (SELECT bytes FROM owed_totals WHERE "
-                      "owed_totals.target = deliveries.target) FROM deliveries GROUP BY target",
-                      diag);
+    sqlite3_stmt *q = store_prepare(
+        s,
+        "SELECT target, sum(number), sum(untried), min(next_age), (SELECT bytes FROM owed_totals WHERE "
+        "owed_totals.target = owed.target) FROM ("
+        "SELECT target, count(*) AS number, sum(attempts = 0) AS untried, min(next_age) AS next_age FROM deliveries "
+        "GROUP BY target UNION ALL "
+        "SELECT target, sum(left), sum(left), min(age) FROM owed_blocks GROUP BY target) AS owed GROUP BY target",
+        diag);
     int step;
 
     if (!q)
@@ -241,8 +314,10 @@ bool owed_count_each(struct store *s, void (*each)(void *context, const struct o
 
 bool owed_cursor_load(struct store *s, struct owed_cursor *out, struct weir_diag *diag)
 {
-    sqlite3_stmt *q = store_prepare(
-        s, "SELECT job, sequence, coalesce((SELECT max(id) FROM deliveries), 0) FROM dispatch_cursor", diag);
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT job, sequence, max(coalesce((SELECT max(id) FROM deliveries), 0), "
+                                    "coalesce((SELECT max(last_id) FROM owed_blocks), 0)) FROM dispatch_cursor",
+                                    diag);
     if (!q)
         return false;
     int step = sqlite3_step(q);

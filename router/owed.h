@@ -3,12 +3,22 @@
 #define ROUTER_OWED_H
 
 /*
- * The part of the ledger that remembers what is owed: one row a delivery that could not be settled before its turn was
+ * The part of the ledger that remembers what is owed: every delivery that could not be settled before its turn was
  * committed, and the cursor of dispatch. All functions run on the ledger thread, inside a transaction.
  *
- * A row is either waiting (next_age: when it is due) or in hand (next_age OWED_IN_HAND: dispatch has it in memory).
- * owed_take() turns waiting rows into rows in hand; a retry makes them wait again; after a crash owed_release() makes
- * all of them wait. So no delivery is ever twice in memory, and which rows are due is one index.
+ * A delivery stands in one of two places:
+ *   row     one that was tried, with what it failed of; and untried ones where there were only a few in a turn;
+ *   block   up to OWED_BLOCK_COUNT untried ones of one target as one compressed row, each event in it once. A
+ *           delivery leaves its block when it settles or gets a row of its own, at its first failure; the block goes
+ *           with the last one. What has left is a bit map beside the block, so the block itself is written once.
+ * Both hold the events themselves, not positions in the journal: its segments go as soon as the cursor has passed
+ * them, and nothing that is owed pins one, however dead its target is. Both are either waiting or in hand (dispatch
+ * has them in memory; of a row next_age is then OWED_IN_HAND). owed_take() takes what waits in hand, what is due
+ * longest first; a retry makes a row wait again; after a crash owed_release() makes all of them wait, and of a block
+ * in hand only what had not left it comes again. So no delivery is ever twice in memory.
+ *
+ * What stands in blocks costs no memory at all, and on disk the compressed event: ten million deliveries are ten
+ * thousand blocks. How many there are is kept in columns, and never counted by reading blocks.
  */
 
 #include "targets/adapter.h"
@@ -16,8 +26,16 @@
 
 #define OWED_IN_HAND INT64_MAX
 
+#define OWED_BLOCK_COUNT 1000       /* deliveries of a block, at most … */
+#define OWED_BLOCK_BYTES (1u << 20) /* … and it takes no more when its events come to so much */
+
 extern const struct store_schema owed_schema;
 extern const struct store_schema pause_schema; /* dispatch_pause.c */
+
+struct owed_place { /* where in a block a delivery stands; block 0: in none */
+    int64_t block;
+    uint32_t index;
+};
 
 struct owed_row {
     int64_t id;        /* given by dispatch, ascending in the order of matching */
@@ -30,6 +48,7 @@ struct owed_row {
     uint32_t attempts;
     struct str error_code, error_message; /* of the last attempt; "" */
     struct str event_id, event;
+    struct owed_place place; /* out */
 };
 
 bool owed_insert(struct store *s, const struct owed_row *row, struct weir_diag *diag);
@@ -39,15 +58,32 @@ bool owed_retry(struct store *s, int64_t id, struct str target, uint32_t attempt
 bool owed_delete(struct store *s, int64_t id, struct weir_diag *diag);
 
 #define OWED_TAKE_BYTES (4u << 20)
-/* Takes at most `limit` rows of the target that are due at `age` in hand, soonest first, and none after their events
-   have come to OWED_TAKE_BYTES; each is shown to `each` (slices
-   valid during the call). *next_out: when the next waiting row is due; OWED_IN_HAND: none waits. */
+/* Takes at most `limit` deliveries of the target that are due at `age` in hand, soonest first, and none after their
+   events have come to OWED_TAKE_BYTES; but blocks are taken whole, and the first one however many it has. Each is shown
+   to `each` (slices valid during the call; in a block, deliveries of one event have the same event.ptr).
+   *next_out: when the next one that waits is due; OWED_IN_HAND: none waits. */
 bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
                void (*each)(void *context, const struct owed_row *row), void *context, int64_t *next_out,
                struct weir_diag *diag);
 
 /* The rows of a target grew by so many bytes of events: the sums are kept, since to add them up all would be read. */
 bool owed_total_add(struct store *s, struct str target, int64_t bytes, struct weir_diag *diag);
+/* ---- blocks (owed_blocks.c) ---- */
+struct owed_pack;
+/* Writes what was packed as a block; its number is the first id. Small ones that wait at the target's end are put
+   together from time to time, so that many small turns do not make many blocks. */
+bool owed_block_insert(struct store *s, struct str target, struct owed_pack *pack, bool in_hand,
+                       struct weir_diag *diag);
+/* These left their blocks. Sorts the places. */
+bool owed_block_leave(struct store *s, struct owed_place *places, size_t count, struct weir_diag *diag);
+/* For owed_take(): the target's first block that waits; its number 0: none does. */
+struct owed_block {
+    int64_t number, age; /* age: since when it is due */
+    int64_t left;        /* deliveries */
+};
+bool owed_block_peek(struct store *s, struct str target, struct owed_block *out, struct weir_diag *diag);
+bool owed_block_take(struct store *s, int64_t number, void (*each)(void *context, const struct owed_row *row),
+                     void *context, struct weir_diag *diag);
 
 /* ---- start-up ---- */
 bool owed_release(struct store *s, struct weir_diag *diag);
@@ -63,7 +99,7 @@ bool owed_count_each(struct store *s, void (*each)(void *context, const struct o
 struct owed_cursor {
     uint64_t job;      /* number of dispatch's last committed job */
     uint64_t sequence; /* everything in the journal up to here is settled or has rows */
-    int64_t last_id;   /* highest row id there is; read only */
+    int64_t last_id;   /* highest id of a delivery there is; read only */
 };
 bool owed_cursor_load(struct store *s, struct owed_cursor *out, struct weir_diag *diag);
 /* Job number `job` moves it; false where job - 1 was not the last: nothing is committed before its predecessor. */

@@ -24,7 +24,7 @@ const struct adapter *target_adapter_find(struct str type)
 
 /* Events e100 and up are of one size. */
 #define FIRST 100
-#define OWED  "SELECT count(*) FROM deliveries"
+#define OWED  FIXTURE_OWED
 #define TOTAL "SELECT coalesce(sum(bytes), 0) FROM owed_totals WHERE target = 'fake/far'"
 #define ADDED "SELECT coalesce(sum(length(CAST(event AS BLOB))), 0) FROM deliveries"
 #define RULE                                                                                                           \
@@ -118,7 +118,6 @@ static void without_a_bound_all_is_owed(void **state)
     assert_true(owed_bytes() >= 1500 * size);
     fixture_wait_number(OWED, 1500);
     assert_int_equal(fixture_number(TOTAL), owed_bytes());
-    assert_int_equal(fixture_number(TOTAL), fixture_number(ADDED));
 }
 
 static int64_t size_seen;
@@ -161,6 +160,7 @@ static void sums_follow_rows_to_where_they_go(void **state)
     start(0, "dead_letter");
     publish(5);
     fixture_wait_number("SELECT count(*) FROM deliveries WHERE attempts > 0", 5);
+    assert_int_equal(fixture_number(TOTAL), fixture_number(ADDED));
     fixture_stop();
     fixture_start("queues: {any: {}}\nrules: {r: {pattern: {source: [test]}, targets: [{target: any, id: far}]}}\n");
     fixture_wait(fixture_messages("any").count == 5);
