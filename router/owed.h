@@ -95,6 +95,10 @@ struct owed_count {
 bool owed_count_each(struct store *s, void (*each)(void *context, const struct owed_count *c), void *context,
                      struct weir_diag *diag);
 
+/* Since which age of the clock the oldest one of each target is owed (owed_oldest.c); for people. */
+bool owed_oldest_each(struct store *s, void (*each)(void *context, struct str target, int64_t age), void *context,
+                      struct weir_diag *diag);
+
 /* ---- the cursor ---- */
 struct owed_cursor {
     uint64_t job;      /* number of dispatch's last committed job */

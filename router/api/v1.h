@@ -11,7 +11,7 @@
  *       "journal":{"synced","cursor","lag","segments","bytes"},
  *       "buses":[{"name","accepted"}],
  *       "rules":[{"bus","name","state","matched"}],
- *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","configured",
+ *       "targets":[{"type","name","delivered","retried","dead_lettered","dropped","owed","oldest_age_s","configured",
  *                   and of its gate: dispatch_show_gate()}],
  *       "folders":[{"name","path","bus","taken","bad","under_way","events"}],
  *       "queues":[as below], "archives":[as below]}

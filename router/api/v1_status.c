@@ -5,6 +5,7 @@
 #include "router/api/v1_int.h"
 #include "router/folders.h"
 #include "router/metrics.h"
+#include "router/owed.h"
 #include "router/schedules.h"
 #include "router/reload.h"
 #include "router/space.h"
@@ -14,6 +15,12 @@ struct status_call {
     struct ledger_job job;
     struct http_request *request;
     struct buf queues, archives, schedules, folders;
+    struct oldest {
+        struct str target; /* owned */
+        int64_t age_ms;    /* how long it has been owed */
+    } * oldest;
+    size_t oldest_count;
+    struct weir_time now;
 };
 
 static void write_count(struct buf *out, const char *key, int64_t n)
@@ -175,7 +182,15 @@ static void write_rules(struct buf *out, const struct ruleset *set)
     buf_char(out, ']');
 }
 
-static void write_target(struct buf *out, struct dispatch *d, const struct sums *sums, struct str label,
+static int64_t oldest_s(const struct status_call *c, struct str target)
+{
+    for (size_t i = 0; i < c->oldest_count; i++)
+        if (str_eq(c->oldest[i].target, target))
+            return c->oldest[i].age_ms / 1000;
+    return 0;
+}
+
+static void write_target(struct buf *out, const struct status_call *c, const struct sums *sums, struct str label,
                          bool configured)
 {
     static const char *const results[] = {"delivered", "retried", "dead_lettered", "dropped"};
@@ -189,9 +204,10 @@ static void write_target(struct buf *out, struct dispatch *d, const struct sums 
         write_count(out, results[k], sum_of(sums, label, str_from(results[k])));
     write_count(out, "owed", metric_value(METRIC_DELIVERIES_OWED, &label));
     write_count(out, "owed_bytes", metric_value(METRIC_DELIVERIES_OWED_BYTES, &label));
+    write_count(out, "oldest_age_s", oldest_s(c, label));
     json_write_key(out, "configured");
     buf_text(out, configured ? "true" : "false");
-    dispatch_show_gate(d, label, out);
+    dispatch_show_gate(http_router(c->request)->dispatch, label, out);
     buf_char(out, '}');
 }
 
@@ -207,17 +223,17 @@ static bool is_configured(const struct ruleset *set, struct str label)
 }
 
 /* Those that a reload removed, as long as something is owed to them. */
-static void write_gone(struct buf *out, struct dispatch *d, const struct ruleset *set, const struct sums *sums)
+static void write_gone(struct buf *out, const struct status_call *c, const struct ruleset *set, const struct sums *sums)
 {
     struct sums owed = sum_family(METRIC_DELIVERIES_OWED, 0, -1);
 
     for (size_t i = 0; i < owed.count; i++)
         if (owed.list[i].total > 0 && !is_configured(set, owed.list[i].by))
-            write_target(out, d, sums, owed.list[i].by, false);
+            write_target(out, c, sums, owed.list[i].by, false);
     free(owed.list);
 }
 
-static void write_targets(struct buf *out, struct dispatch *d, const struct ruleset *set)
+static void write_targets(struct buf *out, const struct status_call *c, const struct ruleset *set)
 {
     struct sums sums = sum_family(METRIC_DELIVERIES, 2, 3);
 
@@ -230,12 +246,29 @@ static void write_targets(struct buf *out, struct dispatch *d, const struct rule
             continue; /* deliveries are counted at what stands behind it */
         buf_printf(&label, "%s/%.*s", def->adapter->type, STR_ARG(def->name));
         xbuf(&label);
-        write_target(out, d, &sums, buf_view(&label), true);
+        write_target(out, c, &sums, buf_view(&label), true);
         buf_fini(&label);
     }
-    write_gone(out, d, set, &sums);
+    write_gone(out, c, set, &sums);
     buf_char(out, ']');
     free(sums.list);
+}
+
+static void forget_oldest(struct status_call *c)
+{
+    for (size_t i = 0; i < c->oldest_count; i++)
+        free((char *)c->oldest[i].target.ptr);
+    free(c->oldest);
+    c->oldest = NULL;
+    c->oldest_count = 0;
+}
+
+static void note_oldest(void *context, struct str target, int64_t age)
+{
+    struct status_call *c = context;
+
+    c->oldest = xrealloc(c->oldest, (c->oldest_count + 1) * sizeof *c->oldest);
+    c->oldest[c->oldest_count++] = (struct oldest){xstr(target), c->now.age_ms - age};
 }
 
 static bool status_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
@@ -247,8 +280,11 @@ static bool status_step(struct ledger_job *job, struct store *s, struct weir_tim
     buf_clear(&c->archives);
     buf_clear(&c->schedules);
     buf_clear(&c->folders);
-    return v1_write_queues(&c->queues, set, s, now, diag) && v1_write_archives(&c->archives, set, s, diag) &&
-           schedules_show(&c->schedules, set, s, now, diag) && folders_show(&c->folders, set, s, diag);
+    forget_oldest(c);
+    c->now = now;
+    return owed_oldest_each(s, note_oldest, c, diag) && v1_write_queues(&c->queues, set, s, now, diag) &&
+           v1_write_archives(&c->archives, set, s, diag) && schedules_show(&c->schedules, set, s, now, diag) &&
+           folders_show(&c->folders, set, s, diag);
 }
 
 static void reply(struct status_call *c)
@@ -269,7 +305,7 @@ static void reply(struct status_call *c)
     buf_str(&out, buf_view(&c->schedules));
     json_write_key(&out, "folders");
     buf_str(&out, buf_view(&c->folders));
-    write_targets(&out, router->dispatch, set);
+    write_targets(&out, c, set);
     json_write_key(&out, "queues");
     buf_str(&out, buf_view(&c->queues));
     json_write_key(&out, "archives");
@@ -293,6 +329,7 @@ static void status_cb(struct ledger_job *job, bool ok, const struct weir_diag *d
     buf_fini(&c->archives);
     buf_fini(&c->schedules);
     buf_fini(&c->folders);
+    forget_oldest(c);
     free(c);
 }
 

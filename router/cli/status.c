@@ -134,8 +134,9 @@ static void print_folders(struct str status)
 
 static void print_targets(struct str status)
 {
-    static const char *const titles[] = {"TARGET", ">DELIVERED", ">RETRIED", ">DEAD LETTERS", ">DROPPED", ">OWED"};
-    struct table *t = table_create(titles, 6);
+    static const char *const titles[] = {"TARGET",   ">DELIVERED", ">RETRIED", ">DEAD LETTERS",
+                                         ">DROPPED", ">OWED",      ">OLDEST"};
+    struct table *t = table_create(titles, 7);
     struct show_list targets = show_open(json_member(status, "targets"));
     struct str one;
     char type[64], name[128];
@@ -149,6 +150,7 @@ static void print_targets(struct str status)
         table_cell(t, "%lld", show_int(one, "dead_lettered"));
         table_cell(t, "%lld", show_int(one, "dropped"));
         table_cell(t, "%lld", show_int(one, "owed"));
+        table_cell(t, "%s", show_int(one, "owed") ? show_duration(show_int(one, "oldest_age_s")) : "-");
     }
     putchar('\n');
     table_print(t);

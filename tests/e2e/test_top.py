@@ -6,7 +6,7 @@ import pty
 import subprocess
 import threading
 
-from conftest import SLOW, WEIR
+from conftest import SLOW, WEIR, wait_until
 
 CONFIG = ("queues: {inbox: {}}\ntargets: {dead: {type: http, url: 'http://127.0.0.1:1/'}}\n"
           "rules: {all: {pattern: {source: [test.app]}, targets: [inbox, dead]}, off: {state: disabled, pattern: {source: [x]}, "
@@ -40,6 +40,7 @@ def test_rates_and_backlogs(router):
     assert lines["bus", "default"]["accepted"] >= {(x["kind"], x["name"]): x for x in first["lines"]}["bus", "default"]["accepted"]
     assert lines["target", "queue/inbox"]["delivered_per_s"] > 0
     assert lines["target", "http/dead"]["owed"] > 0
+    wait_until(lambda: next(t for t in r.status()["targets"] if t["name"] == "dead")["oldest_age_s"] >= 1, what="an age")
     assert lines["rule", "off"]["note"] == "disabled"
     text = top(r.url, "-n", "1", "--interval", "0.1").stdout
     assert "TARGET" in text and "http/dead" in text and "\033" not in text
