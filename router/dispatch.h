@@ -174,11 +174,12 @@ extern const char *const replay_state_names[]; /* "STARTING", … */
  *
  * A replay as JSON: {"name","archive","from","to","by","rules":[…], (files: "files":true,"bus","records_read" for
  * "archive") "target"?,"pattern"?,"rate"?,"speed"?,"limit"?,
- *  "state","paused","waiting","reason"?,"events_total","events_total_exact","events_replayed","events_filtered",
+ *  "state","paused","waiting","waiting_for"?,"reason"?,"events_total","events_total_exact","events_replayed","events_filtered",
  *  "events_matched","deliveries","last_event_time"?,"started","ended"?}: events_total is at least what is in the
- * window, and just that when exact; filtered are those that the pattern kept away; waiting: accepted events go first,
- * just now. A dry run's answer: {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a
- * rule with target "" for its matches.
+ * window, and just that when exact; filtered are those that the pattern kept away; waiting: just now, for
+ * "events" (accepted ones go first) or for a target that is far behind ("http/oncall"). A dry run's answer:
+ * {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a rule with target "" for its
+ * matches.
  */
 struct replay_call {
     enum {

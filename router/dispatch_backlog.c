@@ -17,6 +17,8 @@
 #include "router/xalloc.h"
 #include "rules/options.h"
 
+#define CROWDED 10000 /* deliveries owed: replays wait until some of them are made */
+
 static int64_t size_of(const struct flight *f)
 {
     return (int64_t)f->event->event.size;
@@ -69,6 +71,12 @@ bool backlog_is_full(const struct outlet *o, size_t event_bytes)
 {
     int64_t bound = bound_of(o);
     return bound && o->owed_bytes + (int64_t)event_bytes > bound;
+}
+
+bool backlog_is_crowded(const struct outlet *o)
+{
+    int64_t bound = bound_of(o);
+    return series_get(o->owed) > CROWDED || (bound && o->owed_bytes > bound / 2);
 }
 
 void backlog_refuse(struct flight *f)

@@ -402,6 +402,7 @@ struct incoming { /* an event to match */
 struct matched {
     bool any;
     uint64_t deliveries;
+    struct outlet *crowded; /* one that it went to and that is behind; NULL: none */
 };
 struct matched turn_offer(struct dispatch *d, const struct incoming *in);
 void turn_offer_rule(struct dispatch *d, const struct incoming *in, const struct rule *rule); /* unasked, to it alone */
@@ -438,7 +439,8 @@ void backlog_end(struct flight *f); /* what ended it is committed; before it is 
 void backlog_move(struct flight *f, struct outlet *from);
 void backlog_set(struct outlet *o, int64_t deliveries, int64_t bytes); /* at start-up: its rows */
 bool backlog_is_full(const struct outlet *o, size_t event_bytes);      /* no room for one more */
-void backlog_refuse(struct flight *f);                                 /* it found none: ends it */
+bool backlog_is_crowded(const struct outlet *o); /* so far behind that nobody who can wait should add to it */
+void backlog_refuse(struct flight *f);           /* it found none: ends it */
 /* Ledger thread, in a turn's run: the sums of rows. */
 void backlog_begin(struct turn *t);
 void backlog_row_inserted(struct turn *t, const struct flight *f);

@@ -123,9 +123,13 @@ static void offer_route(struct offer *o, struct route *route)
     struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
     backlog_owe(f);
     o->matched.deliveries++;
-    if (route->outlet->target->ops->put)
+    if (route->outlet->target->ops->put) {
         offer_put(d, f, o->now);
-    else if (full)
+        return;
+    }
+    if (backlog_is_crowded(route->outlet))
+        o->matched.crowded = route->outlet;
+    if (full)
         backlog_refuse(f);
     else
         outlet_offer(route->outlet, f);

@@ -12,6 +12,8 @@
  * where a replay is (struct replay_at) is committed with the deliveries made up to there: it goes on from there after a
  * crash and repeats nothing. COMPLETED says that all deliveries were made, not that all targets have taken them.
  *
+ * A replay also waits while a target that it delivers to owes much: archived events can wait where they are.
+ *
  * A paused replay holds nothing but its row: it goes on as after a restart.
  */
 #include <stdio.h>
@@ -20,6 +22,8 @@
 #include "router/log.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
+
+#define CROWDED_MS 100 /* a target that is far behind is looked at again after so long */
 
 /* ---- life of a replay ---- */
 
@@ -328,6 +332,7 @@ static void feed_one(struct replay *r, struct replay_batch *b)
     struct matched m = turn_offer(r->dispatch, &in);
 
     r->at.filtered += s->filtered;
+    r->crowded = m.crowded;
     r->at.matched += m.any;
     r->at.deliveries += m.deliveries;
     r->at.last_event_ms = s->time_ms;
@@ -364,6 +369,14 @@ static void pass_batch(struct replay *r, struct replay_batch *b)
     replay_go_on(r);
 }
 
+/* A target that is far behind gets no more from a replay: what is archived can wait there better than in the ledger. */
+static bool is_crowded(struct replay *r)
+{
+    if (r->crowded && !backlog_is_crowded(r->crowded))
+        r->crowded = NULL;
+    return r->crowded;
+}
+
 /* Gives how long the next event must wait; 0: it need not. */
 static int64_t feed(struct replay *r)
 {
@@ -373,7 +386,8 @@ static int64_t feed(struct replay *r)
     while (can_feed(r) && !turn_full(d->turn)) {
         struct replay_batch *b = r->batches[r->feeding];
         if (b->next < b->count) {
-            wait = pace_wait(&r->pace, &r->pacing, d->now.age_ms, b->spans[b->next].time_ms);
+            wait =
+                is_crowded(r) ? CROWDED_MS : pace_wait(&r->pace, &r->pacing, d->now.age_ms, b->spans[b->next].time_ms);
             if (wait)
                 break;
             feed_one(r, b);

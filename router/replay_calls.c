@@ -51,16 +51,18 @@ struct showing {
     struct replay_call *call;
     struct buf json;
     size_t count;
-    struct str waiting[REPLAYS_ACTIVE_MAX]; /* names of those that just now wait for accepted events; owned */
+    struct waiting { /* those that just now wait; owned */
+        struct str name, what;
+    } waiting[REPLAYS_ACTIVE_MAX];
     size_t waiting_count;
 };
 
-static bool is_waiting(const struct showing *s, struct str name)
+static struct str waiting_for(const struct showing *s, struct str name)
 {
     for (size_t i = 0; i < s->waiting_count; i++)
-        if (str_eq(s->waiting[i], name))
-            return true;
-    return false;
+        if (str_eq(s->waiting[i].name, name))
+            return s->waiting[i].what;
+    return STR("");
 }
 
 static void show_row(void *context, const struct replay_row *row)
@@ -68,7 +70,7 @@ static void show_row(void *context, const struct replay_row *row)
     struct showing *s = context;
     if (s->count++)
         buf_char(&s->json, ',');
-    replay_write_json(&s->json, row, is_waiting(s, row->name));
+    replay_write_json(&s->json, row, waiting_for(s, row->name));
 }
 
 static bool show_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
@@ -102,7 +104,7 @@ static void show_done(struct ledger_job *job, bool ok, const struct weir_diag *d
         replay_answer(call, 200);
     }
     for (size_t i = 0; i < s->waiting_count; i++)
-        free((char *)s->waiting[i].ptr);
+        free((char *)s->waiting[i].name.ptr), free((char *)s->waiting[i].what.ptr);
     buf_fini(&s->json);
     free(s);
 }
@@ -114,8 +116,9 @@ void replay_show(struct replay_call *call)
     struct replay *r;
 
     TAILQ_FOREACH (r, &d->replays, link)
-        if (r->waiting && s->waiting_count < REPLAYS_ACTIVE_MAX)
-            s->waiting[s->waiting_count++] = xstr(r->name);
+        if ((r->crowded || r->waiting) && replay_active(r) && s->waiting_count < REPLAYS_ACTIVE_MAX)
+            s->waiting[s->waiting_count++] =
+                (struct waiting){xstr(r->name), xstr(r->crowded ? r->crowded->key : STR("events"))};
     s->call = call;
     s->job.run = show_run;
     s->job.done = show_done;

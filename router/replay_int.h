@@ -155,7 +155,8 @@ bool replay_each_file(struct store *store, struct str replay,
                       struct weir_diag *diag);
 
 /* ---- replay_json.c ---- */
-void replay_write_json(struct buf *out, const struct replay_row *row, bool waiting);
+/* waiting_for: "events", a target ("http/oncall") or "". */
+void replay_write_json(struct buf *out, const struct replay_row *row, struct str waiting_for);
 
 /* ---- replay_dry.c ---- */
 /* Answers the call from a worker's count; takes what the choice holds. */
@@ -175,9 +176,10 @@ struct replay { /* an active one, or one whose end is being committed */
     enum replay_state state;
     bool inserted; /* the ledger knows it */
     bool paused;
-    bool waiting;         /* the journal's events go first, and there are many */
-    int64_t wake_age;     /* paced: none of its events is due before */
-    unsigned uncommitted; /* turns that hold progress of it */
+    bool waiting;           /* the journal's events go first, and there are many */
+    struct outlet *crowded; /* a target that was behind when it got the last event; NULL: none */
+    int64_t wake_age;       /* paced: none of its events is due before */
+    unsigned uncommitted;   /* turns that hold progress of it */
     struct replay_at at;
     char reason[160];
     struct series *fed, *total;

@@ -60,7 +60,7 @@ static void write_request(struct buf *out, const struct replay_row *row)
         write_count(out, "limit", row->limit);
 }
 
-void replay_write_json(struct buf *out, const struct replay_row *row, bool waiting)
+void replay_write_json(struct buf *out, const struct replay_row *row, struct str waiting_for)
 {
     const struct replay_at *at = &row->at;
 
@@ -68,7 +68,9 @@ void replay_write_json(struct buf *out, const struct replay_row *row, bool waiti
     write_request(out, row);
     json_write_member(out, "state", str_from(replay_state_names[row->state]));
     write_bool(out, "paused", row->paused);
-    write_bool(out, "waiting", waiting);
+    write_bool(out, "waiting", waiting_for.size > 0);
+    if (waiting_for.size)
+        json_write_member(out, "waiting_for", waiting_for);
     if (row->reason.size)
         json_write_member(out, "reason", row->reason);
     write_count(out, "events_total", at->total);

@@ -108,7 +108,7 @@ static void starting_done(struct ledger_job *job, bool ok, const struct weir_dia
         r->inserted = true;
         for (size_t i = 0; i < s->file_count; i++)
             reader_add_file(&r->reader, r->dispatch, file_path(s, i), s->files[i].bytes);
-        replay_write_json(&s->call->json, &s->row, false);
+        replay_write_json(&s->call->json, &s->row, STR(""));
         replay_answer(s->call, 201);
         log_info("a replay starts", LOG_STR("replay", r->name), LOG_STR("archive", r->archive));
         replay_resume(r);

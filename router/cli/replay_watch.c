@@ -139,6 +139,16 @@ static void show_cells(const struct replay_bar *b, long long done, long long tot
         fputc(i < filled ? '#' : '.', stderr);
 }
 
+static void show_waiting(struct str replay)
+{
+    char what[300];
+
+    if (strcmp(show_text(replay, "waiting_for", what, sizeof what), "events") == 0)
+        fputs("; accepted events go first", stderr);
+    else if (*what)
+        fprintf(stderr, "; %s is far behind", what);
+}
+
 static void show_bar(const struct replay_bar *b, struct str replay)
 {
     long long total = show_int(replay, "events_total"), done = count_done(replay), left = eta(b, replay);
@@ -154,8 +164,7 @@ static void show_bar(const struct replay_bar *b, struct str replay)
         fprintf(stderr, ", %.0f/s", b->rate);
     if (left >= 0 && !replay_is_over(replay))
         fprintf(stderr, ", %s left", show_duration(left));
-    if (show_bool(replay, "waiting"))
-        fputs("; accepted events go first", stderr);
+    show_waiting(replay);
     fputs("\033[K", stderr);
     fflush(stderr);
 }

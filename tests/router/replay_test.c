@@ -448,6 +448,27 @@ static void what_was_chosen_survives_a_crash(void **state)
                      0);
 }
 
+#define SLOW_TARGET                                                                                                    \
+    "queues: {one: {}}\n"                                                                                              \
+    "targets: {slow: {type: fake}}\n"                                                                                  \
+    "archives: {all: {}}\n"                                                                                            \
+    "rules: {one: {pattern: {replay-name: [{exists: true}]}, targets: [one, slow]}}\n"
+
+/* What is archived does not become a backlog in the ledger. */
+static void a_target_far_behind_holds_a_replay(void **state)
+{
+    fixture_crash(archive_20000);
+    fake_set(FAKE_SILENT, 0);
+    fixture_start(SLOW_TARGET);
+    assert_int_equal(call(REPLAY_START, "a", 0, 100000, NULL, false), 201);
+    fixture_wait(call(REPLAY_SHOW, "a", 0, 0, NULL, false) == 200 && answered("\"waiting_for\":\"fake/slow\""));
+    fixture_wait(fixture_number("SELECT position FROM replays") > 9000);
+    assert_true(fixture_number("SELECT position FROM replays") <= 10001);
+    assert_int_equal(call_with(REPLAY_START, "b", 0, 100000, NULL, (struct replay_request){.target = STR("one")}), 201);
+    wait_state("b", "COMPLETED");
+    assert_true(fixture_number("SELECT position FROM replays WHERE name = 'a'") <= 10001);
+}
+
 /* Seals the one file of the archive, as it is done when its hour is over. */
 static void seal(void)
 {
@@ -618,6 +639,7 @@ int main(void)
         TEST(live_events_leave_a_replay_its_share),
         TEST(one_order_over_several_files),
         TEST(a_file_that_is_sealed_meanwhile),
+        TEST(a_target_far_behind_holds_a_replay),
         cmocka_unit_test(as_fast_as_the_rate_says),
         cmocka_unit_test(in_step_with_event_time),
     };
