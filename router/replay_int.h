@@ -5,14 +5,15 @@
 /*
  * What the replay files share.
  *
- *   replay.c         its life: batches from a worker, fed to turns, restart and reload
+ *   replay.c         its life: batches fed to turns, restart and reload
  *   replay_calls.c   what is asked of replays; replay_start.c starts one
  *   replay_choice.c  rules, target and pattern that were chosen
  *   replay_dry.c     dry runs
  *   replay_pace.c    --rate and --speed
  *   replay_stream.c  replays of files: their events come by calls
- *   replay_read.c    an archive's files as batches, on a worker; replay_merge.c puts frames in order,
- * targets/archive_line.c reads the head of a line replay_store.c   the tables; replay_json.c a replay as JSON
+ *   replay_ahead.c   batches filled by workers while others are fed
+ *   replay_read.c    an archive's files as batches; replay_merge.c puts their frames in one order
+ *   replay_store.c   the tables; replay_json.c a replay as JSON
  */
 
 #include "router/replay.h"
@@ -215,8 +216,9 @@ struct replay_progress *replay_note(struct replay *r); /* where it is now goes i
 bool replay_await(struct replay *r, struct replay_call *call);
 void replay_end(struct replay *r, enum replay_state state, const char *reason);
 void replay_resume(
-    struct replay *r);               /* begins, or goes on, by the present rule set; fails it where that has no place */
-void replay_go_on(struct replay *r); /* reads on, if there is something to read and room for it */
+    struct replay *r); /* begins, or goes on, by the present rule set; fails it where that has no place */
+void replay_release(struct replay *r); /* destroys it if it is over and nobody has it any more */
+void replay_go_on(struct replay *r);   /* reads on, if there is something to read and room for it */
 void replay_pause(struct replay *r, bool paused);
 
 /* ---- replay_stream.c ---- */

@@ -346,7 +346,7 @@ bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, s
         else
             b->filtered++;
     }
-    b->left = merge_left(x->merge, &b->exact) - (got > 0); /* the merge counts one when it is passed */
+    b->left = merge_left(x->merge, &b->exact) - (b->any && got > 0); /* the merge counts one when it is passed */
     b->last = got == 0;
     return got >= 0;
 }
