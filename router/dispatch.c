@@ -282,6 +282,7 @@ static void *dispatch_main(void *context)
 
     pthread_setname_np(pthread_self(), "weir-dispatch");
     seal_start(d);
+    chores_start(d);
     house_start(d);
     outlet_tick(d);
     replays_resume(d);
@@ -376,6 +377,7 @@ void dispatch_close(struct dispatch *d)
     deduplication_close(d);
     reload_drop(d);
     house_stop(d);
+    chores_stop(d);
     seal_stop(d);
     free_events(d);
     mailbox_destroy(d->mailbox);

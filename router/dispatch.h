@@ -39,6 +39,8 @@ struct dispatch_options {
 
 /* Opens every target of the rule set and lets it recover (before ledger_start()); reads the cursor. NULL: diag. */
 struct dispatch *dispatch_open(const struct dispatch_options *options, struct weir_diag *diag);
+/* Any thread: there is something to clear or to move in the queues. */
+void dispatch_chores(struct dispatch *d);
 struct event_base *dispatch_loop(const struct dispatch *d); /* for timers of others; there until dispatch_close() */
 uint64_t dispatch_cursor(const struct dispatch *d);         /* committed; for journal_options.above */
 /* Gives it the journal and starts the thread. */

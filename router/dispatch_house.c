@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Housekeeping: every few seconds a small ledger job that deletes messages past their retention (a bounded number a
- * queue) and counts the archives for their gauges; once a minute it unlinks archive files past theirs. An archive that
- * a replay is reading keeps its files until the replay is done.
+ * Housekeeping: every few seconds a small ledger job that counts queues and archives for their gauges; once a minute it
+ * unlinks archive files past their retention. An archive that a replay is reading keeps its files until the replay is
+ * done. Messages past their retention are dispatch_chores.c's.
  */
 #include <stdlib.h>
 
@@ -16,8 +16,7 @@
 #include "targets/queue.h"
 
 #define HOUSE_MS     5000
-#define EXPIRE_EVERY 12  /* rounds: once a minute */
-#define EXPIRE_LIMIT 500 /* messages a queue and round */
+#define EXPIRE_EVERY 12 /* rounds: once a minute */
 
 struct keeping { /* of one archive */
     struct outlet *outlet;
@@ -32,23 +31,8 @@ struct house {
     bool running;
     struct keeping *archives;
     size_t archive_count;
-    int64_t expired_messages, expired_files;
+    int64_t expired_files;
 };
-
-static bool expire_queues(struct house *h, struct store *store, struct weir_time now, struct weir_diag *diag)
-{
-    const struct ruleset *set = h->dispatch->set;
-    int64_t count = 0;
-
-    for (uint32_t i = 0; i < set->target_count; i++) {
-        if (set->targets[i]->adapter != &queue_adapter)
-            continue;
-        if (!queue_expire(store, set->targets[i], now, EXPIRE_LIMIT, &count, diag))
-            return false;
-        h->expired_messages += count;
-    }
-    return queue_clear(store, now, EXPIRE_LIMIT, &count, diag);
-}
 
 static void add_name(void *context, struct str name)
 {
@@ -91,9 +75,9 @@ static bool house_run(struct ledger_job *job, struct store *store, struct weir_t
 {
     struct house *h = (struct house *)job;
 
-    h->expired_messages = h->expired_files = 0;
-    if (!expire_queues(h, store, now, diag) || !replay_expire(store, now, diag) ||
-        !deduplication_expire(h->dispatch, store, now, diag) || !measure_queues(h, store, now, diag))
+    h->expired_files = 0;
+    if (!replay_expire(store, now, diag) || !deduplication_expire(h->dispatch, store, now, diag) ||
+        !measure_queues(h, store, now, diag))
         return false;
     for (size_t i = 0; i < h->archive_count; i++)
         if (!keep_archive(h, &h->archives[i], store, now, diag))
@@ -103,9 +87,8 @@ static bool house_run(struct ledger_job *job, struct store *store, struct weir_t
 
 static void show_round(const struct house *h)
 {
-    if (h->expired_messages || h->expired_files)
-        log_info("past their retention and gone", LOG_INT("messages", h->expired_messages),
-                 LOG_INT("archive_files", h->expired_files));
+    if (h->expired_files)
+        log_info("past their retention and gone", LOG_INT("archive_files", h->expired_files));
     for (size_t i = 0; i < h->archive_count; i++) {
         const struct keeping *k = &h->archives[i];
         series_set(metric_str(METRIC_ARCHIVE_EVENTS, &k->outlet->def->name), k->totals.events);
@@ -133,6 +116,7 @@ static void house_cb(evutil_socket_t fd, short what, void *context)
     taps_expire(d->options.taps, d->now);
     outlet_tick(d); /* its timers stand still while the machine sleeps, ages do not */
     seal_tick(d);
+    chores_tick(d);
     if (h->running || d->stopping || d->reload)
         return;
     for (size_t i = 0; i < h->archive_count; i++)

@@ -23,7 +23,8 @@
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
  *   dispatch_seal.c     archive files that grow no more are packed
- *   dispatch_house.c    housekeeping: expiry and gauges
+ *   dispatch_house.c    housekeeping: expiry of archives and gauges
+ *   dispatch_chores.c   queues: expiry, purging, message move tasks
  *   dispatch.c          life cycle, thread, what is lent to targets
  *
  * Threads: all of it is the dispatch thread's, but what the ledger thread runs for it (turn_run(), load_run()). What
@@ -309,6 +310,7 @@ struct dispatch {
 
     struct event *house_timer;
     struct house *house;
+    struct chores *chores;
     struct sealer *sealer;
 
     /* replays */
@@ -495,6 +497,11 @@ void house_start(struct dispatch *d);
 void house_stop(struct dispatch *d);
 void house_apply(struct dispatch *d);      /* the rule set has changed */
 bool house_busy(const struct dispatch *d); /* a round is with the ledger */
+
+/* ---- dispatch_chores.c ---- */
+void chores_start(struct dispatch *d);
+void chores_stop(struct dispatch *d);
+void chores_tick(struct dispatch *d);
 
 /* ---- dispatch_seal.c ---- */
 void seal_start(struct dispatch *d);

@@ -158,6 +158,39 @@ struct queue_news {
 bool queue_watch(struct store *s, void (*each)(void *context, const struct queue_news *news), void *context,
                  struct weir_diag *diag);
 
+/* ---- moving (SQS's message move tasks) ---- */
+
+enum queue_move_state { QUEUE_MOVE_RUNNING, QUEUE_MOVE_COMPLETED, QUEUE_MOVE_CANCELLED, QUEUE_MOVE_FAILED };
+
+struct queue_move {
+    int64_t id;
+    char source[QUEUE_NAME_MAX + 1];
+    char target[QUEUE_NAME_MAX + 1]; /* "": each message to the queue it came from */
+    int64_t rate;                    /* messages a second; 0: as fast as it goes */
+    enum queue_move_state state;
+    int64_t started_wall_ms, started_age_ms;
+    int64_t moved, total; /* total: visible when it began */
+    char failure[200];    /* for people; "" unless FAILED */
+    int64_t place, until; /* sequence numbers: it has come so far, and ends before */
+};
+
+struct queue_move_host {
+    bool (*is_queue)(void *context, struct str name); /* is it still configured? */
+    void *context;
+};
+
+const char *queue_move_state(enum queue_move_state state); /* SQS's word */
+/* A moved message is a new one: another message id, sent now. One task a source at a time; WEIR_E_LIMIT: refused. */
+bool queue_move_start(struct store *s, struct str source, struct str target, int64_t rate, struct weir_time now,
+                      struct queue_move *out, struct weir_diag *diag);
+bool queue_move_cancel(struct store *s, struct str source, bool *found_out, struct weir_diag *diag);
+/* The queue's last ten tasks, latest first. */
+bool queue_move_each(struct store *s, struct str source, void (*each)(void *context, const struct queue_move *m),
+                     void *context, struct weir_diag *diag);
+/* Moves up to `limit` messages of each running task, as its rate allows. *running_out: tasks that go on. */
+bool queue_move_step(struct store *s, const struct queue_move_host *host, struct weir_time now, unsigned limit,
+                     unsigned *running_out, struct weir_diag *diag);
+
 /* ---- clearing away ---- */
 
 /* In O(1): the messages are out of reach at once, later calls of queue_clear() free their space. */

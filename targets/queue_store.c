@@ -4,9 +4,10 @@
  *
  *     queue                one row a queue: name, counts, next sequence number, the first fresh message
  *     queue_message        one row a message, never changed: it is written once and deleted once
- *     queue_claim          one row a message that was received or is delayed: when it is visible, its receives, its
- * handle queue_group          one row a message group that has messages (FIFO): when it is free queue_deduplication the
- * deduplication ids of the last five minutes (FIFO)
+ *     queue_claim          one row a message that was received or is delayed: when it is visible, its handle
+ *     queue_group          one row a message group that has messages (FIFO): when it is free
+ *     queue_deduplication  the deduplication ids of the last five minutes (FIFO)
+ *     queue_move           one row a message move task (queue_move.c)
  *
  *     sequence numbers    1 ……………… fresh ………………… next_sequence
  *                         claimed or gone │ never received: in order, without any index
@@ -125,6 +126,22 @@ static const char *const migrations[] = {
     "  in_flight = (SELECT count(*) FROM queue_claim c WHERE c.queue = queue.id AND receive_count > 0),"
     "  delayed = (SELECT count(*) FROM queue_claim c WHERE c.queue = queue.id AND receive_count = 0);"
     "DROP TABLE queue_message_1;",
+
+    "CREATE TABLE queue_move ("
+    "  id INTEGER PRIMARY KEY,"
+    "  source TEXT NOT NULL,"
+    "  target TEXT NOT NULL,"
+    "  rate INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL DEFAULT 0," /* enum queue_move_state */
+    "  started_wall INTEGER NOT NULL,"
+    "  started_age INTEGER NOT NULL,"
+    "  moved INTEGER NOT NULL DEFAULT 0,"
+    "  total INTEGER NOT NULL,"
+    "  place INTEGER NOT NULL DEFAULT 0,"
+    "  until INTEGER NOT NULL,"
+    "  failure TEXT NOT NULL DEFAULT '');"
+    "CREATE INDEX queue_move_source ON queue_move (source);"
+    "CREATE INDEX queue_move_state ON queue_move (state);",
     NULL,
 };
 

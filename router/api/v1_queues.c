@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Queues for the command line. Each call is one ledger job, answered when its commit is on disk. Receiving is in
- * v1_receive.c.
+ * v1_receive.c, moving in v1_moves.c.
  */
 #include <stdlib.h>
 
@@ -11,7 +11,7 @@
 
 #define PEEK_MAX 1000
 
-static void finish(struct queue_call *c)
+void queue_call_finish(struct queue_call *c)
 {
     buf_fini(&c->body);
     buf_fini(&c->answer);
@@ -46,7 +46,7 @@ void queue_call_answer(struct ledger_job *job, bool ok, const struct weir_diag *
         xbuf(&c->answer);
         http_reply_json(c->request, 200, &c->answer);
     }
-    finish(c);
+    queue_call_finish(c);
 }
 
 struct queue_call *queue_call_create(struct http_request *r, struct str name, queue_step *run)
@@ -205,7 +205,7 @@ static void send_message(struct http_request *r, struct str name)
         v1_text(r, object, "deduplication_id", &c->deduplication_id, false) && check_message(c) && has_room(c))
         queue_call_submit(c);
     else
-        finish(c);
+        queue_call_finish(c);
 }
 
 static bool purge_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
@@ -259,9 +259,18 @@ static void peek(struct http_request *r, struct str name)
     queue_call_submit(c);
 }
 
+static void purged_cb(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    dispatch_chores(http_router(queue_call_of(job)->request)->dispatch); /* what is out of reach takes room */
+    queue_call_answer(job, ok, diag);
+}
+
 static void purge(struct http_request *r, struct str name)
 {
-    queue_call_submit(queue_call_create(r, name, purge_step));
+    struct queue_call *c = queue_call_create(r, name, purge_step);
+
+    c->job.done = purged_cb;
+    queue_call_submit(c);
 }
 
 /* ---- list ---- */
@@ -334,8 +343,10 @@ static const struct action {
     const char *method, *name;
     void (*run)(struct http_request *r, struct str queue);
 } actions[] = {
-    {"POST", "receive", v1_receive}, {"POST", "delete", delete_messages}, {"POST", "send", send_message},
-    {"POST", "purge", purge},        {"GET", "messages", peek},
+    {"POST", "receive", v1_receive}, {"POST", "delete", delete_messages},
+    {"POST", "send", send_message},  {"POST", "purge", purge},
+    {"GET", "messages", peek},       {"POST", "move", v1_move},
+    {"GET", "moves", v1_moves},      {"POST", "cancel-move", v1_cancel_move},
 };
 
 void v1_queues(struct http_request *r)
@@ -357,5 +368,6 @@ void v1_queues(struct http_request *r)
             http_reply_error(r, 405, "%s takes %s", actions[i].name, actions[i].method);
         return;
     }
-    http_reply_error(r, 404, "no such call: queues take receive, delete, send, purge and messages");
+    http_reply_error(r, 404,
+                     "no such call: queues take receive, delete, send, purge, messages, move, moves and cancel-move");
 }

