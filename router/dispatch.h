@@ -13,7 +13,8 @@
  * nothing behind it is committed before it.
  *
  * A delivery that fails gets (or keeps) a row with its next time and leaves memory; rows that are due are loaded back,
- * at most DISPATCH_WINDOW deliveries a target, or about DISPATCH_WINDOW_BYTES of events, are in memory at once.
+ * at most DISPATCH_WINDOW deliveries a target (two batches, where it gathers larger ones), or about
+ * DISPATCH_WINDOW_BYTES of events, are in memory at once.
  */
 
 #include "matcher/buf.h"
