@@ -38,6 +38,7 @@ static const char pragmas[] = "PRAGMA busy_timeout = 5000;"
                               "PRAGMA synchronous = FULL;"
                               "PRAGMA foreign_keys = OFF;"
                               "PRAGMA trusted_schema = OFF;"
+                              "PRAGMA secure_delete = FAST;" /* some build it ON: each freed page is written then */
                               "PRAGMA journal_size_limit = 67108864;"
                               "PRAGMA wal_autocheckpoint = 0;" /* store_checkpoint() does it */
                               "PRAGMA cache_size = -16384;"
