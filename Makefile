@@ -135,6 +135,8 @@ $(BUILD)/tests/router/%_test: $(BUILD)/obj/tests/router/%_test.o $(BUILD)/tests.
 	$(LINK_TEST)
 $(BUILD)/tests/bench/%_bench: $(BUILD)/obj/tests/bench/%_bench.o $(BUILD)/bench.a $(BUILD)/tests.a $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
 	$(LINK_TEST)
+# The clients of other brokers, where they are installed.
+$(BUILD)/tests/bench/brokers_bench: LIBS += $(foreach p,libnats librabbitmq,$(shell pkg-config --libs $p 2>/dev/null))
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -189,7 +191,9 @@ torture: deps ## break routers for a long time: kills, full and failing disks, b
 	+@$(SUBMAKE) all $(BUILD)/tests/faults.so
 	@WEIR=$$(realpath $(BUILD)/weir) $(PYTHON) tests/torture/torture.py --rounds $(TORTURE_ROUNDS) $(TORTURE)
 
-bench: $(BENCHES) all ## measure; prints ratios against baselines of the same run
+bench: deps ## measure, beside other brokers too; prints ratios against baselines of the same run
+	@tests/deps.sh bench || echo "some brokers cannot be installed; they are left out"
+	+@$(SUBMAKE) all $(BENCHES)
 	@for b in $(BENCHES); do echo "== $$(basename $$b)"; $$b || exit 1; done
 
 asan: ## the tests under address and undefined behaviour sanitizers

@@ -7,6 +7,9 @@ packages='gcc make pkg-config binutils libc6-dev
     libcmocka-dev python3 python3-pytest python3-boto3 python3-jsonschema python3-yaml awscli curl jq procps zstd gzip sqlite3'
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck shellcheck mandoc"
 [ "${1:-}" = fuzz ] && packages="$packages clang libclang-rt-14-dev"
+# What `make bench` measures beside Weir, and starts itself: none of them is to run as a service.
+services='nats-server rabbitmq-server redis-server'
+[ "${1:-}" = bench ] && packages="$packages $services libnats-dev librabbitmq-dev"
 
 missing=
 for package in $packages; do
@@ -20,5 +23,19 @@ if [ "$(id -u)" -ne 0 ]; then
     sudo=sudo
 fi
 $sudo apt-get update -qq
+
+# Debian starts a service as it installs it, unless this program forbids it.
+policy=/usr/sbin/policy-rc.d
+if [ "${1:-}" = bench ] && [ ! -e "$policy" ]; then
+    trap '$sudo rm -f "$policy"' EXIT
+    trap 'exit 1' HUP INT TERM
+    printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+    $sudo chmod 755 "$policy"
+fi
 # shellcheck disable=SC2086 # a list of words
 DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+for service in $services; do # nor is it to start with the machine
+    case " $missing " in
+    *" $service "*) ! command -v systemctl >/dev/null || $sudo systemctl disable -q "$service" 2>/dev/null || true ;;
+    esac
+done

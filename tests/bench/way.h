@@ -6,6 +6,7 @@
  * The whole way of an event, measured from outside: a real `weir run` on a free port with its data on a real disk, and
  * a client on the same machine. way_bench.c makes the runs; the parts:
  *
+ *     way_place.c    the program, a folder on a real disk, and a plain file there as the yardstick
  *     way_router.c   starts and ends the router, reads its metrics, its memory and its threads' CPU time
  *     way_events.c   the events, the rules, and how often the rules must match
  *     way_client.c   keep-alive connections that ask and wait for 200; a target that notes when it was called
@@ -27,6 +28,14 @@ double way_now(void);          /* seconds */
 double way_own_cpu(void);      /* seconds, user and system, of this process */
 double way_children_cpu(void); /* … of those it has waited for */
 __attribute__((noreturn, format(printf, 1, 2))) void way_fail(const char *format, ...);
+
+/* ---- way_place.c ---- */
+
+/* The program built beside argv0, or $WEIR; a new folder bench-NAME-… in $WAY_FOLDER or here. PATH_MAX bytes each. */
+void way_place_make(const char *argv0, const char *name, char *weir, char *folder);
+bool way_place_remove(const char *path);
+/* Events a second of a plain file in the folder: batches appended with one write and one fdatasync each. */
+double way_plain_rate(const char *folder, size_t batch_bytes, unsigned events, double seconds);
 
 /* ---- way_router.c ---- */
 
@@ -53,6 +62,7 @@ void way_router_cpu(const struct way_router *r, struct way_cpu *out);
 double way_router_resident_mib(const struct way_router *r);
 /* The sum of a family's series whose labels hold `label`: way_metric(r, "weir_events_matched_total", "\"matched\""). */
 double way_metric(const struct way_router *r, const char *family, const char *label);
+void way_metric_await(const struct way_router *r, const char *family, const char *label, double value); /* or more */
 void way_write_file(const char *folder, const char *name, const struct buf *text);
 
 /* ---- way_events.c ---- */

@@ -16,7 +16,6 @@
 #include "tests/bench/way.h"
 
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +25,7 @@
 #define RULES         1000
 #define MANY_RULES    10000
 #define LONE_EVENTS   1000
-#define SEGMENT_BYTES (64u << 20)
+#define PLAIN_SECONDS 1.5
 
 static char weir[PATH_MAX], folder[PATH_MAX];
 static double run_seconds = 4;
@@ -35,11 +34,11 @@ static double run_seconds = 4;
 
 static void remove_data(void)
 {
-    char command[PATH_MAX + 32];
+    char path[PATH_MAX + 8];
 
-    snprintf(command, sizeof command, "rm -rf '%s/data'", folder);
-    if (system(command) != 0)
-        way_fail("cannot remove '%s/data'", folder);
+    snprintf(path, sizeof path, "%s/data", folder);
+    if (!way_place_remove(path))
+        way_fail("cannot remove '%s'", path);
 }
 
 /* A file of `rules` rules whose matches go to `target`, which is a line of its own. */
@@ -55,36 +54,6 @@ static void configure(unsigned rules, const char *kept, const char *target)
     remove_data();
 }
 
-static double plain_rate(size_t batch_bytes, unsigned events)
-{
-    char path[PATH_MAX + 16], *bytes = malloc(batch_bytes);
-    uint64_t written = 0, count = 0;
-
-    if (!bytes)
-        way_fail("out of memory");
-    memset(bytes, 'x', batch_bytes);
-    snprintf(path, sizeof path, "%s/plain", folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    double began = way_now(), passed = 0;
-    while (passed < 1.5) {
-        if (written > SEGMENT_BYTES) { /* a new file as often as the journal begins one */
-            close(fd);
-            unlink(path);
-            fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-            written = 0;
-        }
-        if (write(fd, bytes, batch_bytes) != (ssize_t)batch_bytes || fdatasync(fd) != 0)
-            way_fail("cannot write '%s'", path);
-        written += batch_bytes;
-        count += events;
-        passed = way_now() - began;
-    }
-    close(fd);
-    unlink(path);
-    free(bytes);
-    return (double)count / passed;
-}
-
 /* ---- throughput ---- */
 
 struct throughput {
@@ -94,17 +63,6 @@ struct throughput {
     unsigned connections;
     unsigned matches; /* of all requests once */
 };
-
-static void wait_matched(const struct way_router *r, double events)
-{
-    double until = way_now() + 60;
-
-    while (way_metric(r, "weir_events_matched_total", "") < events) {
-        if (way_now() > until)
-            way_fail("after a minute not all events are matched");
-        usleep(5000);
-    }
-}
 
 static void check(const struct way_router *r, const char *family, double wanted)
 {
@@ -133,7 +91,7 @@ static void run_throughput(const struct throughput *t)
     struct way_cpu before, after;
 
     configure(RULES, "queues: {hits: {}}", "hits");
-    double plain = plain_rate((size_t)t->events * WAY_EVENT_BYTES, t->events);
+    double plain = way_plain_rate(folder, (size_t)t->events * WAY_EVENT_BYTES, t->events, PLAIN_SECONDS);
     way_router_start(&r, weir, folder);
     way_router_cpu(&r, &before);
     double client = way_own_cpu(), began = way_now();
@@ -141,7 +99,7 @@ static void run_throughput(const struct throughput *t)
     double events = (double)requests * t->events;
     client = way_own_cpu() - client;
     double answered = way_now() - began;
-    wait_matched(&r, events);
+    way_metric_await(&r, "weir_events_matched_total", "", events);
     double passed = way_now() - began;
     way_router_cpu(&r, &after);
     /* Whole rounds match as made; of a round begun, the first requests. */
@@ -205,7 +163,7 @@ static int by_value(const void *a, const void *b)
 
 static double plain_sync_ms(void)
 {
-    return 1e3 / plain_rate(WAY_EVENT_BYTES, 1);
+    return 1e3 / way_plain_rate(folder, WAY_EVENT_BYTES, 1, PLAIN_SECONDS);
 }
 
 static void run_lone(void)
@@ -329,18 +287,11 @@ static bool is_chosen(int argc, char **argv, const char *name)
 
 int main(int argc, char **argv)
 {
-    char command[PATH_MAX + 32], own[PATH_MAX];
-    const char *where = getenv("WAY_FOLDER"), *seconds = getenv("WAY_SECONDS"), *program = getenv("WEIR");
+    const char *seconds = getenv("WAY_SECONDS");
 
     if (seconds)
         run_seconds = atof(seconds);
-    snprintf(own, sizeof own, "%s", argv[0]);
-    snprintf(command, sizeof command, "%s/../../weir", dirname(own));
-    if (!realpath(program ? program : command, weir))
-        way_fail("there is no '%s'", program ? program : command);
-    snprintf(command, sizeof command, "%s/bench-way-XXXXXX", where ? where : ".");
-    if (!mkdtemp(command) || !realpath(command, folder))
-        way_fail("cannot make a folder");
+    way_place_make(argv[0], "way", weir, folder);
     printf("1 KiB events, %d rules; ndjson: batches of %d on 8 connections; entries: %d a request on 32\n", RULES,
            WAY_BATCH, WAY_ENTRIES);
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
@@ -348,6 +299,5 @@ int main(int argc, char **argv)
             fflush(stdout);
             runs[i].run();
         }
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command) == 0 ? 0 : 74;
+    return way_place_remove(folder) ? 0 : 74;
 }

@@ -46,7 +46,7 @@ void way_fail(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    fputs("way_bench: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);
     va_end(args);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define READY_SECONDS 30
+#define AWAIT_SECONDS 120
 
 static uint16_t read_port(int out)
 {
@@ -163,6 +164,18 @@ double way_metric(const struct way_router *r, const char *family, const char *la
     buf_fini(&request);
     buf_fini(&body);
     return sum;
+}
+
+void way_metric_await(const struct way_router *r, const char *family, const char *label, double value)
+{
+    double until = way_now() + AWAIT_SECONDS;
+
+    while (way_metric(r, family, label) < value) {
+        if (way_now() > until)
+            way_fail("after %d seconds %s is %.0f, not %.0f", AWAIT_SECONDS, family, way_metric(r, family, label),
+                     value);
+        usleep(5000);
+    }
 }
 
 void way_write_file(const char *folder, const char *name, const struct buf *text)
