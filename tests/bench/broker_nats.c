@@ -5,9 +5,10 @@
  */
 #include "tests/bench/broker.h"
 
-#define SENDS_SYNC "js_Publish, one after the other; acknowledged when written to the stream's file, not synced"
-#define SENDS_ASYNC                                                                                                    \
-    "js_PublishAsync, at most N unanswered; acknowledged as above: power loss can take what was acknowledged"
+#define SENDS_SYNC                                                                                                     \
+    "js_Publish, one after the other; acknowledged when written to the stream's file: the server makes no call of "    \
+    "fsync or fdatasync, so power loss can take what was acknowledged"
+#define SENDS_ASYNC "js_PublishAsync, at most N unanswered; acknowledged as above"
 
 #if __has_include(<nats/nats.h>)
 
