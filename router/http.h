@@ -59,6 +59,7 @@ const char *http_header(const struct http_request *r, const char *name);        
 void http_each_header(const struct http_request *r, void (*each)(void *context, const char *name, const char *value),
                       void *context);
 struct str http_body(const struct http_request *r);
+void http_drop_body(struct http_request *r); /* it is not needed until the answer: its memory serves the next one */
 
 /* For handlers that keep a request for long: `gone` is called once, on the request's thread, when the client has ended
    its side of the connection before the answer. The request is still to be answered. */

@@ -72,6 +72,14 @@ struct str http_body(const struct http_request *r)
     return r->body;
 }
 
+void http_drop_body(struct http_request *r)
+{
+    struct evbuffer *input = evhttp_request_get_input_buffer(r->ev);
+
+    evbuffer_drain(input, evbuffer_get_length(input));
+    r->body = STR("");
+}
+
 const char *http_header(const struct http_request *r, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(r->ev), name);

@@ -278,6 +278,7 @@ static void submit(struct ingest *in)
     in->batch = (struct journal_batch){.events = in->list, .count = (uint32_t)in->events.count, .done = journaled};
     in->mail.deliver = journaled_mail;
     buf_fini(&in->body);
+    http_drop_body(in->request);
     if (journal_submit(journal, &in->batch))
         return;
     if (journal_failed(journal))
