@@ -61,17 +61,12 @@ bool buf_reserve(struct buf *b, size_t more)
     return true;
 }
 
-void buf_add(struct buf *b, const void *bytes, size_t size)
+void buf_add_growing(struct buf *b, const void *bytes, size_t size)
 {
-    if (size == 0 || !buf_reserve(b, size))
+    if (!buf_reserve(b, size))
         return;
     memcpy(b->data + b->size, bytes, size);
     b->size += size;
-}
-
-void buf_str(struct buf *b, struct str s)
-{
-    buf_add(b, s.ptr, s.size);
 }
 
 void buf_text(struct buf *b, const char *text)

@@ -38,12 +38,29 @@ void buf_fini(struct buf *b);  /* frees; the buf may be used again as if new */
 void buf_clear(struct buf *b); /* size = 0, failed = false; memory stays */
 
 bool buf_reserve(struct buf *b, size_t more); /* room for `more` bytes past size; false sets failed */
-void buf_add(struct buf *b, const void *bytes, size_t size);
-void buf_str(struct buf *b, struct str s);
+void buf_add_growing(struct buf *b, const void *bytes, size_t size); /* buf_add() where there may be no room */
 void buf_text(struct buf *b, const char *text);
 void buf_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *format, va_list args);
+
+/* Inline where there is room: most bytes come in small pieces. */
+static inline void buf_add(struct buf *b, const void *bytes, size_t size)
+{
+    if (!size)
+        return;
+    if (b->failed || b->max || size > b->capacity - b->size) {
+        buf_add_growing(b, bytes, size);
+        return;
+    }
+    memcpy(b->data + b->size, bytes, size);
+    b->size += size;
+}
+
+static inline void buf_str(struct buf *b, struct str s)
+{
+    buf_add(b, s.ptr, s.size);
+}
 
 /* NUL-terminates (the NUL is not counted) and returns data; "" when failed. */
 const char *buf_cstr(struct buf *b);
