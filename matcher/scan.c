@@ -240,7 +240,7 @@ static inline __attribute__((always_inline)) uint64_t marks_of(struct scan *s, c
     if (m->slash | s->escaped)
         quote &= ~checked_escapes(s, m->slash);
     uint64_t in_string = running_xor(quote) ^ s->in_string;
-    s->in_string = (uint64_t)((int64_t)in_string >> 63);
+    s->in_string = 0 - (in_string >> 63);
     if (low) {
         s->bad |= (low & in_string) != 0;
         blank |= low_blanks(p, low);
@@ -375,7 +375,7 @@ static inline __attribute__((always_inline)) const char *skip(const char *p, con
         if (m.slash | escaped)
             m.quote &= ~escaped_bytes(m.slash, &escaped);
         uint64_t inside = running_xor(m.quote) ^ in_string;
-        in_string = (uint64_t)((int64_t)inside >> 63);
+        in_string = 0 - (inside >> 63);
         uint64_t open = m.open & ~inside, close = m.close & ~inside;
         size_t closes = (size_t)__builtin_popcountll(close);
         if (closes >= level) { /* else it cannot end here */
