@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -84,8 +83,10 @@ static bool make_folders(const char *path)
     return ok;
 }
 
+/* Not flock(): a child that posix_spawn is about to start shares that kind, and outlives kill -9 holding it. */
 static int lock_folder(struct running *r)
 {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct buf path = BUF_INIT;
     char pid[24];
 
@@ -96,7 +97,7 @@ static int lock_folder(struct running *r)
     buf_fini(&path);
     if (r->lock < 0)
         return cli_fail(EXIT_IO, "cannot open '%s/lock': %s", r->data, strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) != 0) {
+    if (fcntl(r->lock, F_SETLK, &whole) != 0) {
         ssize_t n = pread(r->lock, pid, sizeof pid - 1, 0);
         pid[n > 0 ? n : 0] = '\0';
         return cli_fail(EXIT_UNAVAILABLE, "the data folder '%s' is in use by another weir%s%s", r->data,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "matcher/json.h"
@@ -28,11 +27,12 @@ struct looking {
 
 static bool is_locked(const char *folder)
 {
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     struct buf path = BUF_INIT;
 
     buf_printf(&path, "%s/lock", folder);
     int fd = open(buf_cstr(&path), O_RDONLY | O_CLOEXEC);
-    bool locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    bool locked = fd >= 0 && fcntl(fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
     if (fd >= 0)
         close(fd);
     buf_fini(&path);
