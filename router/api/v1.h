@@ -26,15 +26,15 @@
  * /_weir/v1/queues/NAME/purge     {}                             {"purged":n} GET
  * /_weir/v1/queues/NAME/messages?after=ID&limit=100   looks without receiving
  *      {"messages":[{"id",…as above without receiptHandle}]}
- * GET  /_weir/v1/dlq[?kinds=0]   dead-letter queues, what is in them by rule ("BUS/NAME" off the default bus), target and code
+ * GET  /_weir/v1/dlq[?kinds=0]   dead-letter queues, what is in them by rule ("BUS/NAME" off the default bus), target
+ * and code
  *      {"queues":[{"queue","messages","counted" (so many of them are in kinds),
  *                  "kinds":[{"rule","target","code","messages","oldest"}]}]}
  * POST /_weir/v1/dlq/QUEUE/redrive  {"rule"?,"target"?,"limit"?,"after"?,"before_ms"?}   one chunk: router/dispatch.h
  * POST /_weir/v1/pause, POST /_weir/v1/resume   {"target":"name, kind/name or ARN"}   shapes: router/dispatch.h
  * GET  /_weir/v1/archives
- *      {"archives":[{"name","bus","events","bytes","disk_bytes","files","sealed_files","from","to","retention_s"}]}     from/to: event times inside;
- *      null: empty
- * GET  /_weir/v1/deliveries?event=ID
+ *      {"archives":[{"name","bus","events","bytes","disk_bytes","files","sealed_files","from","to","retention_s"}]}
+ * from/to: event times inside; null: empty GET  /_weir/v1/deliveries?event=ID
  *      {"event","journal"?:{"record","bus","arrived","dispatched"},"since"?,"deliveries":[{"bus","rule","target","target_id",
  *       "subscription"?,"replay"?,"history":[{"at","result","attempts","code"?,"message"?}],
  *       "state":"delivered|waiting|dead_lettered|dropped"}]}   router/trail.h
