@@ -4,8 +4,9 @@
  *
  *     ask (ledger) ──► pack, on a thread of its own ──► record (ledger) ──► ask
  *
- * The thread is nice: packing takes a processor for a second a file, and delivering goes first. Where a step fails it
- * is logged and the next round begins with the same file; what a crash cuts off is begun again after the start.
+ * The thread is nice: packing takes a processor for a second a file, and delivering goes first. A file that cannot be
+ * packed (somebody removed it, or cut it) is logged and passed over, with all before it, for a while: one bad file
+ * keeps no other from being sealed. What a crash cuts off is begun again after the start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +20,9 @@
 #include "targets/archive.h"
 #include "targets/archive_sealed.h"
 
-#define NICE    19
-#define WAIT_MS 30000 /* after a failure */
+#define NICE     19
+#define WAIT_MS  30000  /* after a failure that was no file's */
+#define AGAIN_MS 600000 /* files that were passed over are tried again, and logged again */
 
 enum seal_state { SEAL_IDLE, SEAL_ASKING, SEAL_PACKING, SEAL_PACKED, SEAL_RECORDING };
 
@@ -28,10 +30,11 @@ struct sealer {
     struct ledger_job ledger;
     struct dispatch *dispatch;
     enum seal_state state;
-    char **names; /* of the archives, as they were when it asked */
-    size_t name_count;
     struct archive_seal_job job;
-    int64_t not_before; /* age: after a failure */
+    bool clear;          /* job is recorded, its growing form is to be unlinked */
+    int64_t passed_over; /* the number of the last file that could not be packed; 0: none */
+    int64_t again_at;    /* age: when what was passed over is tried again */
+    int64_t not_before;  /* age: after a failure */
 
     /* the thread's while packing */
     pthread_t thread;
@@ -41,21 +44,23 @@ struct sealer {
     struct mail mail;
 };
 
-static void free_names(struct sealer *s)
-{
-    for (size_t i = 0; i < s->name_count; i++)
-        free(s->names[i]);
-    free(s->names);
-    s->names = NULL;
-    s->name_count = 0;
-}
-
 static void failed(struct sealer *s, const char *doing, const char *reason)
 {
     log_error("an archive file cannot be sealed, trying again", LOG_TEXT("doing", doing), LOG_TEXT("file", s->job.path),
               LOG_TEXT("reason", reason));
     s->state = SEAL_IDLE;
     s->not_before = s->dispatch->now.age_ms + WAIT_MS;
+}
+
+static void pass_over(struct sealer *s)
+{
+    log_error("an archive file cannot be sealed, going on with the others", LOG_TEXT("file", s->job.path),
+              LOG_TEXT("reason", s->diag.message));
+    if (!s->passed_over)
+        s->again_at = s->dispatch->now.age_ms + AGAIN_MS;
+    s->passed_over = s->job.file;
+    s->state = SEAL_IDLE;
+    seal_tick(s->dispatch);
 }
 
 /* ---- packing ---- */
@@ -86,7 +91,7 @@ static void packed(struct mail *m)
     if (s->ok)
         seal_tick(s->dispatch);
     else
-        failed(s, "pack", s->diag.message);
+        pass_over(s);
 }
 
 static void start_packing(struct sealer *s)
@@ -103,13 +108,11 @@ static bool ask_run(struct ledger_job *job, struct store *store, struct weir_tim
 {
     struct sealer *s = (struct sealer *)job;
 
-    s->job.path[0] = '\0';
-    for (size_t i = 0; i < s->name_count && !s->job.path[0]; i++) {
-        s->job.archive = str_from(s->names[i]);
-        if (!archive_seal_next(store, now, &s->job, diag))
-            return false;
-    }
-    return true;
+    if (s->clear && !archive_seal_clear(store, s->dispatch->options.data_dir, &s->job, diag))
+        return false;
+    s->clear = false;
+    s->job.file = s->passed_over;
+    return archive_seal_next(store, now, &s->job, diag);
 }
 
 static void ask_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
@@ -140,6 +143,7 @@ static void record_done(struct ledger_job *job, bool ok, const struct weir_diag 
     } else {
         log_info("archive file sealed", LOG_TEXT("file", s->job.path), LOG_INT("bytes", s->job.bytes),
                  LOG_INT("packed", s->packed));
+        s->clear = true;
         seal_tick(s->dispatch); /* there may be more */
     }
     reload_try(s->dispatch);
@@ -155,17 +159,6 @@ static void submit(struct sealer *s, enum seal_state state)
     ledger_submit(s->dispatch->options.ledger, &s->ledger);
 }
 
-static void note_names(struct sealer *s)
-{
-    const struct ruleset *set = s->dispatch->set;
-
-    free_names(s);
-    s->names = xarray(set->target_count, sizeof *s->names);
-    for (uint32_t i = 0; i < set->target_count; i++)
-        if (set->targets[i]->adapter == &archive_adapter)
-            s->names[s->name_count++] = xtext(set->targets[i]->name);
-}
-
 void seal_tick(struct dispatch *d)
 {
     struct sealer *s = d->sealer;
@@ -175,9 +168,9 @@ void seal_tick(struct dispatch *d)
     if (s->state == SEAL_PACKED) {
         submit(s, SEAL_RECORDING);
     } else if (s->state == SEAL_IDLE && s->not_before <= d->now.age_ms) {
-        note_names(s);
-        if (s->name_count)
-            submit(s, SEAL_ASKING);
+        if (s->again_at <= d->now.age_ms)
+            s->passed_over = 0;
+        submit(s, SEAL_ASKING);
     }
 }
 
@@ -200,7 +193,6 @@ void seal_stop(struct dispatch *d)
         return;
     if (s->state == SEAL_PACKING)
         pthread_join(s->thread, NULL); /* it has seen d->ending; its mail is not delivered any more */
-    free_names(s);
     free(s);
     d->sealer = NULL;
 }

@@ -62,18 +62,22 @@ bool archive_expire(struct target *t, struct store *s, struct weir_time now, int
                     struct weir_diag *diag);
 
 /*
- * Sealing, in three steps: archive_seal_next() on the ledger thread picks a file that does not grow any more and marks
- * it; archive_seal() (archive_sealed.h) packs it, on a thread that may take its time; archive_seal_done() records it.
- * A step that was not reached, or failed, is taken again from the first on. Files of a hour that is not over are left
- * alone, unless they are full.
+ * Sealing, in four steps: archive_seal_next() on the ledger thread picks a file that does not grow any more and marks
+ * it; archive_seal() (archive_sealed.h) packs it, on a thread that may take its time; archive_seal_done() records it;
+ * archive_seal_clear(), once that is committed, unlinks the growing form. A step that was not reached, or failed, is
+ * taken again from the first on; who passes over a file that cannot be packed asks for those behind it. Files of an
+ * hour that is not over are left alone, unless they are full. Archives that left the configuration are sealed too.
  */
 struct archive_seal_job {
-    struct str archive; /* in: its name */
-    char path[1100];    /* out; "": there is nothing to seal */
-    int64_t bytes;      /* out */
+    int64_t file;    /* in: the number of the last file to pass over (0: none); out: of the one to seal */
+    int64_t archive; /* out: the number of its archive */
+    char path[1100]; /* out; "": there is nothing to seal */
+    int64_t bytes;   /* out */
 };
 bool archive_seal_next(struct store *s, struct weir_time now, struct archive_seal_job *job, struct weir_diag *diag);
 bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int64_t packed, struct weir_diag *diag);
+bool archive_seal_clear(struct store *s, const char *data_dir, const struct archive_seal_job *job,
+                        struct weir_diag *diag);
 
 /* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */
 bool time_parse_rfc3339(struct str text, int64_t *out_ms);

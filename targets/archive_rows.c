@@ -9,6 +9,7 @@
 #include "targets/archive_int.h"
 
 #include <assert.h>
+#include <unistd.h>
 
 static const char *const migrations[] = {
     "CREATE TABLE archive ("
@@ -248,29 +249,31 @@ bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *co
 
 /* ---- sealing ---- */
 
-static bool choose(struct store *s, int64_t archive, struct weir_time now, struct archive_seal_job *job,
-                   struct weir_diag *diag)
+/* In the order of their numbers: who passes over one that cannot be packed finds all others behind it. */
+static bool choose(struct store *s, struct weir_time now, struct archive_seal_job *job, struct weir_diag *diag)
 {
-    /* One that was begun comes first: its sealing was cut off. */
     sqlite3_stmt *q = store_prepare(s,
-                                    "SELECT path, bytes FROM archive_file WHERE archive = ? AND state < 2"
-                                    " AND (state = 1 OR hour <= ? OR bytes >= ?) ORDER BY state DESC, hour LIMIT 1",
+                                    "SELECT id, archive, path, bytes FROM archive_file INDEXED BY archive_file_unsealed"
+                                    " WHERE state < 2 AND id > ? AND (state = 1 OR hour <= ? OR bytes >= ?)"
+                                    " ORDER BY id LIMIT 1",
                                     diag);
     bool row;
 
     if (!q)
         return false;
-    sqlite3_bind_int64(q, 1, archive);
+    sqlite3_bind_int64(q, 1, job->file);
     sqlite3_bind_int64(q, 2, now.wall_ms - HOUR_MS);
     sqlite3_bind_int64(q, 3, ARCHIVE_FILE_BYTES);
     if (!store_step(s, q, &row, diag))
         return false;
     if (row) {
-        struct str path = store_column(q, 0);
+        struct str path = store_column(q, 2);
         assert(path.size < sizeof job->path);
         memcpy(job->path, path.ptr, path.size);
         job->path[path.size] = '\0';
-        job->bytes = sqlite3_column_int64(q, 1);
+        job->file = sqlite3_column_int64(q, 0);
+        job->archive = sqlite3_column_int64(q, 1);
+        job->bytes = sqlite3_column_int64(q, 3);
         sqlite3_reset(q);
     }
     return true;
@@ -278,17 +281,15 @@ static bool choose(struct store *s, int64_t archive, struct weir_time now, struc
 
 bool archive_seal_next(struct store *s, struct weir_time now, struct archive_seal_job *job, struct weir_diag *diag)
 {
-    int64_t archive, position;
-
     job->path[0] = '\0';
-    if (!archive_row(s, job->archive, &archive, &position, diag) || !choose(s, archive, now, job, diag))
+    if (!choose(s, now, job, diag))
         return false;
     if (!job->path[0])
         return true;
-    sqlite3_stmt *q = store_prepare(s, "UPDATE archive_file SET state = 1 WHERE path = ?", diag);
+    sqlite3_stmt *q = store_prepare(s, "UPDATE archive_file SET state = 1 WHERE id = ?", diag);
     if (!q)
         return false;
-    store_bind(q, 1, str_from(job->path));
+    sqlite3_bind_int64(q, 1, job->file);
     return store_run(s, q, diag);
 }
 
@@ -321,7 +322,6 @@ bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int6
 {
     sqlite3_stmt *q = store_prepare(
         s, "UPDATE archive_file SET state = 2, packed = ? WHERE path = ? AND state = 1 AND bytes = ?", diag);
-    int64_t archive, position;
 
     if (!q)
         return false;
@@ -330,11 +330,28 @@ bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int6
     sqlite3_bind_int64(q, 3, job->bytes);
     if (!store_run(s, q, diag))
         return false;
-    bool there = store_changes(s) > 0;
-    if (!archive_row(s, job->archive, &archive, &position, diag))
-        return false;
-    if (there)
-        return trash(s, archive, job->path, "", diag) && untrash_sealed(s, archive, job->path, diag);
+    if (store_changes(s) > 0)
+        return trash(s, job->archive, job->path, "", diag) && untrash_sealed(s, job->archive, job->path, diag);
     /* Its retention ended meanwhile. */
-    return trash(s, archive, job->path, ".zst", diag) && trash(s, archive, job->path, ".zst.idx", diag);
+    return trash(s, job->archive, job->path, ".zst", diag) && trash(s, job->archive, job->path, ".zst.idx", diag);
+}
+
+/* The row decides: a file of that name that grows (the clock was set back) is another one. It stays in the trash, which
+   is emptied where the archive is configured. */
+bool archive_seal_clear(struct store *s, const char *data_dir, const struct archive_seal_job *job,
+                        struct weir_diag *diag)
+{
+    struct buf path = BUF_INIT;
+    enum archive_state state;
+    int64_t bytes;
+
+    if (!archive_file_state(s, str_from(job->path), &bytes, &state, diag))
+        return false;
+    if (state != ARCHIVE_SEALED)
+        return true;
+    buf_printf(&path, "%s/%s", data_dir, job->path);
+    if (buf_cstr(&path) && !path.failed)
+        unlink(path.data);
+    buf_fini(&path);
+    return true;
 }

@@ -105,7 +105,7 @@ static int64_t seal_all(struct bench *b, struct weir_time at, int64_t *packed_ou
     int64_t text = 0, packed;
 
     for (;;) {
-        struct archive_seal_job job = {.archive = def.name};
+        struct archive_seal_job job = {0};
         need(store_begin(b->store, &b->diag) && archive_seal_next(b->store, at, &job, &b->diag) &&
                  store_commit(b->store, &b->diag),
              &b->diag);

@@ -2,6 +2,7 @@
 """Sealed archives: hours that are over are packed, read by the usual tools, and exact over kills."""
 import json
 import random
+import signal
 import subprocess
 import time
 
@@ -62,6 +63,23 @@ def test_an_hour_that_is_over(router, faults):
     code, out, _ = weir("archives", "verify", r.folder / "data", "--json")
     fault, total = [json.loads(line) for line in out.splitlines()]
     assert code == 65 and total["faults"] == 1 and fault["file"] == str(path) and "offset" in fault["fault"]
+
+
+def test_a_file_that_was_removed(router, faults):
+    """It keeps no other file from being sealed, not even one of an archive that left the configuration."""
+    config = "buses: {audit: {}}\narchives: {all: {bus: audit}, gone: {bus: audit}, rest: {bus: audit}}\n"
+    r = router(config, env=faults.env)
+    r.send(*[event(n) for n in range(50)], bus="audit")
+    r.settled()
+    [path] = [path for path in files(r, ".ndjson") if "archives/all" in str(path)]
+    path.unlink()
+    r.configure(config.replace(" gone: {bus: audit},", ""))
+    r.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: r.metric("weir_config_generation") == 2, what="the reload")
+    faults.set("clock 7200000")
+    wait_until(lambda: len(files(r, ".zst.idx")) == 2 and not files(r, ".ndjson"), 20 * SLOW, "sealing of the others")
+    assert sorted(everything(r)) == sorted(2 * list(range(50)))
+    assert r.logged().count("going on with the others") == 1
 
 
 def test_kills_while_hours_pass(router, faults):

@@ -110,7 +110,7 @@ static void batch(struct world *w, unsigned first, unsigned last, struct weir_ti
 
 static struct archive_seal_job next(struct world *w, struct weir_time now)
 {
-    struct archive_seal_job job = {.archive = audit.name};
+    struct archive_seal_job job = {0};
 
     sandbox_begin(&w->f);
     assert_true(archive_seal_next(w->f.store, now, &job, &w->f.diag));
@@ -143,7 +143,7 @@ static void clear_trash(struct world *w)
 
 static char *path_of(struct world *w, const char *name)
 {
-    static char path[512];
+    static char path[2048];
     snprintf(path, sizeof path, "%s/%s", w->f.folder, name);
     return path;
 }
@@ -363,7 +363,7 @@ static void crashes_lose_nothing(void **state)
         struct weir_time now = at(stop * 24 * HOUR);
         batch(w, first, first + 99, now);
         now.wall_ms += HOUR;
-        struct archive_seal_job job = {.archive = audit.name};
+        struct archive_seal_job job = {0};
         int64_t packed = 0;
         if (stop >= 1)
             job = next(w, now);
@@ -451,6 +451,32 @@ static void one_that_expires_while_it_is_packed(void **state)
     assert_false(is_there(w, FOLDER));
 }
 
+static void others_are_sealed_past_one_that_cannot_be(void **state)
+{
+    struct world *w = *state;
+
+    batch(w, 1, 10, at(0));
+    batch(w, 11, 20, at(HOUR));
+    batch(w, 21, 30, at(2 * HOUR));
+    struct archive_seal_job first = next(w, at(2 * HOUR)), second = {.file = first.file};
+    sandbox_begin(&w->f);
+    assert_true(archive_seal_next(w->f.store, at(2 * HOUR), &second, &w->f.diag));
+    sandbox_commit(&w->f);
+    assert_string_not_equal(first.path, second.path);
+    done(w, &second, pack(w, &second));
+    assert_true(is_there(w, second.path));
+    assert_true(archive_seal_clear(w->f.store, w->f.folder, &second, &w->f.diag));
+    assert_false(is_there(w, second.path));
+    assert_true(archive_seal_clear(w->f.store, w->f.folder, &first, &w->f.diag)); /* it is not sealed */
+    assert_true(is_there(w, first.path));
+    struct archive_seal_job again = next(w, at(2 * HOUR));
+    assert_string_equal(again.path, first.path);
+    sandbox_begin(&w->f);
+    assert_true(archive_seal_next(w->f.store, at(2 * HOUR), &again, &w->f.diag));
+    sandbox_commit(&w->f);
+    assert_string_equal(again.path, ""); /* the last hour is not over */
+}
+
 static void what_cannot_be_packed_is_told(void **state)
 {
     struct world *w = *state;
@@ -475,7 +501,7 @@ int main(void)
         TEST(damage_is_told_by_its_place),   TEST(whoever_appends_gets_another_file),
         TEST(crashes_lose_nothing),          TEST(leftovers_are_swept),
         TEST(retention_takes_sealed_files),  TEST(one_that_expires_while_it_is_packed),
-        TEST(what_cannot_be_packed_is_told),
+        TEST(what_cannot_be_packed_is_told), TEST(others_are_sealed_past_one_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
