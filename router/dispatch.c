@@ -152,6 +152,7 @@ static void count_owed(void *context, const struct owed_count *c)
     o->rows = c->rows;
     o->spilled = c->untried;
     o->next_due = c->next_age;
+    order_rows_found(o, c->ordered);
     backlog_set(o, c->rows, c->bytes);
 }
 

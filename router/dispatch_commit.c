@@ -53,6 +53,7 @@ void turn_free(struct turn *t)
     free_list(&t->created, false);
     free_list(&t->puts, true);
     free_list(&t->ended, true);
+    free_list(&t->shelved, true);
     free(t->groups);
     schedule_notes_fini(t);
     noted_ids_fini(t);
@@ -146,7 +147,7 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
     for (size_t i = 0; i < t->ended.count; i++)
         if (!write_ended(t, t->ended.list[i], store, now, diag))
             return false;
-    if (!turn_leave_blocks(t, store, diag))
+    if (!turn_leave_blocks(t, store, diag) || !turn_advance(t, store, now, diag))
         return false;
     for (size_t i = 0; i < t->replay_count; i++)
         if (!replay_write_progress(store, &t->replays[i], now, diag))
@@ -178,6 +179,13 @@ static void count_result(struct dispatch *d, struct flight *f)
         backlog_end(f);
 }
 
+/* Another one of its key may be due now. */
+static void look_behind(struct dispatch *d, struct flight *f)
+{
+    if (f->order_key && f->has_row)
+        outlet_rows_came(f->row_outlet, 0, d->now.age_ms);
+}
+
 static void finish_ended(struct dispatch *d, struct flight *f)
 {
     struct outlet *o = f->outlet;
@@ -185,6 +193,7 @@ static void finish_ended(struct dispatch *d, struct flight *f)
     int64_t due = d->now.age_ms + f->delay_ms;
 
     count_result(d, f);
+    look_behind(d, f);
     outlet_forget(f);
     if (waits)
         outlet_rows_came(o, 1, due);
@@ -194,6 +203,7 @@ static void finish(struct dispatch *d, struct turn *t)
 {
     for (size_t i = 0; i < t->puts.count; i++) {
         count_result(d, t->puts.list[i]);
+        look_behind(d, t->puts.list[i]);
         flight_free(t->puts.list[i]);
     }
     for (size_t i = 0; i < t->ended.count; i++)
@@ -208,7 +218,11 @@ static void finish(struct dispatch *d, struct turn *t)
             flight_free(f);
         }
     }
-    t->puts.count = t->ended.count = t->created.count = 0;
+    for (size_t i = 0; i < t->shelved.count; i++) {
+        outlet_rows_came(t->shelved.list[i]->outlet, 1, OWED_IN_HAND);
+        flight_free(t->shelved.list[i]);
+    }
+    t->puts.count = t->ended.count = t->created.count = t->shelved.count = 0;
     for (size_t i = 0; i < t->replay_count; i++)
         replay_committed(d, &t->replays[i]);
     schedules_committed(d, t);

@@ -147,6 +147,7 @@ struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const st
     f->has_row = true;
     f->row_outlet = from;
     f->place = row->place;
+    f->order_key = row->order_key;
     f->attempts = f->d.attempts = row->attempts;
     copy_error(&f->verdict, row);
     return f;
@@ -171,6 +172,7 @@ struct owed_row flight_row(const struct flight *f, int64_t next_age)
         .error_message = STR(""),
         .event_id = f->d.event_id,
         .event = f->d.event,
+        .order_key = !f->has_row || f->row_outlet == f->outlet ? f->order_key : 0,
     };
     return row;
 }

@@ -182,12 +182,15 @@ void outlet_answered(struct flight *f)
     struct dispatch *d = o->dispatch;
     const struct target_policy *p = policy_of(o);
     int64_t held_until = o->gate.held_until;
+    struct verdict v = f->verdict;
     bool probe = f->probe;
 
     f->probe = false;
     if (!p)
         return;
-    switch (gate_settle(&o->gate, p, &f->verdict, probe, d->now.age_ms, dispatch_random(d))) {
+    if (f->order_key && f->d.attempts && o->gate.circuit == CIRCUIT_CLOSED)
+        v.no_fault = true; /* that one key is stuck must not keep the others waiting: first tries tell of the target */
+    switch (gate_settle(&o->gate, p, &v, probe, d->now.age_ms, dispatch_random(d))) {
     case GATE_OPENED: opened(o, &f->verdict); break;
     case GATE_PROBED: publish(o, &f->verdict); break;
     case GATE_CLOSED:

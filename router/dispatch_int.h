@@ -12,6 +12,7 @@
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
  *   dispatch_group.c    message group and deduplication id of a delivery to a FIFO queue
  *   dispatch_outlet.c   send adapters: window, order, verdicts, retries, loading what is due
+ *   dispatch_order.c    order_by: one key's deliveries one at a time
  *   dispatch_backlog.c  how much is owed to a target, and its bound
  *   dispatch_pack.c     a turn's deliveries that have not settled: rows or blocks
  *   dispatch_commit.c   a turn as a ledger job: puts, rows, dead letters, cursor
@@ -52,6 +53,8 @@ struct trail;
 struct deduplicator;
 struct noted_ids;
 struct flight_group;
+struct order;
+struct lane;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -95,6 +98,7 @@ struct outlet {
                         behind */
     int64_t next_due;
     bool loading;
+    struct order *order; /* of those with an order_key; NULL: there are none */
 
     int64_t owed_bytes; /* of events, of all that is owed to it, wherever it is */
     bool backlog_full;  /* it was said */
@@ -181,6 +185,8 @@ struct flight {
     struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
     int64_t id;
+    uint64_t order_key;      /* 0: none */
+    struct lane *lane;       /* in memory, and in its key's order */
     bool has_row;            /* it was written, to a row or to a block, or is in a job submitted */
     struct owed_place place; /* in the block; none: it has a row of its own, or nothing */
     bool spilled;            /* goes straight to a block: its target's window was full */
@@ -229,6 +235,7 @@ struct turn {
     struct flight_list created;  /* for send adapters; when it is submitted: those that get a row now */
     struct flight_list ended;    /* with a result, of this turn or of earlier ones */
     size_t open;                 /* of created, without a result */
+    struct flight_list shelved;  /* with rows, which wait behind others of their key again */
     struct flight_group *groups; /* of created, when it is submitted */
     size_t group_count;
     struct replay_progress replays[REPLAYS_ACTIVE_MAX];
@@ -422,6 +429,7 @@ void outlet_close(struct outlet *o);
 void outlet_reroute(struct outlet *o);                 /* what is ready to be sent, by the present generation */
 void outlet_pump(struct outlet *o);                    /* starts what there is room for */
 void outlet_offer(struct outlet *o, struct flight *f); /* a new flight: into the window, or straight to a row */
+void outlet_shelve(struct flight *f);                  /* out of memory again, untried: to its row, or to a new one */
 void outlet_complete(struct host *host, struct delivery *delivery, const struct verdict *v); /* host->complete */
 void outlet_settle(struct dispatch *d); /* judges what was completed */
 /* To the dead letters (or dropped). code NULL: the flight's verdict stands. exhausted: the retry condition; NULL: none.
@@ -434,6 +442,20 @@ void outlet_load_due(struct outlet *o); /* fetches what is due, if there is room
 void outlet_tick(struct dispatch *d);
 
 uint64_t dispatch_random(struct dispatch *d); /* only spreads retries and probes */
+
+/* ---- dispatch_order.c ---- */
+/* Events without a value at the path have a key of their own, too: one for all of them. work: scratch. */
+uint64_t route_order_key(const struct route *route, struct shared_event *e, struct buf *work);
+void order_rows_found(struct outlet *o, int64_t rows); /* at start-up: they wait, of unknown keys */
+void order_row_waits(struct outlet *o, uint64_t key);
+void order_row_came(struct outlet *o, uint64_t key);        /* it is in memory now */
+bool order_may_enter(const struct outlet *o, uint64_t key); /* a new one: none of its key waits in a row */
+bool order_enter(struct flight *f);                         /* false: behind another one; comes to `ready` by itself */
+void order_ended(struct flight *f);
+void order_leave(struct outlet *o, struct flight_queue *ready); /* a reload: all that has not started, into `ready` */
+void order_close(struct outlet *o);
+/* Ledger thread: whoever is first of its key now. */
+bool turn_advance(const struct turn *t, struct store *store, struct weir_time now, struct weir_diag *diag);
 
 /* ---- dispatch_backlog.c ---- */
 void backlog_owe(struct flight *f); /* it was matched */

@@ -75,6 +75,7 @@ void outlet_close(struct outlet *o)
         o->target->ops->close(o->target);
     ruleset_unref(o->set);
     free_queue(&o->ready);
+    order_close(o);
     free_queue(&o->sent); /* the target has let go of them */
     free((char *)o->key.ptr);
     free(o);
@@ -93,6 +94,8 @@ void outlet_end(struct flight *f, enum result result)
         f->open = false;
         t->open--;
     }
+    if (f->lane)
+        order_ended(f);
 }
 
 static void log_failure(const char *message, const struct flight *f)
@@ -254,10 +257,22 @@ static uint32_t window(const struct outlet *o)
 
 static void enter(struct outlet *o, struct flight *f)
 {
+    bool ordered = f->order_key && (!f->has_row || f->row_outlet == o);
+
     f->counted = true;
     o->memory++;
     o->bytes += f->event->event.size;
-    TAILQ_INSERT_TAIL(&o->ready, f, link);
+    if (!ordered || order_enter(f))
+        TAILQ_INSERT_TAIL(&o->ready, f, link);
+}
+
+static void spill(struct outlet *o, struct flight *f)
+{
+    f->spilled = true;
+    if (f->order_key)
+        order_row_waits(o, f->order_key);
+    else
+        o->spilled++;
 }
 
 void outlet_offer(struct outlet *o, struct flight *f)
@@ -265,9 +280,9 @@ void outlet_offer(struct outlet *o, struct flight *f)
     struct turn *t = o->dispatch->turn;
 
     flights_add(&t->created, f);
-    if (o->spilled > 0 || o->memory >= window(o) || o->bytes >= DISPATCH_WINDOW_BYTES) {
-        f->spilled = true;
-        o->spilled++;
+    if (o->spilled > 0 || o->memory >= window(o) || o->bytes >= DISPATCH_WINDOW_BYTES ||
+        (f->order_key && !order_may_enter(o, f->order_key))) {
+        spill(o, f);
         return;
     }
     f->open = true;
@@ -283,6 +298,20 @@ static void leave(struct flight *f)
     f->counted = false;
     f->outlet->memory--;
     f->outlet->bytes -= f->event->event.size;
+}
+
+void outlet_shelve(struct flight *f)
+{
+    struct turn *t = f->outlet->dispatch->turn;
+
+    leave(f);
+    if (f->has_row) {
+        flights_add(&t->shelved, f);
+        return;
+    }
+    f->spilled = true; /* of the present turn */
+    f->open = false;
+    t->open--;
 }
 
 void outlet_forget(struct flight *f)
@@ -363,7 +392,10 @@ static void load_done(struct ledger_job *job, bool ok, const struct weir_diag *d
     for (size_t i = 0; i < load->flights.count; i++) {
         struct flight *f = load->flights.list[i];
         o->rows--;
-        o->spilled -= f->attempts == 0 && o->spilled > 0;
+        if (f->order_key)
+            order_row_came(o, f->order_key);
+        else
+            o->spilled -= f->attempts == 0 && o->spilled > 0;
         load_arrived(d, f, o);
     }
     for (size_t i = 0; i < load->flights.count; i++)
@@ -383,6 +415,7 @@ void outlet_reroute(struct outlet *o)
     struct flight *f;
 
     TAILQ_CONCAT(&ready, &o->ready, link);
+    order_leave(o, &ready);
     while ((f = TAILQ_FIRST(&ready))) {
         TAILQ_REMOVE(&ready, f, link);
         leave(f);

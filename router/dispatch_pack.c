@@ -2,7 +2,7 @@
 /*
  * What a turn made and its targets did not settle in time goes to the ledger: deliveries that did not fit into their
  * target's window as blocks that wait, those in the window as a block in hand. Where a target has only a few in its
- * window, rows are cheaper: one insert and one delete each.
+ * window, rows are cheaper: one insert and one delete each. Those with an order_key are rows always.
  *
  * Blocks are cut on the dispatch thread, since a delivery in memory must know its place; they are packed by the
  * ledger thread. Sorting by target keeps the order of matching within each.
@@ -28,12 +28,14 @@ static int by_group(const void *a, const void *b)
         return f->outlet < g->outlet ? -1 : 1;
     if (f->spilled != g->spilled)
         return f->spilled ? 1 : -1;
+    if (!f->order_key != !g->order_key)
+        return f->order_key ? 1 : -1;
     return (f->id > g->id) - (f->id < g->id);
 }
 
 static bool is_block(const struct flight *first, uint32_t count)
 {
-    return first->spilled || count >= FEW;
+    return !first->order_key && (first->spilled || count >= FEW);
 }
 
 static uint32_t measure(struct flight *const *list, size_t most)
@@ -42,7 +44,7 @@ static uint32_t measure(struct flight *const *list, size_t most)
     uint32_t n = 0;
 
     while (n < most && n < OWED_BLOCK_COUNT && bytes < OWED_BLOCK_BYTES && list[n]->outlet == list[0]->outlet &&
-           list[n]->spilled == list[0]->spilled) {
+           list[n]->spilled == list[0]->spilled && !list[n]->order_key == !list[0]->order_key) {
         if (!n || list[n]->event != list[n - 1]->event)
             bytes += list[n]->event->event.size;
         n++;
@@ -77,7 +79,7 @@ void turn_group(struct turn *t)
 static bool write_rows(struct flight *const *list, uint32_t count, struct store *store, struct weir_diag *diag)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct owed_row row = flight_row(list[i], OWED_IN_HAND);
+        struct owed_row row = flight_row(list[i], list[i]->spilled ? OWED_BEHIND : OWED_IN_HAND);
         if (!owed_insert(store, &row, diag))
             return false;
     }

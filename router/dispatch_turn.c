@@ -121,6 +121,8 @@ static void offer_route(struct offer *o, struct route *route)
         return; /* what came out of an archive is never archived again */
     bool full = backlog_is_full(route->outlet, o->in->event.size);
     struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
+    if (route->entry->order_by)
+        f->order_key = route_order_key(route, f->event, &d->work);
     backlog_owe(f);
     o->matched.deliveries++;
     if (route->outlet->target->ops->put) {

@@ -54,6 +54,8 @@ static const char *const migrations[] = {
     "CREATE TABLE owed_bodies ("
     "  number INTEGER PRIMARY KEY,"
     "  body BLOB NOT NULL)",
+    "ALTER TABLE deliveries ADD COLUMN order_key INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX deliveries_order ON deliveries (target, order_key, id) WHERE order_key != 0",
     NULL,
 };
 const struct store_schema owed_schema = {"owed", migrations};
@@ -64,8 +66,8 @@ bool owed_insert(struct store *s, const struct owed_row *row, struct weir_diag *
         store_prepare(s,
                       "INSERT INTO deliveries (id, target, next_age, origin, position, bus, rule, "
                       "target_id, subscription, rule_arn, target_arn, accepted_wall, accepted_age, attempts, "
-                      "error_code, error_message, event_id, event) "
-                      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                      "error_code, error_message, event_id, event, order_key) "
+                      "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                       diag);
     if (!q)
         return false;
@@ -87,6 +89,7 @@ bool owed_insert(struct store *s, const struct owed_row *row, struct weir_diag *
     store_bind(q, 16, row->error_message);
     store_bind(q, 17, row->event_id);
     store_bind(q, 18, row->event);
+    sqlite3_bind_int64(q, 19, (int64_t)row->order_key);
     return store_run(s, q, diag);
 }
 
@@ -94,8 +97,8 @@ bool owed_retry(struct store *s, int64_t id, struct str target, uint32_t attempt
                 struct str error_code, struct str error_message, struct weir_diag *diag)
 {
     sqlite3_stmt *q = store_prepare(s,
-                                    "UPDATE deliveries SET target = ?, attempts = ?, next_age = ?, error_code = ?, "
-                                    "error_message = ? WHERE id = ?",
+                                    "UPDATE deliveries SET order_key = iif(target = ?1, order_key, 0), target = ?1, "
+                                    "attempts = ?2, next_age = ?3, error_code = ?4, error_message = ?5 WHERE id = ?6",
                                     diag);
     if (!q)
         return false;
@@ -161,13 +164,15 @@ static struct owed_row read_row(sqlite3_stmt *q)
         .error_message = store_column(q, 15),
         .event_id = store_column(q, 16),
         .event = store_column(q, 17),
+        .order_key = (uint64_t)sqlite3_column_int64(q, 18),
     };
 }
 
 static bool next_due(struct store *s, struct str target, int64_t *next_out, struct weir_diag *diag)
 {
     struct owed_block block;
-    sqlite3_stmt *q = store_prepare(s, "SELECT min(next_age) FROM deliveries WHERE target = ?", diag);
+    sqlite3_stmt *q = store_prepare(
+        s, "SELECT min(next_age) FROM deliveries WHERE target = ? AND next_age < 9223372036854775806", diag);
     if (!q)
         return false;
     store_bind(q, 1, target);
@@ -209,42 +214,81 @@ static bool has_enough(const struct taking *t)
     return t->taken >= t->limit || t->bytes >= OWED_TAKE_BYTES;
 }
 
-/* One round of rows that are due at `age`; the index must not change under the query that walks it. */
-static bool take_round(struct taking *t, int64_t age, bool *more_out, struct weir_diag *diag)
+#define COLUMNS                                                                                                        \
+    "id, target, next_age, origin, position, bus, rule, target_id, subscription, rule_arn, target_arn, "               \
+    "accepted_wall, accepted_age, attempts, error_code, error_message, event_id, event, order_key"
+#define ROUND 256
+
+struct round { /* an index must not change under the query that walks it: so what was read is noted first */
+    int64_t ids[ROUND];
+    uint64_t keys[ROUND]; /* whose followers come too; 0: none do */
+    size_t count;
+};
+
+/* Shows at most `most` rows and takes them in hand. */
+static bool take_round(struct taking *t, sqlite3_stmt *q, size_t most, struct round *round, struct weir_diag *diag)
 {
-    int64_t ids[256];
-    size_t count = 0, room = t->limit - t->taken;
     int step = SQLITE_DONE;
+
+    for (round->count = 0; round->count < most && (step = sqlite3_step(q)) == SQLITE_ROW; round->count++) {
+        struct owed_row row = read_row(q);
+        round->ids[round->count] = row.id;
+        round->keys[round->count] = row.attempts ? 0 : row.order_key;
+        show(t, &row);
+        if (has_enough(t)) {
+            round->count++;
+            break;
+        }
+    }
+    sqlite3_reset(q);
+    if (step != SQLITE_DONE && step != SQLITE_ROW)
+        return store_error(t->store, "read what is owed", diag);
+    for (size_t i = 0; i < round->count; i++)
+        if (!take_in_hand(t->store, round->ids[i], diag))
+            return false;
+    return true;
+}
+
+static bool take_followers(struct taking *t, int64_t id, uint64_t key, struct weir_diag *diag)
+{
+    struct round round;
     sqlite3_stmt *q = store_prepare(t->store,
-                                    "SELECT id, target, next_age, origin, position, bus, rule, target_id, "
-                                    "subscription, rule_arn, target_arn, accepted_wall, accepted_age, attempts, "
-                                    "error_code, error_message, event_id, event FROM deliveries "
-                                    "WHERE target = ? AND next_age <= ? ORDER BY next_age, id LIMIT ?",
+                                    "SELECT " COLUMNS " FROM deliveries WHERE target = ? AND order_key = ? AND "
+                                    "order_key != 0 AND id > ? AND next_age = 9223372036854775806 ORDER BY id",
+                                    diag);
+    if (!q)
+        return false;
+    store_bind(q, 1, t->target);
+    sqlite3_bind_int64(q, 2, (int64_t)key);
+    sqlite3_bind_int64(q, 3, id);
+    return take_round(t, q, OWED_FOLLOWERS, &round, diag);
+}
+
+static bool take_due(struct taking *t, int64_t age, bool *more_out, struct weir_diag *diag)
+{
+    struct round round;
+    sqlite3_stmt *q = store_prepare(t->store,
+                                    "SELECT " COLUMNS " FROM deliveries WHERE target = ? AND next_age <= ? "
+                                    "ORDER BY next_age, id LIMIT ?",
                                     diag);
     if (!q)
         return false;
     store_bind(q, 1, t->target);
     sqlite3_bind_int64(q, 2, age);
-    sqlite3_bind_int64(q, 3, room < 256 ? (int64_t)room : 256);
-    while (!has_enough(t) && (step = sqlite3_step(q)) == SQLITE_ROW) {
-        struct owed_row row = read_row(q);
-        ids[count++] = row.id;
-        show(t, &row);
-    }
-    sqlite3_reset(q);
-    if (step != SQLITE_DONE && step != SQLITE_ROW)
-        return store_error(t->store, "read what is owed", diag);
-    for (size_t i = 0; i < count; i++)
-        if (!take_in_hand(t->store, ids[i], diag))
+    sqlite3_bind_int64(q, 3, ROUND);
+    if (!take_round(t, q, ROUND, &round, diag))
+        return false;
+    for (size_t i = 0; i < round.count; i++)
+        if (round.keys[i] && !has_enough(t) && !take_followers(t, round.ids[i], round.keys[i], diag))
             return false;
-    *more_out = count > 0;
+    *more_out = round.count > 0;
     return true;
 }
 
 static bool take_rows(struct taking *t, int64_t age, struct weir_diag *diag)
 {
     for (bool more = true; more && !has_enough(t);)
-        if (!take_round(t, age, &more, diag))
+        if (!take_due(t, age, &more, diag))
             return false;
     return true;
 }
@@ -274,12 +318,40 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
     return take(&t, diag) && next_due(s, target, next_out, diag);
 }
 
+/* ---- order ---- */
+
+bool owed_advance(struct store *s, struct str target, uint64_t order_key, int64_t age, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s,
+                                    "UPDATE deliveries SET next_age = ?1 WHERE id = (SELECT min(id) FROM deliveries "
+                                    "WHERE target = ?2 AND order_key = ?3 AND order_key != 0) "
+                                    "AND next_age = 9223372036854775806",
+                                    diag);
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, age);
+    store_bind(q, 2, target);
+    sqlite3_bind_int64(q, 3, (int64_t)order_key);
+    return store_run(s, q, diag);
+}
+
+bool owed_shelve(struct store *s, int64_t id, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "UPDATE deliveries SET next_age = 9223372036854775806 WHERE id = ?", diag);
+    if (!q)
+        return false;
+    sqlite3_bind_int64(q, 1, id);
+    return store_run(s, q, diag);
+}
+
 /* ---- start-up ---- */
 
 bool owed_release(struct store *s, struct weir_diag *diag)
 {
     return store_exec(s,
-                      "UPDATE deliveries SET next_age = accepted_age WHERE next_age = 9223372036854775807;"
+                      "UPDATE deliveries SET next_age = iif(order_key = 0 OR id = (SELECT min(id) FROM deliveries AS d "
+                      "WHERE d.target = deliveries.target AND d.order_key = deliveries.order_key AND d.order_key != 0),"
+                      " accepted_age, 9223372036854775806) WHERE next_age = 9223372036854775807;"
                       "UPDATE owed_blocks SET in_hand = 0 WHERE in_hand = 1;"
                       "DELETE FROM owed_totals WHERE target NOT IN (SELECT target FROM deliveries UNION SELECT target "
                       "FROM owed_blocks)",
@@ -291,8 +363,9 @@ bool owed_count_each(struct store *s, void (*each)(void *context, const struct o
 {
     sqlite3_stmt *q = store_prepare(
         s,
-        "SELECT target, sum(number), sum(untried), min(next_age), (SELECT bytes FROM owed_totals WHERE "
-        "owed_totals.target = owed.target) FROM ("
+        "SELECT target, sum(number), sum(untried) - (SELECT count(*) FROM deliveries AS d WHERE d.target = owed.target "
+        "AND order_key != 0 AND attempts = 0), min(next_age), (SELECT count(*) FROM deliveries AS d WHERE d.target = "
+        "owed.target AND order_key != 0), (SELECT bytes FROM owed_totals WHERE owed_totals.target = owed.target) FROM ("
         "SELECT target, count(*) AS number, sum(attempts = 0) AS untried, min(next_age) AS next_age FROM deliveries "
         "GROUP BY target UNION ALL "
         "SELECT target, sum(left), sum(left), min(age) FROM owed_blocks GROUP BY target) AS owed GROUP BY target",
@@ -302,8 +375,12 @@ bool owed_count_each(struct store *s, void (*each)(void *context, const struct o
     if (!q)
         return false;
     while ((step = sqlite3_step(q)) == SQLITE_ROW) {
-        struct owed_count c = {store_column(q, 0), sqlite3_column_int64(q, 1), sqlite3_column_int64(q, 2),
-                               sqlite3_column_int64(q, 3), sqlite3_column_int64(q, 4)};
+        struct owed_count c = {.target = store_column(q, 0),
+                               .rows = sqlite3_column_int64(q, 1),
+                               .untried = sqlite3_column_int64(q, 2),
+                               .next_age = sqlite3_column_int64(q, 3),
+                               .ordered = sqlite3_column_int64(q, 4),
+                               .bytes = sqlite3_column_int64(q, 5)};
         each(context, &c);
     }
     sqlite3_reset(q);

@@ -24,7 +24,9 @@
 #include "targets/adapter.h"
 #include "targets/store.h"
 
-#define OWED_IN_HAND INT64_MAX
+#define OWED_IN_HAND   INT64_MAX
+#define OWED_BEHIND    (INT64_MAX - 1) /* waits for another one of its key */
+#define OWED_FOLLOWERS 15
 
 #define OWED_BLOCK_COUNT 1000       /* deliveries of a block, at most … */
 #define OWED_BLOCK_BYTES (1u << 20) /* … and it takes no more when its events come to so much */
@@ -48,11 +50,12 @@ struct owed_row {
     uint32_t attempts;
     struct str error_code, error_message; /* of the last attempt; "" */
     struct str event_id, event;
+    uint64_t order_key;      /* see "order"; 0: none */
     struct owed_place place; /* out */
 };
 
 bool owed_insert(struct store *s, const struct owed_row *row, struct weir_diag *diag);
-/* A row in hand failed and waits until next_age. target: its present one. */
+/* A row in hand failed and waits until next_age. target: its present one; another one than before: it loses its key. */
 bool owed_retry(struct store *s, int64_t id, struct str target, uint32_t attempts, int64_t next_age,
                 struct str error_code, struct str error_message, struct weir_diag *diag);
 bool owed_delete(struct store *s, int64_t id, struct weir_diag *diag);
@@ -68,6 +71,16 @@ bool owed_take(struct store *s, struct str target, int64_t age, unsigned limit,
 
 /* The rows of a target grew by so many bytes of events: the sums are kept, since to add them up all would be read. */
 bool owed_total_add(struct store *s, struct str target, int64_t bytes, struct weir_diag *diag);
+/* ---- order ---- */
+/*
+ * Rows of one target with the same order_key: only the first of them, by id, may be due or in hand; or it and those
+ * that follow it are in hand together. The others wait at OWED_BEHIND. owed_take() brings up to OWED_FOLLOWERS with a
+ * first one that was not tried yet.
+ */
+/* Makes the first one due at `age`, if it waits behind nobody any more. After each change, in its transaction. */
+bool owed_advance(struct store *s, struct str target, uint64_t order_key, int64_t age, struct weir_diag *diag);
+bool owed_shelve(struct store *s, int64_t id, struct weir_diag *diag); /* one in hand waits behind again */
+
 /* ---- blocks (owed_blocks.c) ---- */
 struct owed_pack;
 /* Writes what was packed as a block; its number is the first id. Small ones that wait at the target's end are put
@@ -90,7 +103,8 @@ bool owed_release(struct store *s, struct weir_diag *diag);
 struct owed_count {
     struct str target;
     int64_t rows, untried, next_age;
-    int64_t bytes; /* of their events */
+    int64_t ordered; /* of the rows: with a key; not among untried */
+    int64_t bytes;   /* of their events */
 };
 bool owed_count_each(struct store *s, void (*each)(void *context, const struct owed_count *c), void *context,
                      struct weir_diag *diag);

@@ -66,10 +66,16 @@ const struct input *input_constant(struct arena *a, struct str json, struct diag
     return input;
 }
 
-const struct input *input_path(struct arena *a, struct str path, struct diag_pos pos, struct diags *diags)
+const struct input *input_path_of(struct arena *a, const char *key, struct str path, struct diag_pos pos,
+                                  struct diags *diags)
 {
     struct input *input = input_new(a, INPUT_PATH, diags);
-    return input && path_parse(a, path, "input_path", pos, diags, &input->path) ? input : NULL;
+    return input && path_parse(a, path, key, pos, diags, &input->path) ? input : NULL;
+}
+
+const struct input *input_path(struct arena *a, struct str path, struct diag_pos pos, struct diags *diags)
+{
+    return input_path_of(a, "input_path", path, pos, diags);
 }
 
 const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count,

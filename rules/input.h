@@ -24,6 +24,9 @@ struct input_variables {
 /* Each returns NULL with an error in diags. Texts are copied into a. */
 const struct input *input_constant(struct arena *a, struct str json, struct diag_pos pos, struct diags *diags);
 const struct input *input_path(struct arena *a, struct str path, struct diag_pos pos, struct diags *diags);
+/* The same under another key of the configuration, for messages: "order_by". */
+const struct input *input_path_of(struct arena *a, const char *key, struct str path, struct diag_pos pos,
+                                  struct diags *diags);
 struct input_pair {
     struct str name, path;
     struct diag_pos pos;

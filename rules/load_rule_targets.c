@@ -82,6 +82,12 @@ const struct option rule_target_options[] = {
      .own = true,
      .value = QUEUE_DEAD_LETTERS,
      .meaning = "the queue for events that could not be delivered, or drop to lose them"},
+    {.key = "order_by",
+     .type = OPTION_TEXT,
+     .own = true,
+     .form = "^\\$",
+     .meaning = "events with the same value at this path, such as $.detail.account, are delivered one at a time and in "
+                "order"},
     {.key = "sqs_parameters",
      .type = OPTION_OBJECT,
      .members = sqs_options,
@@ -176,6 +182,31 @@ static void read_input(struct load *l, const struct node *n, const char *what, s
     }
 }
 
+/* ---- order ---- */
+
+static void read_order(struct load *l, const struct node *n, struct rule_target *t)
+{
+    struct str path;
+
+    if (n && options_read_text(&l->options, n, "'order_by'", &path))
+        t->order_by = input_path_of(&l->set->keep, "order_by", path, n->pos, l->diags);
+}
+
+static void check_order(struct load *l, const char *what, const struct rule_target *t)
+{
+    const struct adapter *adapter = t->target->adapter;
+
+    if (!t->order_by || adapter->send)
+        return;
+    if (adapter == &queue_adapter)
+        diag_error(l->diags, t->pos,
+                   "a target of %s has an 'order_by' and is a queue: a FIFO queue keeps the order of a message group",
+                   what);
+    else
+        diag_error(l->diags, t->pos, "a target of %s has an 'order_by', which %s '%.*s' cannot keep", what,
+                   adapter->type, STR_ARG(t->target->name));
+}
+
 /* ---- FIFO queues ---- */
 
 static void read_message_group(struct load *l, const struct node *n, struct rule_target *t)
@@ -255,6 +286,7 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
             diag_error(l->diags, n->pos, "retry_policy of %s: base is longer than cap", what);
         read_dead_letter(l, node_get(n, "dead_letter"), t);
         read_input(l, n, what, t);
+        read_order(l, node_get(n, "order_by"), t);
         read_message_group(l, node_get(n, "sqs_parameters"), t);
         if (t->id.ptr)
             load_check_name(l, "target id", t->id, ID_MAX, node_get(n, "id")->pos);
@@ -284,8 +316,10 @@ static void check_target(struct load *l, const struct rule *rule, const char *wh
         }
     if (t->target && t->target->adapter == &bus_adapter)
         check_bus(l, rule, what, t);
-    if (t->target)
+    if (t->target) {
+        check_order(l, what, t);
         check_message_group(l, what, t);
+    }
     if (!t->target || !load_is_archive(t->target))
         return;
     const struct archive_options *archive = t->target->options;

@@ -29,6 +29,7 @@ struct rule_target {
     bool drop;                            /* dead_letter: drop */
     struct retry_policy retry_policy;     /* RETRY_UNSAID where the target's own stands: policy_retries() */
     const struct input *input;
+    const struct input *order_by;           /* whose value is the key within which order is kept; NULL: it is not */
     struct str message_group;               /* of FIFO queues; "": none, or … */
     const struct input *message_group_path; /* … what this finds in the event */
     struct diag_pos pos;

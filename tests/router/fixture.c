@@ -49,8 +49,9 @@ static void fake_answer(evutil_socket_t fd, short what, void *context)
     }
     pthread_mutex_lock(&fake.lock);
     fake.at_once--;
-    bool retry = fake.way == FAKE_RETRY && fake.retries != 0;
-    if (retry && fake.retries > 0)
+    bool stuck = fake.stuck[0] && memmem(d->input.ptr, d->input.size, fake.stuck, strlen(fake.stuck));
+    bool retry = stuck || (fake.way == FAKE_RETRY && fake.retries != 0);
+    if (retry && !stuck && fake.retries > 0)
         fake.retries--;
     if (retry) {
         verdict_set(&v, VERDICT_RETRY, "TIMEOUT", "no answer from the fake");
@@ -103,6 +104,13 @@ void fake_set(enum fake_way way, int retries)
     fake.way = way;
     fake.retries = retries;
     fake.retry_after_ms = -1;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_stick(const char *part)
+{
+    pthread_mutex_lock(&fake.lock);
+    snprintf(fake.stuck, sizeof fake.stuck, "%s", part);
     pthread_mutex_unlock(&fake.lock);
 }
 

@@ -87,6 +87,7 @@ struct fake { /* what a test sets, it sets before fixture_start() or with fake_s
     enum fake_way way;
     int retries; /* FAKE_RETRY: so many, then it settles; -1: always */
     int64_t retry_after_ms;
+    char stuck[32];   /* inputs that contain it are to be tried again; "": none */
     atomic_bool held; /* answers wait until it is false */
     /* what came */
     atomic_uint sent, settled;
@@ -99,5 +100,6 @@ struct fake { /* what a test sets, it sets before fixture_start() or with fake_s
 };
 extern struct fake fake;
 void fake_set(enum fake_way way, int retries);
+void fake_stick(const char *part); /* fake.stuck, while it runs */
 
 #endif

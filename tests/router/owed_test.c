@@ -402,6 +402,81 @@ static void the_highest_id_may_stand_in_a_block(void **state)
     assert_int_equal(c.last_id, 58);
 }
 
+/* ---- order ---- */
+
+static void insert_ordered(int64_t id, uint64_t key, int64_t next_age)
+{
+    struct owed_row row = row_of(id, "http/a", next_age);
+    row.order_key = key;
+    assert_true(owed_insert(store, &row, &diag));
+}
+
+static void advance(uint64_t key)
+{
+    assert_true(owed_advance(store, STR("http/a"), key, 50, &diag));
+}
+
+static void only_the_first_of_a_key_is_due_and_brings_those_behind_it(void **state)
+{
+    for (int64_t id = 1; id <= 40; id++)
+        insert_ordered(id, 7 + (uint64_t)id % 2, OWED_BEHIND);
+    assert_int_equal(take("http/a", 1000, 100).count, 0);
+    assert_int_equal(next, OWED_IN_HAND);
+    advance(8);
+    struct taken t = take("http/a", 1000, 100);
+    assert_int_equal(t.count, 1 + OWED_FOLLOWERS);
+    for (int64_t i = 0; i < 1 + OWED_FOLLOWERS; i++)
+        assert_int_equal(t.ids[i], 1 + 2 * i);
+    assert_true(owed_delete(store, 1, &diag));
+    advance(8); /* behind those in hand */
+    assert_int_equal(take("http/a", 1000, 100).count, 0);
+    advance(7);
+    assert_int_equal(take("http/a", 1000, 3).count, 3);
+}
+
+static void a_first_one_that_failed_comes_alone(void **state)
+{
+    insert_ordered(1, 7, OWED_IN_HAND);
+    insert_ordered(2, 7, OWED_IN_HAND);
+    insert_ordered(3, 7, OWED_BEHIND);
+    assert_true(owed_retry(store, 1, STR("http/a"), 1, 70, STR("TIMEOUT"), STR(""), &diag));
+    assert_true(owed_shelve(store, 2, &diag));
+    advance(7);
+    assert_int_equal(take("http/a", 60, 10).count, 0);
+    assert_int_equal(next, 70);
+    assert_int_equal(take("http/a", 70, 10).count, 1);
+    assert_true(owed_retry(store, 1, STR("http/b"), 2, 90, STR("TIMEOUT"), STR(""), &diag)); /* it leads elsewhere */
+    advance(7);
+    struct taken t = take("http/a", 1000, 10);
+    assert_int_equal(t.count, 2);
+    assert_int_equal(t.ids[0], 2);
+    assert_int_equal(number("SELECT order_key FROM deliveries WHERE id = 1"), 0);
+}
+
+static void after_a_crash_keys_are_in_order(void **state)
+{
+    struct owed_count c = {0};
+
+    insert_ordered(1, 7, OWED_IN_HAND);
+    insert_ordered(2, 7, OWED_IN_HAND);
+    insert_ordered(3, 7, OWED_BEHIND);
+    insert_ordered(4, 8, 500);
+    insert(5, "http/a", OWED_IN_HAND);
+    close_store();
+    open_store();
+    assert_true(owed_release(store, &diag));
+    assert_true(owed_count_each(store, count, &c, &diag));
+    assert_int_equal(c.rows, 5);
+    assert_int_equal(c.ordered, 4);
+    assert_int_equal(c.untried, 1);
+    struct taken t = take("http/a", 60, 10);
+    assert_int_equal(t.count, 4);
+    assert_int_equal(t.ids[0], 1);
+    assert_int_equal(t.ids[1], 5);
+    assert_int_equal(t.ids[2], 2);
+    assert_int_equal(t.ids[3], 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -419,6 +494,9 @@ int main(void)
         TEST(small_blocks_are_put_together),
         TEST(what_is_due_longest_comes_first),
         TEST(a_damaged_block_is_said_and_not_half_read),
+        TEST(only_the_first_of_a_key_is_due_and_brings_those_behind_it),
+        TEST(a_first_one_that_failed_comes_alone),
+        TEST(after_a_crash_keys_are_in_order),
         TEST(the_highest_id_may_stand_in_a_block),
     };
     return cmocka_run_group_tests_name("owed", tests, NULL, NULL);
