@@ -307,7 +307,7 @@ bool queue_receive(struct store *s, const struct target_def *queue, const struct
 {
     const struct queue_options *o = queue->options;
     struct receive r = {.store = s, .queue = queue, .now = now, .want = want, .diag = diag};
-    struct queue_got unwanted, *got = got_out ? got_out : &unwanted;
+    struct queue_got unwanted = {0}, *got = got_out ? got_out : &unwanted;
     bool fifo = queue_is_fifo(queue->name);
 
     *got = (struct queue_got){.next_age_ms = INT64_MAX};

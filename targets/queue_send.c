@@ -144,7 +144,7 @@ bool queue_put(struct store *s, const struct target_def *queue, const struct que
 {
     const struct queue_options *o = queue->options;
     const char *fault = queue_send_fault(queue, m);
-    struct queue_sent unwanted, *sent = sent_out ? sent_out : &unwanted;
+    struct queue_sent unwanted = {0}, *sent = sent_out ? sent_out : &unwanted;
     struct queue_row *row;
 
     *sent = (struct queue_sent){0};
