@@ -22,6 +22,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_lint,
     &verb_match,
     &verb_explain,
+    &verb_bench,
     &verb_send,
     &verb_replay,
     &verb_status,

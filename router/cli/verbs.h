@@ -12,6 +12,7 @@ extern const struct cli_verb verb_test;
 extern const struct cli_verb verb_lint;
 extern const struct cli_verb verb_match;
 extern const struct cli_verb verb_explain;
+extern const struct cli_verb verb_bench;
 extern const struct cli_verb verb_send;
 extern const struct cli_verb verb_replay;
 extern const struct cli_verb verb_status;
