@@ -7,10 +7,11 @@
 #include "tests/bench/broker.h"
 
 #define SENDS_CLASSIC                                                                                                  \
-    "persistent messages to a durable queue, at most N unconfirmed; confirmed when the server's queue index is synced"
+    "persistent messages to a durable queue, at most N unconfirmed; confirmed when the server's queue index is "       \
+    "synced: one fsync for a lone event"
 #define SENDS_QUORUM                                                                                                   \
-    "the same to a quorum queue of one node; confirmed when the server's log is synced (one fdatasync for all that "   \
-    "wait)"
+    "the same to a quorum queue of one node; confirmed when the server's log is synced: one fdatasync for all that "   \
+    "wait"
 
 #if __has_include(<amqp.h>)
 

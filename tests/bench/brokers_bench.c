@@ -7,8 +7,8 @@
  * The same 1 KiB events go to each in windows of 1, 10, 100 and 1000, by one connection and by eight, each a thread
  * with a blocking client. Before each figure the same batches are appended to a plain file on the same disk, with one
  * write and one fdatasync a batch; the ratio to that is what holds on a machine that is shared. How durable an answer
- * is differs more than the figures do: the legend says it for each,
- * as `strace -f -e trace=fsync,fdatasync` counted it with Debian 12's versions.
+ * is differs more than the figures do: the legend says it for each, as `strace -f -e trace=fsync,fdatasync` counted it
+ * with Debian 12's versions.
  *
  * Servers are started on free ports of the loopback address, with empty folders beside Weir's, and ended with the
  * program. One that is not installed, or does not start, is a line that says so. WEIR and WAY_FOLDER are as for
