@@ -147,6 +147,8 @@ static void run_broker(const struct broker *b, size_t number)
 
 static void print_plain(void)
 {
+    if (!plain_high[0])
+        return; /* nothing was measured */
     printf("%-20s %5s ", "plain file", "");
     for (size_t i = 0; i < WINDOWS; i++)
         printf("%8.0f..%-7.0f", plain_low[i], plain_high[i]);
