@@ -193,6 +193,10 @@ def options(schema):
                         yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
                             "queues": {"q.fifo": {}}, "rules": {"r": {**rule, part: [{**put(v), "target": "q.fifo"}]}}}
                         continue
+                    if name == "order_by":  # of what is sent to only
+                        yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
+                            "targets": {"t": {"type": "log"}}, "rules": {"r": {**rule, part: [{**put(v), "target": "t"}]}}}
+                        continue
                     yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {"rules": {"r": {**rule, part: [put(v)]}}}
         elif section == "targets":
             for kind in entry["properties"]["type"]["enum"]:
