@@ -49,7 +49,7 @@ void fixture_dispatched(void); /* waits until the cursor has reached the journal
 
 /* ---- looking ---- */
 int64_t fixture_number(const char *sql); /* of the ledger */
-#define FIXTURE_OWED /* how many deliveries are owed: in rows, and in blocks */                                       \
+#define FIXTURE_OWED                     /* how many deliveries are owed: in rows, and in blocks */                    \
     "SELECT count(*) + (SELECT coalesce(sum(left), 0) FROM owed_blocks) FROM deliveries"
 /* Waits (10 s) until the statement gives this number. */
 void fixture_wait_number(const char *sql, int64_t wanted);
