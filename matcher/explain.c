@@ -399,7 +399,7 @@ static bool describe(struct explain_run *r, struct explanation *out, struct expl
 bool explainer_run(struct explainer *x, struct arena *a, struct str event, struct explanation *out,
                    struct weir_diag *diag)
 {
-    struct weir_diag unread;
+    struct weir_diag unread = {0};
     struct explain_run r = {
         .x = x, .arena = a, .event = event, .diag = diag ? diag : &unread, .bytes = LIMIT_EXPLAIN_BYTES};
     struct explain_branch *branches;

@@ -102,7 +102,7 @@ static void put_number(struct buf *b, uint64_t n)
 static void put_distance(struct buf *b, uint64_t now, uint64_t before)
 {
     int64_t distance = (int64_t)(now - before);
-    put_number(b, (uint64_t)distance << 1 ^ (uint64_t)(distance >> 63));
+    put_number(b, (uint64_t)distance << 1 ^ (distance < 0 ? UINT64_MAX : 0));
 }
 
 static struct span put_text(struct buf *b, struct str text)

@@ -157,7 +157,7 @@ static void write_queue(struct dlq_call *c)
     buf_char(out, '{');
     json_write_member(out, "queue", c->queues[c->at]->name);
     buf_printf(out, ",\"messages\":%lld,\"counted\":%lld,\"kinds\":[",
-               (long long)(n->visible + n->in_flight + n->delayed), (long long)c->looked);
+               (long long)n->visible + n->in_flight + n->delayed, (long long)c->looked);
     for (size_t i = 0; i < c->kinds.count; i++)
         write_kind(out, &c->kinds.list[i]);
     buf_text(out, "]}");

@@ -46,7 +46,7 @@ static double read_speed(const char *text)
 {
     char *end;
     double speed = strtod(text, &end);
-    return end == text || speed <= 0 || speed > 1e9 || (*end && strcmp(end, "x")) ? 0 : speed;
+    return end == text || speed <= 0 || speed > 1e9 || (*end && strcmp(end, "x") != 0) ? 0 : speed;
 }
 
 static bool add_number(struct cli *cli, struct buf *body, const char *option, double (*read)(const char *text),

@@ -223,7 +223,8 @@ static void tally(struct feeder *f, struct str one)
 
     show_text(one, "rule", t.rule, sizeof t.rule);
     show_text(one, "target", t.target, sizeof t.target);
-    while (i < f->tally_count && (strcmp(f->tallies[i].rule, t.rule) || strcmp(f->tallies[i].target, t.target)))
+    while (i < f->tally_count &&
+           (strcmp(f->tallies[i].rule, t.rule) != 0 || strcmp(f->tallies[i].target, t.target) != 0))
         i++;
     if (i < f->tally_count) {
         f->tallies[i].events += t.events;
@@ -374,6 +375,7 @@ static int make_request(struct cli *cli, struct buf *body)
 /* Starts a new one, or finds the one to go on with. */
 static int open_replay(struct feeder *f, const char *resumed, struct buf *request)
 {
+    const struct str none = {0};
     struct buf path = BUF_INIT;
     struct reply reply;
     int code = EXIT_DONE;
@@ -383,7 +385,7 @@ static int open_replay(struct feeder *f, const char *resumed, struct buf *reques
         buf_char(&path, '/');
         client_escape(&path, str_from(resumed));
     }
-    client_call(f->cli, buf_cstr(&path), resumed ? (struct str){0} : buf_view(request), NULL, &reply);
+    client_call(f->cli, buf_cstr(&path), resumed ? none : buf_view(request), NULL, &reply);
     struct str replay = buf_view(&reply.body);
     if (reply.status / 100 != 2)
         code = client_failed(f->cli, &reply);
@@ -400,6 +402,7 @@ static int open_replay(struct feeder *f, const char *resumed, struct buf *reques
 
 static int finish(struct feeder *f)
 {
+    const struct str none = {0};
     struct buf path = BUF_INIT;
     struct reply reply;
 
@@ -407,7 +410,7 @@ static int finish(struct feeder *f)
     client_escape(&path, str_from(f->name));
     if (!f->over)
         buf_text(&path, "/finish");
-    client_call(f->cli, buf_cstr(&path), f->over ? (struct str){0} : STR("{}"), NULL, &reply);
+    client_call(f->cli, buf_cstr(&path), f->over ? none : STR("{}"), NULL, &reply);
     f->bar.part = 1;
     if (reply.status == 200)
         replay_bar_show(&f->bar, buf_view(&reply.body));
