@@ -10,10 +10,10 @@
  * Numbers are LEB128; those that may go down (position, times) are zigzag distances to the last ones; a text is its
  * size and its bytes. A record of an event that repeats costs three bytes before compression.
  *
- * Compression is zstd's quickest that still finds what events have in common: measured on events of 300 bytes it makes
- * a tenth of them at some 600 MB/s, so that the ledger thread spends less on a delivery than a row of its own would
- * cost it by far. Routes are compared with the last LOOK_BACK different ones only: a rule set with thousands of rules
- * on one target writes some names again, and compression takes them out.
+ * Compression is zstd's level 1: measured, ten million deliveries of events of 300 bytes took 36 bytes each, and a turn
+ * of 1,000 of them a quarter of the processor time that as many rows take, packing included; the negative levels saved
+ * no time and packed worse. Routes are compared with the last LOOK_BACK different ones only: a rule set with thousands
+ * of rules on one target writes some names again, and compression takes them out.
  */
 #include "router/owed_pack.h"
 
