@@ -79,6 +79,9 @@ static bool next_piece(struct seal *s)
     for (size_t step = ARCHIVE_FRAME_BYTES;; step *= 2) {
         uint64_t left = s->bytes - s->read;
         size_t want = left < step ? (size_t)left : step;
+        if (step > ARCHIVE_FRAME_BYTES_MAX)
+            return fail_with(s->diag, WEIR_E_IO, "'%s', offset %" PRIu64 ": a line of more than %u bytes", s->path,
+                             s->read, ARCHIVE_FRAME_BYTES_MAX);
         if (!buf_reserve(&s->text, want - s->text.size))
             return fail_memory(s->diag);
         if (!read_piece(s, want))
@@ -170,6 +173,7 @@ static bool end_file(struct seal *s, const char *suffix)
 {
     bool ok = fdatasync(s->to) == 0 || fail_path(s, "sync", suffix);
 
+    posix_fadvise(s->to, 0, 0, POSIX_FADV_DONTNEED); /* a replay may come years later */
     close(s->to);
     s->to = -1;
     return ok;
