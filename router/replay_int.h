@@ -61,7 +61,7 @@ struct replay_reader {
 
     uint64_t unreadable; /* lines that are no events */
     uint64_t given_up;   /* events that count as not matching the pattern, since a regex hit a limit */
-    char error[160];     /* ""; a file that cannot be read */
+    char error[560];     /* ""; a file that cannot be read: a diag's message with some words before it */
 };
 
 struct replay_span {

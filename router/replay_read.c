@@ -38,7 +38,9 @@ void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct s
 
 static bool file_error(struct replay_reader *x, uint32_t file, const char *why)
 {
-    snprintf(x->error, sizeof x->error, "cannot read archive file '%s': %s", x->files[file].path, why);
+    char shown[ARCHIVE_SHOWN_BYTES];
+    snprintf(x->error, sizeof x->error, "cannot read archive file '%s': %s",
+             archive_path_show(x->files[file].path, shown), why);
     return false;
 }
 
@@ -46,7 +48,7 @@ static bool sealed_error(struct replay_reader *x, const struct weir_diag *diag)
 {
     if (diag->code == WEIR_E_MEMORY)
         xfail("out of memory");
-    snprintf(x->error, sizeof x->error, "cannot read archive file: %.120s", diag->message);
+    snprintf(x->error, sizeof x->error, "cannot read archive file: %s", diag->message);
     return false;
 }
 
@@ -202,10 +204,14 @@ static bool add_sealed(struct replay_reader *x, uint32_t file, struct archive_re
     size_t count;
     const struct archive_frame *frames = archive_reader_frames(sealed, &count);
 
+    /* Where the file was cut, or a part of it is no frame any more, its last byte is not found. */
+    if (bytes)
+        ok = read_text(x, file, bytes - 1, 1, &text);
     for (size_t i = 0; ok && i < count && frames[i].text_at < bytes; i++) {
         const struct archive_frame *a = &frames[i];
         struct replay_frame f = {file, 0, a->text_at, (size_t)a->text, a->events, a->time_min_ms, a->time_max_ms};
         if (a->text_at + a->text > bytes) {
+            buf_clear(&text);
             ok = read_text(x, file, a->text_at, (size_t)(bytes - a->text_at), &text);
             f = scan_lines(file, a->text_at, buf_view(&text), &clock);
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reading sealed archive files. The index is believed only when its hash and its sums hold; otherwise the file is
- * walked frame by frame and unpacked once to make it again. What is asked for by its place in the text is unpacked with
- * the whole frame it lies in; the last frame is kept, since who reads goes on.
+ * walked frame by frame and unpacked once to make it again. Where that meets what is no frame it searches the bytes
+ * that begin one, and takes the next that holds what its checksum says. What is asked for by its place in the text is
+ * unpacked with the whole frame it lies in; the last frame is kept, since who reads goes on.
  */
 #include "targets/archive_sealed.h"
 
@@ -14,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "matcher/hash.h"
 #include "matcher/json.h"
@@ -21,14 +23,24 @@
 #include "targets/fail.h"
 
 #define INDEX_BYTES_MAX (256u << 20)
-#define FRAME_BYTES_MAX (1u << 30) /* of text: a hostile frame header claims no more */
+#define PACKED_MAX      ZSTD_COMPRESSBOUND(ARCHIVE_FRAME_BYTES_MAX)
+#define SEARCH_BYTES    65536
+
+struct gap {
+    uint64_t at, end;   /* bytes of the sealed file */
+    uint64_t text_at;   /* of the text before it */
+    const char *reason; /* static */
+};
 
 struct archive_reader {
     char *path; /* of the sealed file */
+    char shown[ARCHIVE_SHOWN_BYTES];
     int fd;
     uint64_t size;
     struct archive_frame *frames;
     size_t count, capacity;
+    struct gap *gaps; /* found when the index was made again */
+    size_t gap_count;
     bool rebuilt;
     ZSTD_DCtx *zstd;
     struct buf packed;
@@ -36,14 +48,34 @@ struct archive_reader {
     size_t kept_frame;
 };
 
+static const char no_memory[] = "out of memory";
+
+const char *archive_path_show(const char *path, char out[ARCHIVE_SHOWN_BYTES])
+{
+    size_t size = strlen(path), room = ARCHIVE_SHOWN_BYTES - sizeof "…";
+    const char *end = size > room ? path + size - room : path;
+    const char *slash = end > path ? strchr(end, '/') : NULL; /* never within a character */
+
+    snprintf(out, ARCHIVE_SHOWN_BYTES, "%s%s", end > path ? "…" : "", slash ? slash : end);
+    return out;
+}
+
 static bool fail_path(const struct archive_reader *r, const char *doing, struct weir_diag *diag)
 {
-    return fail_with(diag, WEIR_E_IO, "cannot %s '%s': %s", doing, r->path, strerror(errno));
+    return fail_with(diag, WEIR_E_IO, "cannot %s '%s': %s", doing, r->shown, strerror(errno));
 }
 
 static bool fail_at(const struct archive_reader *r, uint64_t offset, const char *reason, struct weir_diag *diag)
 {
-    return fail_with(diag, WEIR_E_IO, "'%s', offset %" PRIu64 ": %s", r->path, offset, reason);
+    if (reason == no_memory)
+        return fail_memory(diag);
+    return fail_with(diag, WEIR_E_IO, "'%s', offset %" PRIu64 ": %s", r->shown, offset, reason);
+}
+
+static bool fail_gap(const struct archive_reader *r, const struct gap *g, struct weir_diag *diag)
+{
+    return fail_with(diag, WEIR_E_IO, "'%s', offset %" PRIu64 ": %s; %" PRIu64 " bytes are lost", r->shown, g->at,
+                     g->reason, g->end - g->at);
 }
 
 static bool add_frame(struct archive_reader *r, const struct archive_frame *f)
@@ -78,20 +110,20 @@ static bool read_packed(struct archive_reader *r, uint64_t at, size_t size, stru
     return true;
 }
 
-/* The packed frame in r->packed, appended to out. */
-static bool unpack(struct archive_reader *r, uint64_t at, uint64_t text, struct buf *out, struct weir_diag *diag)
+/* The packed frame in r->packed, appended to out. NULL, or what is wrong with it. */
+static const char *unpack(struct archive_reader *r, uint64_t text, struct buf *out)
 {
-    if (text > FRAME_BYTES_MAX)
-        return fail_at(r, at, "a frame claims to hold more than 1 GiB", diag);
+    if (text > ARCHIVE_FRAME_BYTES_MAX)
+        return "a frame claims to hold more than 32 MiB";
     if (!buf_reserve(out, (size_t)text + 1))
-        return fail_memory(diag);
+        return no_memory;
     size_t n = ZSTD_decompressDCtx(r->zstd, out->data + out->size, (size_t)text, r->packed.data, r->packed.size);
     if (ZSTD_isError(n))
-        return fail_at(r, at, ZSTD_getErrorName(n), diag);
+        return ZSTD_getErrorName(n);
     if (n != text)
-        return fail_at(r, at, "a frame holds less than it says", diag);
+        return "a frame holds less than it says";
     out->size += n;
-    return true;
+    return NULL;
 }
 
 /* ---- the index ---- */
@@ -163,7 +195,7 @@ static bool parse_index(struct archive_reader *r, struct str text)
     for (uint64_t i = 0; i < frames; i++) {
         struct archive_frame f;
         if (!next_line(&text, &line) || !parse_frame(line, &f) || f.text_at != text_at || f.packed_at != packed_at ||
-            f.packed > r->size - packed_at || !add_frame(r, &f))
+            f.packed > r->size - packed_at || f.packed > PACKED_MAX || !add_frame(r, &f))
             return false;
         text_at += f.text;
         packed_at += f.packed;
@@ -204,43 +236,99 @@ static void look_at(struct archive_frame *f, struct str text)
     f->time_max_ms = times.max_ms;
 }
 
-/* How large the frame at the offset is. The file is read in growing pieces: a frame does not say it in front. */
-static bool frame_size(struct archive_reader *r, uint64_t at, size_t *size, uint64_t *text, struct weir_diag *diag)
+/* Reads the frame at the offset into r->packed. It is read in growing pieces: a frame does not say its size in front.
+   False: *reason, or diag where the file cannot be read. */
+static bool find_frame(struct archive_reader *r, struct archive_frame *f, const char **reason, struct weir_diag *diag)
 {
+    uint64_t left = r->size - f->packed_at;
+    size_t size;
+
+    *reason = NULL;
     for (size_t step = 2 * ARCHIVE_FRAME_BYTES;; step *= 2) {
-        size_t have = r->size - at < step ? (size_t)(r->size - at) : step;
-        if (!read_packed(r, at, have, diag))
+        size_t have = left < step ? (size_t)left : step;
+        if (!read_packed(r, f->packed_at, have, diag))
             return false;
-        *size = ZSTD_findFrameCompressedSize(r->packed.data, have);
-        if (!ZSTD_isError(*size))
+        size = ZSTD_findFrameCompressedSize(r->packed.data, have);
+        if (!ZSTD_isError(size))
             break;
-        if (have == r->size - at || step > FRAME_BYTES_MAX)
-            return fail_at(r, at, "no whole zstd frame", diag);
+        *reason = "no whole zstd frame";
+        if (ZSTD_getErrorCode(size) != ZSTD_error_srcSize_wrong || have == left || step > PACKED_MAX)
+            return false;
     }
-    *text = ZSTD_getFrameContentSize(r->packed.data, *size);
-    if (*text == ZSTD_CONTENTSIZE_ERROR || *text == ZSTD_CONTENTSIZE_UNKNOWN)
-        return fail_at(r, at, "the frame does not say how much it holds", diag);
-    r->packed.size = *size;
+    *reason = "the frame does not say how much it holds";
+    f->text = ZSTD_getFrameContentSize(r->packed.data, size);
+    if (f->text == ZSTD_CONTENTSIZE_ERROR || f->text == ZSTD_CONTENTSIZE_UNKNOWN)
+        return false;
+    f->packed = r->packed.size = size;
+    return true;
+}
+
+static bool take_frame(struct archive_reader *r, struct archive_frame *f, const char **reason, struct weir_diag *diag)
+{
+    if (!find_frame(r, f, reason, diag))
+        return false;
+    buf_clear(&r->kept);
+    *reason = unpack(r, f->text, &r->kept);
+    if (!*reason)
+        look_at(f, buf_view(&r->kept));
+    return !*reason;
+}
+
+/* Where the four bytes that begin a frame stand next; the end of the file where they do not. */
+static bool find_magic(struct archive_reader *r, uint64_t *at, struct weir_diag *diag)
+{
+    static const char magic[4] = {0x28, (char)0xb5, 0x2f, (char)0xfd};
+
+    while (r->size - *at >= sizeof magic) {
+        size_t size = r->size - *at < SEARCH_BYTES ? (size_t)(r->size - *at) : SEARCH_BYTES;
+        if (!read_packed(r, *at, size, diag))
+            return false;
+        const char *found = memmem(r->packed.data, size, magic, sizeof magic);
+        *at += found ? (size_t)(found - r->packed.data) : size - (sizeof magic - 1);
+        if (found)
+            return true;
+    }
+    *at = r->size;
+    return true;
+}
+
+static bool begin_gap(struct archive_reader *r, const struct archive_frame *f, const char *reason)
+{
+    struct gap *more = realloc(r->gaps, (r->gap_count + 1) * sizeof *more);
+
+    if (!more)
+        return false;
+    r->gaps = more;
+    r->gaps[r->gap_count++] = (struct gap){.at = f->packed_at, .text_at = f->text_at, .reason = reason};
     return true;
 }
 
 static bool rebuild(struct archive_reader *r, struct weir_diag *diag)
 {
-    struct archive_frame f = {0};
-    size_t size;
+    uint64_t at = 0, text_at = 0;
+    bool in_gap = false;
+    const char *reason;
 
     r->rebuilt = true;
-    for (uint64_t at = 0; at < r->size; at += size) {
-        f = (struct archive_frame){.text_at = f.text_at + f.text, .packed_at = at};
-        if (!frame_size(r, at, &size, &f.text, diag))
+    while (at < r->size) {
+        struct archive_frame f = {.text_at = text_at, .packed_at = at};
+        if (take_frame(r, &f, &reason, diag)) {
+            if (!add_frame(r, &f))
+                return fail_memory(diag);
+            in_gap = false;
+            at += f.packed;
+            text_at += f.text;
+            continue;
+        }
+        if (!reason)
             return false;
-        f.packed = size;
-        buf_clear(&r->kept);
-        if (!unpack(r, at, f.text, &r->kept, diag))
-            return false;
-        look_at(&f, buf_view(&r->kept));
-        if (!add_frame(r, &f))
+        if (reason == no_memory || (!in_gap && !begin_gap(r, &f, reason)))
             return fail_memory(diag);
+        in_gap = true;
+        at++;
+        if (!find_magic(r, &at, diag))
+            return false;
+        r->gaps[r->gap_count - 1].end = at;
     }
     return true;
 }
@@ -278,7 +366,7 @@ struct archive_reader *archive_reader_open(const char *path, struct weir_diag *d
     buf_fini(&name);
     if (!r->path)
         fail_memory(diag);
-    else if (open_files(r, diag))
+    else if (archive_path_show(r->path, r->shown) && open_files(r, diag))
         return r;
     archive_reader_close(r);
     return NULL;
@@ -294,6 +382,7 @@ void archive_reader_close(struct archive_reader *r)
     buf_fini(&r->packed);
     buf_fini(&r->kept);
     free(r->frames);
+    free(r->gaps);
     free(r->path);
     free(r);
 }
@@ -314,7 +403,10 @@ bool archive_reader_rebuilt(const struct archive_reader *r)
 static bool read_frame(struct archive_reader *r, size_t i, struct buf *out, struct weir_diag *diag)
 {
     const struct archive_frame *f = &r->frames[i];
-    return read_packed(r, f->packed_at, (size_t)f->packed, diag) && unpack(r, f->packed_at, f->text, out, diag);
+    if (!read_packed(r, f->packed_at, (size_t)f->packed, diag))
+        return false;
+    const char *reason = unpack(r, f->text, out);
+    return !reason || fail_at(r, f->packed_at, reason, diag);
 }
 
 /* The frame that holds the byte; count: none does. */
@@ -346,6 +438,8 @@ static bool keep_frame(struct archive_reader *r, size_t i, struct weir_diag *dia
 
 bool archive_reader_text(struct archive_reader *r, uint64_t at, size_t size, struct buf *out, struct weir_diag *diag)
 {
+    if (r->gap_count && size && at + size > r->gaps[0].text_at)
+        return fail_gap(r, &r->gaps[0], diag);
     while (size) {
         size_t i = frame_at(r, at);
         if (i == r->count)
@@ -368,22 +462,32 @@ bool archive_reader_text(struct archive_reader *r, uint64_t at, size_t size, str
 
 /* ---- verifying ---- */
 
-bool archive_reader_verify(struct archive_reader *r, struct weir_diag *diag)
+static bool verify_frame(struct archive_reader *r, size_t i, struct weir_diag *diag)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        const struct archive_frame *f = &r->frames[i];
-        struct archive_frame seen = {0};
-        buf_clear(&r->kept);
-        r->kept_frame = SIZE_MAX;
-        if (!read_frame(r, i, &r->kept, diag))
+    const struct archive_frame *f = &r->frames[i];
+    struct archive_frame seen = {0};
+
+    buf_clear(&r->kept);
+    r->kept_frame = SIZE_MAX;
+    if (!read_frame(r, i, &r->kept, diag))
+        return false;
+    look_at(&seen, buf_view(&r->kept));
+    if (seen.events != f->events)
+        return fail_with(diag, WEIR_E_IO,
+                         "'%s', offset %" PRIu64 ": the frame holds %" PRIu64 " events, its index says %" PRIu64,
+                         r->shown, f->packed_at, seen.events, f->events);
+    if (seen.time_min_ms != f->time_min_ms || seen.time_max_ms != f->time_max_ms)
+        return fail_at(r, f->packed_at, "the times in the frame are not those of its index", diag);
+    return true;
+}
+
+/* *next counts gaps, then frames. */
+bool archive_reader_verify(struct archive_reader *r, size_t *next, struct weir_diag *diag)
+{
+    if (*next < r->gap_count)
+        return fail_gap(r, &r->gaps[(*next)++], diag);
+    while (*next - r->gap_count < r->count)
+        if (!verify_frame(r, (*next)++ - r->gap_count, diag))
             return false;
-        look_at(&seen, buf_view(&r->kept));
-        if (seen.events != f->events)
-            return fail_with(diag, WEIR_E_IO,
-                             "'%s', offset %" PRIu64 ": the frame holds %" PRIu64 " events, its index says %" PRIu64,
-                             r->path, f->packed_at, seen.events, f->events);
-        if (seen.time_min_ms != f->time_min_ms || seen.time_max_ms != f->time_max_ms)
-            return fail_at(r, f->packed_at, "the times in the frame are not those of its index", diag);
-    }
     return true;
 }

@@ -15,8 +15,9 @@
  *         {"hash":"0123456789abcdef"}
  *     (times: ms since 1970, of the events in it; a frame of lines that are no events has time_min above time_max)
  *
- * An index that is missing or damaged is made again by reading the file. Places in a file are places in its text,
- * sealed or not: who noted one while the file grew finds it again.
+ * An index that is missing or damaged is made again by reading the file. What of it is no whole frame then is a gap:
+ * nobody knows how much text it held. Places in a file are places in its text, sealed or not: who noted one while the
+ * file grew finds it again.
  *
  * Any thread; a reader belongs to one at a time. Errors name the file and the offset.
  */
@@ -30,6 +31,10 @@
 #define ARCHIVE_SEALED_SUFFIX ".zst"
 #define ARCHIVE_INDEX_SUFFIX  ".zst.idx"
 #define ARCHIVE_FRAME_BYTES   (1u << 20) /* of text; a longer line is a frame of its own */
+
+/* Of text: the doubling that finds the end of the longest event, 16 MiB and its envelope, ends here. A frame that says
+   it holds more is damaged. */
+#define ARCHIVE_FRAME_BYTES_MAX (32u << 20)
 
 struct archive_frame {
     uint64_t text_at, text;     /* bytes of the file's text */
@@ -55,10 +60,17 @@ struct archive_reader *archive_reader_open(const char *path, struct weir_diag *d
 void archive_reader_close(struct archive_reader *r);
 const struct archive_frame *archive_reader_frames(const struct archive_reader *r, size_t *count_out);
 bool archive_reader_rebuilt(const struct archive_reader *r); /* the index had to be made again */
-/* Appends `size` bytes of the file's text from `at` on. */
+/* Appends `size` bytes of the file's text from `at` on. False for text behind a gap: its place is not known. */
 bool archive_reader_text(struct archive_reader *r, uint64_t at, size_t size, struct buf *out, struct weir_diag *diag);
 
-/* Reads all of it: every frame unpacks to what the index says. False: the first fault. */
-bool archive_reader_verify(struct archive_reader *r, struct weir_diag *diag);
+/* Reads all of it: every frame unpacks to what the index says, and there is no gap. False: a fault. *next, 0 at first,
+   goes on: called again, it tells what is wrong behind that. */
+bool archive_reader_verify(struct archive_reader *r, size_t *next, struct weir_diag *diag);
+
+/* ---- messages ---- */
+
+/* The file's path for a message: of a long one the end, behind "…", so that what follows it is not cut off. */
+#define ARCHIVE_SHOWN_BYTES 200
+const char *archive_path_show(const char *path, char out[ARCHIVE_SHOWN_BYTES]);
 
 #endif

@@ -67,9 +67,12 @@ static void verify_sealed(const char *path, char *logical)
 
     logical[strlen(logical) - strlen(ARCHIVE_SEALED_SUFFIX)] = '\0';
     struct archive_reader *r = archive_reader_open(logical, &diag);
-    if (!r || !archive_reader_verify(r, &diag))
+    uint64_t faults = verifying.faults;
+    if (!r)
         tell(path, diag.message);
-    else if (archive_reader_rebuilt(r))
+    for (size_t next = 0; r && !archive_reader_verify(r, &next, &diag);)
+        tell(path, diag.message);
+    if (r && archive_reader_rebuilt(r) && faults == verifying.faults)
         tell(path, "its index is missing or damaged; the file itself is whole");
     const struct archive_frame *frames = r ? archive_reader_frames(r, &count) : NULL;
     /* Where the growing form is still there, its events are counted by that. */

@@ -130,7 +130,7 @@ static void add_events(void *context, const struct archive_file *f)
 
     snprintf(path, sizeof path, "%s/%s", folder, f->path.ptr);
     struct archive_reader *r = archive_reader_open(path, &b->diag);
-    need(r && archive_reader_verify(r, &b->diag), &b->diag);
+    need(r && archive_reader_verify(r, &(size_t){0}, &b->diag), &b->diag);
     const struct archive_frame *frames = archive_reader_frames(r, &count);
     for (size_t i = 0; i < count; i++)
         *events += frames[i].events;

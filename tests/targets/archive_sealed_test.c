@@ -4,6 +4,7 @@
 #include "targets/archive_sealed.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,7 +244,7 @@ static void sealed_text_is_the_same(void **state)
     }
     assert_int_equal(events, 1500);
     expect_text(w, r, buf_view(&text));
-    assert_true(archive_reader_verify(r, &w->f.diag));
+    assert_true(archive_reader_verify(r, &(size_t){0}, &w->f.diag));
     archive_reader_close(r);
 
     struct archive_totals t = totals(w);
@@ -318,18 +319,102 @@ static void damage_is_told_by_its_place(void **state)
                 assert_true(place >= frames[k].packed_at && place < frames[k].packed_at + frames[k].packed);
             }
         assert_int_equal(bad, 1); /* the rest is served */
-        assert_false(archive_reader_verify(r, &w->f.diag));
+        assert_false(archive_reader_verify(r, &(size_t){0}, &w->f.diag));
         buf_fini(&out);
         archive_reader_close(r);
     }
     for (size_t cut = 1; cut < bytes.size; cut += bytes.size / 40 + 1) {
         spill(w, PLAIN ARCHIVE_SEALED_SUFFIX, bytes.data, cut); /* then its index is not believed */
-        struct archive_reader *r = archive_reader_open(path_of(w, PLAIN), &w->f.diag);
-        if (!r)
-            assert_non_null(strstr(w->f.diag.message, "offset"));
+        struct archive_reader *r = open_reader(w);
+        assert_false(archive_reader_verify(r, &(size_t){0}, &w->f.diag));
+        assert_non_null(strstr(w->f.diag.message, "offset"));
         archive_reader_close(r);
     }
     buf_fini(&bytes);
+}
+
+static uint64_t events_in(const struct archive_frame *frames, size_t count)
+{
+    uint64_t events = 0;
+    for (size_t i = 0; i < count; i++)
+        events += frames[i].events;
+    return events;
+}
+
+/* Without an index, every frame but the damaged one is found, and only text before the gap has a place. */
+static void frames_behind_a_gap_are_kept(void **state)
+{
+    struct world *w = *state;
+    struct buf out = BUF_INIT;
+    size_t count, found;
+
+    batch(w, 1, 1500, at(0));
+    struct buf text = slurp(w, PLAIN);
+    struct archive_seal_job job = next(w, at(HOUR));
+    done(w, &job, pack(w, &job));
+    struct archive_reader *whole = open_reader(w);
+    const struct archive_frame *frames = archive_reader_frames(whole, &count);
+    struct buf bytes = slurp(w, PLAIN ARCHIVE_SEALED_SUFFIX);
+    unlink(path_of(w, PLAIN ARCHIVE_INDEX_SUFFIX));
+    for (size_t bad = 0; bad < count; bad++) {
+        size_t place = frames[bad].packed_at + frames[bad].packed * bad / count, next = 0;
+        char where[60];
+        bytes.data[place] ^= 0x10;
+        spill(w, PLAIN ARCHIVE_SEALED_SUFFIX, bytes.data, bytes.size);
+        bytes.data[place] ^= 0x10;
+        struct archive_reader *r = open_reader(w);
+        const struct archive_frame *rest = archive_reader_frames(r, &found);
+        assert_int_equal(found, count - 1);
+        assert_int_equal(events_in(rest, found), events_in(frames, count) - frames[bad].events);
+        assert_false(archive_reader_verify(r, &next, &w->f.diag));
+        snprintf(where, sizeof where, "offset %llu:", (unsigned long long)frames[bad].packed_at);
+        assert_non_null(strstr(w->f.diag.message, where));
+        snprintf(where, sizeof where, "; %llu bytes are lost", (unsigned long long)frames[bad].packed);
+        assert_non_null(strstr(w->f.diag.message, where));
+        assert_true(archive_reader_verify(r, &next, &w->f.diag)); /* the others are whole */
+        buf_clear(&out);
+        assert_true(archive_reader_text(r, 0, (size_t)frames[bad].text_at, &out, &w->f.diag));
+        assert_true(str_eq(buf_view(&out), (struct str){text.data, (size_t)frames[bad].text_at}));
+        assert_false(archive_reader_text(r, frames[bad].text_at, 1, &out, &w->f.diag));
+        assert_false(archive_reader_text(r, text.size - 1, 1, &out, &w->f.diag));
+        archive_reader_close(r);
+    }
+    archive_reader_close(whole);
+    buf_fini(&bytes);
+    buf_fini(&text);
+    buf_fini(&out);
+}
+
+/* A header that claims the most a frame can hold, and nothing behind it. */
+static void a_frame_that_claims_too_much(void **state)
+{
+    static const char claims[] = "\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00"; /* 1 GiB, an empty last block */
+    struct world *w = *state;
+
+    batch(w, 1, 10, at(0));
+    spill(w, PLAIN ARCHIVE_SEALED_SUFFIX, claims, sizeof claims - 1);
+    struct archive_reader *r = open_reader(w);
+    assert_false(archive_reader_verify(r, &(size_t){0}, &w->f.diag));
+    assert_non_null(strstr(w->f.diag.message, "offset 0: a frame claims to hold more than 32 MiB; 12 bytes are lost"));
+    archive_reader_close(r);
+}
+
+static void long_paths_do_not_hide_the_reason(void **state)
+{
+    char path[1200], shown[ARCHIVE_SHOWN_BYTES];
+    struct weir_diag diag;
+
+    (void)state;
+    assert_string_equal(archive_path_show("a/b.ndjson", shown), "a/b.ndjson");
+    for (size_t size = 0; size < 900; size++)
+        snprintf(path + size, sizeof path - size, "%s", size % 50 ? "\xc3" : "/");
+    strcat(path, "/hour=12/events.ndjson");
+    assert_true(strlen(archive_path_show(path, shown)) < ARCHIVE_SHOWN_BYTES);
+    assert_memory_equal(shown, "…/", strlen("…/"));
+    assert_non_null(strstr(shown, "/hour=12/events.ndjson"));
+    assert_null(archive_reader_open(path, &diag));
+    assert_non_null(strstr(diag.message, "/hour=12/events.ndjson.zst': "));
+    assert_non_null(strstr(diag.message, strerror(ENAMETOOLONG)) ?: strstr(diag.message, strerror(ENOENT)));
 }
 
 static void whoever_appends_gets_another_file(void **state)
@@ -390,7 +475,7 @@ static void crashes_lose_nothing(void **state)
         assert_false(is_there(w, name));
         struct archive_reader *r = archive_reader_open(path_of(w, name), &w->f.diag);
         assert_non_null(r);
-        assert_true(archive_reader_verify(r, &w->f.diag));
+        assert_true(archive_reader_verify(r, &(size_t){0}, &w->f.diag));
         archive_reader_close(r);
     }
 }
@@ -497,11 +582,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(sealed_text_is_the_same),       TEST(an_index_is_made_again),
-        TEST(damage_is_told_by_its_place),   TEST(whoever_appends_gets_another_file),
-        TEST(crashes_lose_nothing),          TEST(leftovers_are_swept),
-        TEST(retention_takes_sealed_files),  TEST(one_that_expires_while_it_is_packed),
-        TEST(what_cannot_be_packed_is_told), TEST(others_are_sealed_past_one_that_cannot_be),
+        TEST(sealed_text_is_the_same),
+        TEST(an_index_is_made_again),
+        TEST(damage_is_told_by_its_place),
+        TEST(whoever_appends_gets_another_file),
+        TEST(crashes_lose_nothing),
+        TEST(leftovers_are_swept),
+        TEST(retention_takes_sealed_files),
+        TEST(one_that_expires_while_it_is_packed),
+        TEST(frames_behind_a_gap_are_kept),
+        TEST(a_frame_that_claims_too_much),
+        TEST(long_paths_do_not_hide_the_reason),
+        TEST(what_cannot_be_packed_is_told),
+        TEST(others_are_sealed_past_one_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
