@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -55,8 +56,17 @@ def whole_lines(path):
 
 
 def archived(folder):
-    return [json.loads(line)["detail"]["n"] for path in sorted(folder.glob("data/archives/all/**/*.ndjson"))
-            for line in path.read_text().splitlines()]
+    """Numbers of the events in the archive, those of sealed files too."""
+    numbers = []
+    for path in sorted(folder.glob("data/archives/all/**/*.ndjson*")):
+        if path.suffix == ".ndjson":
+            text = path.read_text()
+        elif path.suffix == ".zst" and not path.with_suffix("").exists():  # both: a kill came while it was sealed
+            text = subprocess.run(["zstdcat", str(path)], capture_output=True, check=True, text=True).stdout
+        else:
+            continue
+        numbers += [json.loads(line)["detail"]["n"] for line in text.splitlines()]
+    return numbers
 
 
 def test_kill_at_random_moments(router):
@@ -122,7 +132,6 @@ def test_a_torn_journal_is_cut_and_reported(router):
 
 def test_one_router_a_data_folder(router):
     from conftest import WEIR
-    import subprocess
     r = router(CONFIG)
     second = subprocess.run([WEIR, "run", "-c", str(r.file), "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=20)
     assert second.returncode == 69 and "data" in second.stderr, second.stderr
@@ -134,7 +143,6 @@ def test_one_router_a_data_folder(router):
 def test_full_disk_refuses_and_recovers(router):
     """RLIMIT_FSIZE stands in for a full disk: writes past it fail."""
     import resource
-    import subprocess
     from conftest import WEIR
     r = router(CONFIG, start=False)
     limit = 300_000

@@ -549,3 +549,32 @@ def waiting_receivers(folder, rounds, row):
     if len(came) != len(set(came)):
         raise Failed("a message came twice")
     r.stop()
+
+
+@scenario
+def moves(folder, rounds, row):
+    """Messages moved from queue to queue and back, with cancellations: each is in one of them, once."""
+    r = Router(folder, "queues: {one: {}, two: {}}\nrules: {all: {pattern: {source: [test.app]}, targets: [one]}}\n")
+    tally, first, started = Tally(row), 0, 0
+    for _ in range(rounds):
+        r.start()
+        producer = Producer(r.url, first, "default")
+        producer.start()
+        killer = threading.Timer(random.uniform(0.05, 0.3), r.process.kill)
+        killer.start()
+        while r.process.poll() is None:
+            source, target = random.sample(["one", "two"], 2)
+            what = random.choice(["move", "move", "cancel-move"])
+            status, _ = call(r, "POST", f"/_weir/v1/queues/{source}/{what}", {"target": target} if what == "move" else {})
+            started += what == "move" and status == 200
+            time.sleep(random.uniform(0, 0.02))
+        killer.join()
+        r.kill()
+        first = tally.add(producer)
+    r.start()
+    drained(r)
+    running = lambda: any(m["state"] == "RUNNING" for q in ("one", "two") for m in call(r, "GET", f"/_weir/v1/queues/{q}/moves")[1]["moves"])
+    wait_until(lambda: not running(), 120, "the moves")
+    row["moves"] = started
+    tally.check("queues", numbers(r.receive("one")) + numbers(r.receive("two")), once=True)
+    r.stop()
