@@ -6,6 +6,7 @@ came twice, and what is lost, prints a line, and fails where something is lost, 
 usage: torture.py [--rounds N] [--seed S] [SCENARIO…]      WEIR names the program
 """
 import argparse
+import contextlib
 import http.client
 import json
 import pathlib
@@ -204,22 +205,25 @@ def bad_server(kind):
     """A listening socket that behaves badly; gives its URL."""
     server = socket.create_server(("127.0.0.1", 0))
 
+    def misbehave(connection):
+        if kind == "half-open":
+            return  # closed at once
+        if kind == "silent":
+            time.sleep(3600)
+        while connection.recv(65536):
+            if kind == "garbage":
+                connection.sendall(bytes(random.randrange(256) for _ in range(200)))
+                return
+            if kind == "slow":
+                time.sleep(2)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            if kind == "flapping":
+                status = random.choice([b"200 OK", b"500 No", b"503 No", b"429 No"])
+                connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+
     def serve(connection):
-        with connection:
-            if kind == "half-open":
-                return  # closed at once
-            if kind == "silent":
-                time.sleep(3600)
-            while connection.recv(65536):
-                if kind == "garbage":
-                    connection.sendall(bytes(random.randrange(256) for _ in range(200)))
-                    return
-                if kind == "slow":
-                    time.sleep(2)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-                if kind == "flapping":
-                    status = random.choice([b"200 OK", b"500 No", b"503 No", b"429 No"])
-                    connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        with connection, contextlib.suppress(OSError):
+            misbehave(connection)
 
     def accept():
         while True:
