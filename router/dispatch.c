@@ -156,11 +156,23 @@ static void count_owed(void *context, const struct owed_count *c)
     backlog_set(o, c->rows, c->bytes);
 }
 
+bool dispatch_recover_target(struct target *t, struct store *store, struct weir_diag *diag)
+{
+    diag->message[0] = '\0';
+    if (!t->ops->recover)
+        return true;
+    if (!t->ops->recover(t, store, diag))
+        return false;
+    if (diag->message[0])
+        log_error("a target has lost something", LOG_STR("target", t->def->name), LOG_TEXT("what", diag->message));
+    return true;
+}
+
 static bool recover_targets(struct dispatch *d, struct store *store, struct weir_diag *diag)
 {
     for (size_t i = 0; i < d->outlet_count; i++) {
         struct target *t = d->outlets[i]->target;
-        if (t && t->ops->recover && !t->ops->recover(t, store, diag))
+        if (t && !dispatch_recover_target(t, store, diag))
             return false;
     }
     return true;

@@ -342,6 +342,9 @@ struct dispatch {
     atomic_bool ending; /* for workers: what they do is not wanted any more */
 };
 
+/* On the ledger thread, before the target is given anything; says what it has lost. */
+bool dispatch_recover_target(struct target *t, struct store *store, struct weir_diag *diag);
+
 static inline struct weir_time dispatch_now(const struct dispatch *d)
 {
     return clock_now(d->options.clock);

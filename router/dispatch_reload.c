@@ -229,8 +229,7 @@ static bool recover_run(struct ledger_job *job, struct store *store, struct weir
     struct reload *r = (struct reload *)job;
 
     for (size_t i = 0; i < r->fresh_count; i++) {
-        struct target *t = r->fresh[i].target;
-        if (t->ops->recover && !t->ops->recover(t, store, diag))
+        if (!dispatch_recover_target(r->fresh[i].target, store, diag))
             return false;
     }
     return true;

@@ -221,7 +221,8 @@ struct adapter {
 
     /* Ledger thread, inside a transaction. put's verdict: SETTLED; FAILED (this delivery only); RETRY = the
        environment is broken (disk full): the whole batch is rolled back and tried again later. */
-    bool (*recover)(struct target *t, struct store *store, struct weir_diag *diag); /* once, before anything else */
+    /* Once, before anything else. True with a message in diag: what was lost, to be logged. */
+    bool (*recover)(struct target *t, struct store *store, struct weir_diag *diag);
     void (*put)(struct target *t, const struct delivery *d, struct store *store, struct weir_time now,
                 struct verdict *v);
     bool (*flush)(struct target *t, struct store *store, struct weir_time now,

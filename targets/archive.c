@@ -110,6 +110,7 @@ static void close_archive(struct target *t)
     buf_fini(&a->lines);
     buf_fini(&a->path);
     buf_fini(&a->wanted);
+    buf_fini(&a->maimed);
     free(a);
 }
 
@@ -216,6 +217,26 @@ static bool settle_old_file(struct archive *a, struct store *store, struct weir_
     return true;
 }
 
+/* False, with the loss in diag, the first time: the caller rolls back, says so and comes again. Then it is forgotten,
+ * or one file that somebody removed would hold up every target. */
+static bool forget_maimed(struct archive *a, struct store *store, struct str path, int64_t bytes,
+                          struct weir_diag *diag)
+{
+    if (str_eq(buf_view(&a->maimed), path)) {
+        buf_clear(&a->maimed);
+        if (str_eq(buf_view(&a->path), path))
+            close_file(a);
+        return archive_disk_set_aside(a->data_fd, path.ptr, diag) && archive_file_forget(store, path, diag);
+    }
+    buf_clear(&a->maimed);
+    buf_str(&a->maimed, path);
+    return fail_with(
+        diag, WEIR_E_IO,
+        "the archive file '%.*s' was removed or cut: %lld bytes of events recorded in it are lost, and the "
+        "archive goes on without them",
+        STR_ARG(path), (long long)bytes);
+}
+
 /* The hour's file that still grows, or the next one to begin: its path in a->wanted, what is recorded of it. */
 static bool choose_file(struct archive *a, struct store *store, int64_t hour, int64_t *bytes_out,
                         struct weir_diag *diag)
@@ -231,6 +252,12 @@ static bool choose_file(struct archive *a, struct store *store, int64_t hour, in
             return fail_memory(diag);
         if (!archive_file_state(store, buf_view(&a->wanted), bytes_out, &state, diag))
             return false;
+        if (*bytes_out >= 0 && state == ARCHIVE_GROWING &&
+            archive_disk_is_maimed(a->data_fd, a->wanted.data, *bytes_out)) {
+            if (!forget_maimed(a, store, buf_view(&a->wanted), *bytes_out, diag))
+                return false;
+            *bytes_out = -1;
+        }
         if (*bytes_out < 0 || (state == ARCHIVE_GROWING && *bytes_out < ARCHIVE_FILE_BYTES))
             return true;
     }
@@ -300,7 +327,7 @@ static bool flush(struct target *t, struct store *store, struct weir_time now, s
 
 struct recovery {
     struct archive *archive;
-    struct weir_diag *diag;
+    struct weir_diag *diag, loss;
     bool ok;
 };
 
@@ -309,8 +336,12 @@ static void recover_file(void *context, const struct archive_file *f)
     struct recovery *r = context;
     int fd;
 
-    if (!r->ok || f->state == ARCHIVE_SEALED) /* those are looked at when they are read */
+    if (!r->ok || r->archive->maimed.size || f->state == ARCHIVE_SEALED) /* those are looked at when they are read */
         return;
+    if (archive_disk_is_maimed(r->archive->data_fd, f->path.ptr, f->bytes)) {
+        forget_maimed(r->archive, NULL, f->path, f->bytes, &r->loss);
+        return;
+    }
     /* store_column() slices end in a NUL. */
     fd = archive_disk_open(r->archive->data_fd, f->path.ptr, false, r->diag);
     r->ok = fd >= 0 && archive_disk_cut(fd, f->path.ptr, f->bytes, r->diag);
@@ -327,16 +358,39 @@ static void remove_file(void *context, const char *path)
     archive_disk_remove(a->data_fd, path);
 }
 
+/* One pass over the files; *again: it met a maimed one, which is forgotten now, and did not look further. */
+static bool recover_files(struct recovery *r, struct store *store, bool *again)
+{
+    struct archive *a = r->archive;
+    struct buf path = BUF_INIT;
+    bool ok = archive_files(store, a->target.def->name, recover_file, r, r->diag) && r->ok;
+
+    *again = a->maimed.size > 0;
+    buf_str(&path, buf_view(&a->maimed));
+    buf_cstr(&path);
+    if (ok && *again)
+        ok = path.failed ? fail_memory(r->diag) : forget_maimed(a, store, buf_view(&path), 0, r->diag);
+    buf_fini(&path);
+    return ok;
+}
+
 static bool recover(struct target *t, struct store *store, struct weir_diag *diag)
 {
     struct archive *a = archive_of(t);
     struct recovery r = {.archive = a, .diag = diag, .ok = true};
     int64_t row, position;
+    bool again = true;
 
-    return archive_row(store, t->def->name, &row, &position, diag) &&
-           archive_trash_empty(store, row, remove_file, a, diag) &&
-           archive_files(store, t->def->name, recover_file, &r, diag) && r.ok &&
-           archive_disk_sweep(a->data_fd, t->def->name, store, diag);
+    if (!archive_row(store, t->def->name, &row, &position, diag) ||
+        !archive_trash_empty(store, row, remove_file, a, diag))
+        return false;
+    while (again)
+        if (!recover_files(&r, store, &again))
+            return false;
+    if (!archive_disk_sweep(a->data_fd, t->def->name, store, diag))
+        return false;
+    *diag = r.loss; /* of the last one that was maimed */
+    return true;
 }
 
 bool archive_expire(struct target *t, struct store *s, struct weir_time now, int64_t *count_out, struct weir_diag *diag)

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #define SET_ASIDE ".uncommitted"
+#define MAIMED    ".damaged"
 
 /* ---- paths ---- */
 
@@ -154,6 +155,34 @@ bool archive_disk_cut(int fd, const char *path, int64_t bytes, struct weir_diag 
     return ftruncate(fd, bytes) == 0 || fail_path(diag, "cut", path);
 }
 
+bool archive_disk_is_maimed(int data_fd, const char *path, int64_t bytes)
+{
+    struct stat st;
+
+    if (fstatat(data_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return S_ISREG(st.st_mode) && st.st_size < bytes;
+}
+
+static bool rename_to(int data_fd, const char *path, const char *end, struct weir_diag *diag)
+{
+    struct buf to = BUF_INIT;
+    bool ok;
+
+    buf_printf(&to, "%s%s", path, end);
+    buf_cstr(&to);
+    ok = to.failed ? fail_memory(diag)
+                   : renameat(data_fd, path, data_fd, to.data) == 0 || errno == ENOENT || errno == ENOTDIR ||
+                         fail_path(diag, "rename", path);
+    buf_fini(&to);
+    return ok;
+}
+
+bool archive_disk_set_aside(int data_fd, const char *path, struct weir_diag *diag)
+{
+    return rename_to(data_fd, path, MAIMED, diag);
+}
+
 bool archive_disk_append(int fd, const char *path, struct str bytes, int64_t at, struct weir_diag *diag)
 {
     while (bytes.size) {
@@ -198,20 +227,6 @@ static void cut_back(struct buf *b, size_t size)
     buf_cstr(b);
 }
 
-static bool set_aside(struct sweep *w)
-{
-    struct buf to = BUF_INIT;
-    bool ok;
-
-    buf_printf(&to, "%s" SET_ASIDE, buf_cstr(&w->path));
-    buf_cstr(&to);
-    ok = !to.failed ? renameat(w->data_fd, w->path.data, w->data_fd, to.data) == 0 ||
-                          fail_path(w->diag, "rename", w->path.data)
-                    : fail_memory(w->diag);
-    buf_fini(&to);
-    return ok;
-}
-
 static bool ends_with(struct str text, const char *end)
 {
     size_t size = strlen(end);
@@ -240,7 +255,7 @@ static bool sweep_file(struct sweep *w)
     if (!ok || (bytes >= 0 && (state == ARCHIVE_SEALED) == packed))
         return ok;
     if (bytes < 0)
-        return set_aside(w);
+        return rename_to(w->data_fd, buf_cstr(&w->path), SET_ASIDE, w->diag);
     return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
 }
 

@@ -27,6 +27,7 @@ struct archive {
     unsigned part;     /* of the hour; 0: not known yet */
     struct buf path;   /* NUL-terminated */
     struct buf wanted; /* scratch: the path of the batch in hand */
+    struct buf maimed; /* of the file last reported as such; the next flush goes on without it */
 
     uint64_t expired_epoch; /* the transaction in which archive_expire() last ran */
 };
@@ -40,6 +41,7 @@ bool archive_row_position(struct store *s, int64_t archive, int64_t position, st
 /* *bytes_out: -1 where no such file is recorded. */
 bool archive_file_state(struct store *s, struct str path, int64_t *bytes_out, enum archive_state *state_out,
                         struct weir_diag *diag);
+bool archive_file_forget(struct store *s, struct str path, struct weir_diag *diag);
 /* Records what was appended: f->bytes is the new length, f->events what was added, the times those of what was added.
  */
 bool archive_file_grown(struct store *s, int64_t archive, const struct archive_file *f, int64_t age_ms,
@@ -62,6 +64,10 @@ void archive_path_hour(struct buf *out, struct str archive, struct str bus, int6
 int archive_disk_open(int data_fd, const char *path, bool created, struct weir_diag *diag);
 /* Cuts the file to `bytes`. False: it is shorter, or gone, or cannot be cut. */
 bool archive_disk_cut(int fd, const char *path, int64_t bytes, struct weir_diag *diag);
+/* The file is gone, or shorter than `bytes`: somebody else was at it. */
+bool archive_disk_is_maimed(int data_fd, const char *path, int64_t bytes);
+/* Renames what is left of such a file, so that nothing is written over it. */
+bool archive_disk_set_aside(int data_fd, const char *path, struct weir_diag *diag);
 bool archive_disk_append(int fd, const char *path, struct str bytes, int64_t at, struct weir_diag *diag);
 /* Unlinks the file (it may be gone already) and those of its folders that became empty. */
 void archive_disk_remove(int data_fd, const char *path);

@@ -99,6 +99,16 @@ bool archive_file_state(struct store *s, struct str path, int64_t *bytes_out, en
     return true;
 }
 
+bool archive_file_forget(struct store *s, struct str path, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "DELETE FROM archive_file WHERE path = ?", diag);
+
+    if (!q)
+        return false;
+    store_bind(q, 1, path);
+    return store_run(s, q, diag);
+}
+
 /* A path that comes back from the trash (the wall clock was set back) is no longer to be unlinked. */
 static bool untrash(struct store *s, int64_t archive, struct str path, struct weir_diag *diag)
 {

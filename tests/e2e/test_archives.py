@@ -107,3 +107,21 @@ def test_kills_while_hours_pass(router, faults):
     assert sorted(everything(r)) == list(range(count)) and not files(r, ".uncommitted") and not files(r, ".tmp")
     code, out, _ = weir("archives", "verify", r.folder / "data")
     assert code == 0 and f"{count} events" in out, out
+
+
+def test_a_file_that_somebody_removes_holds_nothing_up(router):
+    r = router(CONFIG.replace("rules: {", "rules: {some: {bus: audit, pattern: {source: [test.app]}, targets: [again]}, "))
+    r.send(event(0), event(1), bus="audit")
+    assert len(r.receive("again", 2)) == 2
+    files(r, ".ndjson")[0].unlink()
+    r.send(event(2), bus="audit")
+    assert len(r.receive("again", 1)) == 1
+    r.settled()
+    assert "was removed or cut" in r.logged() and everything(r) == [2]
+    r.kill()
+    files(r, ".ndjson")[0].unlink()
+    r.start()
+    r.send(event(3), bus="audit")
+    assert len(r.receive("again", 1)) == 1
+    r.settled()
+    assert "a target has lost something" in r.logged() and everything(r) == [3]

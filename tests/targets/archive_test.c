@@ -320,6 +320,10 @@ static void crash_in_a_new_hour_is_set_aside(void **state)
     assert_int_equal(totals(w).events, 2);
 }
 
+#define LOST(bytes)                                                                                                    \
+    "the archive file '" NOON_FILE "' was removed or cut: " bytes " bytes of events recorded in it are lost, and the " \
+    "archive goes on without them"
+
 static void lost_and_shortened_files_are_reported(void **state)
 {
     struct world *w = *state;
@@ -329,14 +333,23 @@ static void lost_and_shortened_files_are_reported(void **state)
     batch(w, 3, 3, at(HOUR));
     snprintf(path, sizeof(path), "%s/" NOON_FILE, w->f.folder);
     assert_int_equal(truncate(path, 9), 0);
-    assert_false(recover(w));
-    assert_string_equal(w->f.diag.message, "the archive file '" NOON_FILE "' has 9 bytes, 16 are recorded");
+    assert_true(recover(w));
+    assert_string_equal(w->f.diag.message, LOST("16"));
+    assert_string_equal(inside(w, NOON_FILE), "none");
+    assert_string_equal(inside(w, NOON_FILE ".damaged"), "1 ?"); /* nothing of it is taken away */
+    assert_string_equal(inside(w, ONE_FILE), "3");
+    assert_int_equal(totals(w).events, 1);
+    snprintf(path, sizeof(path), "%s/" ONE_FILE, w->f.folder);
     assert_int_equal(unlink(path), 0);
-    assert_false(recover(w));
-    assert_string_equal(w->f.diag.message, "the archive file '" NOON_FILE "' is recorded but is not there");
+    assert_true(recover(w));
+    assert_int_equal(totals(w).events, 0);
+    batch(w, 4, 4, at(HOUR));
+    assert_true(recover(w));
+    assert_string_equal(w->f.diag.message, "");
+    assert_string_equal(inside(w, ONE_FILE), "4");
 }
 
-static void file_removed_under_our_feet_is_reported(void **state)
+static void file_removed_under_our_feet_is_reported_once(void **state)
 {
     struct world *w = *state;
     char path[256];
@@ -347,8 +360,12 @@ static void file_removed_under_our_feet_is_reported(void **state)
     sandbox_begin(&w->f);
     put(w, 2, at(0));
     assert_false(flush(w, at(0)));
-    assert_string_equal(w->f.diag.message, "the archive file '" NOON_FILE "' was removed, 8 bytes of it are recorded");
+    assert_string_equal(w->f.diag.message, LOST("8"));
     store_rollback(w->f.store);
+    batch(w, 2, 2, at(0)); /* it comes again, and the archive goes on */
+    batch(w, 3, 3, at(0));
+    assert_string_equal(inside(w, NOON_FILE), "2 3");
+    assert_int_equal(totals(w).events, 2);
 }
 
 static void event_times_are_kept(void **state)
@@ -586,7 +603,7 @@ int main(void)
         TEST(crash_before_commit_is_cut),
         TEST(crash_in_a_new_hour_is_set_aside),
         TEST(lost_and_shortened_files_are_reported),
-        TEST(file_removed_under_our_feet_is_reported),
+        TEST(file_removed_under_our_feet_is_reported_once),
         TEST(event_times_are_kept),
         TEST(an_event_is_one_line),
         TEST(any_name_makes_a_safe_path),
