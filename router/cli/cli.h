@@ -103,8 +103,24 @@ enum exit_code cli_pattern(const char *argument, struct buf *text, struct weir_m
 /* Reads a file ("-": stdin) whole, decompressing .gz and .zst by their magic. EXIT_IO, or
    EXIT_DATA where what is packed is damaged: message printed. */
 enum exit_code input_read(const char *path, struct buf *out);
-/* The second half of it, for what was read otherwise: out is unpacked in place. */
-enum exit_code input_unpack(const char *name, struct buf *out);
+
+/* The same, piece by piece, for files larger than memory. */
+struct input_file {
+    const char *name; /* for messages */
+    int fd;
+    const char *kind; /* what it is packed with; NULL: nothing */
+    struct unpacker *unpacker;
+    struct buf packed; /* read and not yet unpacked: from packed_at on */
+    size_t packed_at;
+    bool begun, ended;
+};
+#define INPUT_BYTES_MAX ((size_t)2 << 30) /* what must be held whole, unpacked: against bombs */
+
+enum exit_code input_open(struct input_file *in, const char *path);
+/* Appends what comes next: of a pipe what it holds, as soon as it holds something. in->ended: there was no more. */
+enum exit_code input_more(struct input_file *in, struct buf *out);
+void input_close(struct input_file *in);
+
 /* Times: RFC 3339, a date, or relative to now: -1h, -30m, -7d, now. False: not a time. */
 bool input_time(const char *text, int64_t now_ms, int64_t *out_ms);
 

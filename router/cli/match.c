@@ -2,12 +2,13 @@
 /*
  * weir match: grep for events. Prints the events that match a pattern; a line that is no JSON object is reported with
  * its place and the rest goes on. CloudTrail and S3 files are turned into events first, so that a pattern meets what a
- * rule would.
+ * rule would. The first line decides: files of lines are matched as they are read, whatever their size; a document is
+ * read whole.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "matcher/json.h"
 #include "router/cli/records.h"
@@ -29,14 +30,14 @@ struct grep {
 
 /* ---- events ---- */
 
-static void report(struct grep *g, const char *file, int line, const char *message)
+static void report(struct grep *g, const char *file, long line, const char *message)
 {
     fflush(stdout); /* in order, where both go to one terminal */
-    fprintf(stderr, "%s:%d: error: %s\n", file, line, message);
+    fprintf(stderr, "%s:%ld: error: %s\n", file, line, message);
     g->faulty = true;
 }
 
-static void match_event(struct grep *g, const char *file, int line, struct str event, enum weir_mode mode)
+static void match_event(struct grep *g, const char *file, long line, struct str event, enum weir_mode mode)
 {
     struct weir_diag diag;
     const uint32_t *ids;
@@ -64,7 +65,7 @@ static void match_event(struct grep *g, const char *file, int line, struct str e
 }
 
 /* One record of a CloudTrail or S3 file: the envelopes made of it. */
-static void match_record(struct grep *g, const char *file, const struct records *r, const struct record_span *span)
+static void match_record(struct grep *g, const char *file, long line, const struct source *source, struct str text)
 {
     struct arena arena = ARENA_INIT;
     struct buf out = BUF_INIT;
@@ -79,11 +80,11 @@ static void match_record(struct grep *g, const char *file, const struct records 
 
     if (!diags_init(&diags, 1))
         xfail("out of memory");
-    if (!r->source->parse(&context, span->text, NULL, &events))
-        report(g, file, span->line, diags.count ? diags.list[0].message : "cannot be read as an event");
+    if (!source->parse(&context, text, NULL, &events))
+        report(g, file, line, diags.count ? diags.list[0].message : "cannot be read as an event");
     else
         for (size_t i = 0; i < events.count; i++)
-            match_event(g, file, span->line, (struct str){out.data + events.list[i].offset, events.list[i].size},
+            match_event(g, file, line, (struct str){out.data + events.list[i].offset, events.list[i].size},
                         events.list[i].flags & JOURNAL_REPEATED_KEYS ? WEIR_CHECKED : WEIR_TRUSTED);
     free(events.list);
     diags_fini(&diags);
@@ -103,55 +104,143 @@ static bool need_settings(struct grep *g)
     return g->set != NULL;
 }
 
-static void match_text(struct grep *g, const char *file, struct str text)
+static bool are_events(const struct source *source)
 {
-    struct records records;
-
-    records_split(text, g->format, &records);
-    bool bare = str_is(str_from(records.source->name), "events");
-    if (!bare && !need_settings(g))
-        xfail("out of memory");
-    for (size_t i = 0; i < records.count; i++) {
-        if (bare)
-            match_event(g, file, records.list[i].line, records.list[i].text, WEIR_CHECKED);
-        else
-            match_record(g, file, &records, &records.list[i]);
-    }
-    records_fini(&records);
+    return str_is(str_from(source->name), "events");
 }
 
-/* A pipe is matched line by line as it comes, as long as its first line is an event of its own. */
-static int match_stream(struct grep *g)
+static void match_one(struct grep *g, const char *file, long line, const struct source *source, struct str text)
 {
-    char *line = NULL;
-    size_t capacity = 0;
-    ssize_t size = getline(&line, &capacity, stdin);
-    struct buf rest = BUF_INIT;
-    struct records first;
+    if (are_events(source))
+        match_event(g, file, line, text, WEIR_CHECKED);
+    else if (need_settings(g))
+        match_record(g, file, line, source, text);
+    else
+        xfail("out of memory");
+}
 
-    if (size > 0)
-        buf_add(&rest, line, (size_t)size);
-    records_split(buf_view(&rest), g->format, &first);
-    bool lines = size > 0 && !first.wrapped && first.count == 1 && *first.list[0].text.ptr == '{' &&
-                 json_check(first.list[0].text, NULL, NULL) && str_is(str_from(first.source->name), "events");
-    records_fini(&first);
-    for (int number = 1; lines && size > 0; number++) {
-        struct str one = {line, (size_t)size};
-        if (strspn(line, " \t\r\n") < one.size)
-            match_event(g, "stdin", number, one, WEIR_CHECKED);
-        if (!g->count)
-            fflush(stdout);
-        size = getline(&line, &capacity, stdin);
+/* ---- files ---- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Reads on until the first line that is not blank is whole. */
+static enum exit_code read_first_line(struct input_file *in, struct buf *text, struct str *line)
+{
+    size_t start = 0, searched = 0;
+    enum exit_code code;
+
+    while ((code = input_more(in, text)) == EXIT_DONE) {
+        while (start < text->size && is_blank(text->data[start]))
+            start++;
+        searched = searched < start ? start : searched;
+        const char *end = text->size > searched ? memchr(text->data + searched, '\n', text->size - searched) : NULL;
+        searched = text->size;
+        if (end || in->ended) {
+            size_t stop = end ? (size_t)(end - text->data) : text->size;
+            *line = text->size ? (struct str){text->data + start, stop - start} : (struct str){0};
+            break;
+        }
     }
-    while (!lines && size > 0 && (size = getline(&line, &capacity, stdin)) > 0)
-        buf_add(&rest, line, (size_t)size);
-    int code = ferror(stdin) ? cli_fail(EXIT_IO, "cannot read stdin: %s", strerror(errno)) : EXIT_DONE;
-    if (!lines && code == EXIT_DONE)
-        code = input_unpack("stdin", &rest);
-    if (!lines && code == EXIT_DONE)
-        match_text(g, "stdin", buf_view(&rest));
-    buf_fini(&rest);
-    free(line);
+    return code;
+}
+
+/* What the lines of the file are; NULL: it is one document. A first line that is an object of its own is one of many
+   (or all there is), and so is one that is faulty before its end; one that only goes on behind its end is not. */
+static const struct source *source_of_lines(const struct grep *g, struct str first)
+{
+    struct weir_diag diag;
+    struct records records;
+
+    records_split(first, g->format, &records);
+    const struct source *source = records.source;
+    bool lines = json_check(first, NULL, &diag) ? *first.ptr == '{' && !records.wrapped : diag.offset < first.size;
+    records_fini(&records);
+    return lines || !first.size ? source : NULL;
+}
+
+static struct str trim(const char *at, const char *end)
+{
+    while (at < end && is_blank(*at))
+        at++;
+    while (at < end && is_blank(end[-1]))
+        end--;
+    return (struct str){at, (size_t)(end - at)};
+}
+
+/* Matches the lines that are whole and takes them off the front; *searched bytes are known to hold no end of one. */
+static void match_whole_lines(struct grep *g, const struct input_file *in, const struct source *source,
+                              struct buf *text, size_t *searched, long *line)
+{
+    size_t at = 0, from = *searched;
+
+    while (at < text->size) {
+        const char *end = memchr(text->data + from, '\n', text->size - from);
+        if (!end && !in->ended)
+            break;
+        size_t stop = end ? (size_t)(end - text->data) : text->size;
+        struct str one = trim(text->data + at, text->data + stop);
+        ++*line;
+        if (one.size)
+            match_one(g, in->name, *line, source, one);
+        at = from = end ? stop + 1 : stop;
+    }
+    if (at)
+        memmove(text->data, text->data + at, text->size -= at);
+    *searched = text->size;
+}
+
+/* In bounded memory, and of a pipe what it holds as soon as it holds it. */
+static enum exit_code match_lines(struct grep *g, struct input_file *in, const struct source *source, struct buf *text)
+{
+    enum exit_code code = EXIT_DONE;
+    size_t searched = 0;
+    long line = 0;
+
+    for (;;) {
+        match_whole_lines(g, in, source, text, &searched, &line);
+        if (in->ended || code != EXIT_DONE)
+            return code;
+        if (in->fd == STDIN_FILENO && !g->count)
+            fflush(stdout);
+        code = input_more(in, text);
+    }
+}
+
+static enum exit_code match_document(struct grep *g, struct input_file *in, struct buf *text)
+{
+    enum exit_code code = EXIT_DONE;
+    struct records records;
+
+    while (!in->ended && code == EXIT_DONE)
+        code = input_more(in, text);
+    if (code != EXIT_DONE)
+        return code;
+    records_split(buf_view(text), g->format, &records);
+    for (size_t i = 0; i < records.count; i++)
+        match_one(g, in->name, records.list[i].line, records.source, records.list[i].text);
+    records_fini(&records);
+    return code;
+}
+
+static enum exit_code match_file(struct grep *g, const char *path)
+{
+    struct input_file in;
+    struct buf text;
+    struct str first;
+    enum exit_code code = input_open(&in, path);
+
+    buf_init(&text, INPUT_BYTES_MAX);
+    if (code == EXIT_DONE)
+        code = read_first_line(&in, &text, &first);
+    if (code == EXIT_DONE) {
+        const struct source *source = source_of_lines(g, first);
+        code = source ? match_lines(g, &in, source, &text) : match_document(g, &in, &text);
+    }
+    input_close(&in);
+    buf_fini(&text);
     return code;
 }
 
@@ -160,15 +249,11 @@ static int match_files(struct grep *g)
     int code = EXIT_DONE;
 
     if (g->cli->argument_count < 2)
-        return match_stream(g);
+        return match_file(g, "-");
     for (size_t i = 1; i < g->cli->argument_count; i++) {
-        struct buf text;
-        enum exit_code read = input_read(g->cli->arguments[i], &text);
-        if (read == EXIT_DONE)
-            match_text(g, g->cli->arguments[i], buf_view(&text));
-        else
+        enum exit_code read = match_file(g, g->cli->arguments[i]);
+        if (read != EXIT_DONE)
             code = read;
-        buf_fini(&text);
     }
     return code;
 }
@@ -219,13 +304,13 @@ const struct cli_verb verb_match = {
     .name = "match",
     .arguments = "[-v] [--count] PATTERN|@FILE [FILE…]",
     .summary = "grep for events: prints those that match a pattern",
-    .description =
-        "PATTERN is an event pattern in JSON (weir-pattern(7)); @FILE reads it from a file. Events come "
-        "from files or stdin:\n"
-        "NDJSON, a JSON array, CloudTrail log files, S3 notifications, CloudEvents; .gz and .zst are read as they "
-        "are.\n"
-        "Exit code 0: some event matched; 1: none; 65: some line was no event (the others were matched); "
-        "78: bad pattern.",
+    .description = "PATTERN is an event pattern in JSON (weir-pattern(7)); @FILE reads it from a file. Events come "
+                   "from files or stdin:\n"
+                   "NDJSON of any size; a JSON array, CloudTrail log files, S3 notifications, CloudEvents of up to 2 "
+                   "GiB; .gz and\n"
+                   ".zst are read as they are.\n"
+                   "Exit code 0: some event matched; 1: none; 65: some line was no event (the others were matched); "
+                   "78: bad pattern.",
     .no_url = true,
     .options = options,
     .run = match,

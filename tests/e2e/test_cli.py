@@ -89,6 +89,62 @@ def test_match_unpacks(tmp_path):
         assert count(b"".join(zstd_frame(f) for f in frames)) == count(b"".join(frames)), size
 
 
+def test_match_reads_on_in_bounded_memory(tmp_path):
+    """Lines over the ends of pieces, frames and members keep their numbers; damage is told after what was before it."""
+    lines = [json.dumps(event(n, pad="x" * (n * 37 % 3000))) + "\n" for n in range(4000)]
+    lines[1234], lines[2345], lines[3999] = "{oops\n", " \t\r\n", json.dumps(event(3999, pad="y" * 700_000))
+    text = "".join(lines).encode()
+    parts = [text[at:at + 900_001] for at in range(0, len(text), 900_001)]
+    forms = {"plain": text, "gz": b"".join(gzip.compress(p, 1) for p in parts), "zst": b"".join(zstd_frame(p) for p in parts)}
+    for form, data in forms.items():
+        file = tmp_path / form
+        file.write_bytes(data)
+        for stdin in [False, True]:
+            with open(file, "rb") as handle:
+                run = subprocess.run([WEIR, "match", '{"detail":{"n":[{"numeric":[">=",3998]},0]}}', *([] if stdin else [file])],
+                                     stdin=handle, capture_output=True, text=True, timeout=60)
+            assert run.returncode == 65 and [json.loads(l)["detail"]["n"] for l in run.stdout.splitlines()] == [0, 3998, 3999]
+            [fault] = run.stderr.splitlines()
+            assert fault.startswith(("stdin" if stdin else str(file)) + ":1235: error:"), fault
+        if form == "plain":
+            continue
+        file.write_bytes(data[:-5])
+        code, out, err = weir("match", "--count", '{"detail":{"n":[{"numeric":["<",100]}]}}', file)
+        assert code == 65 and out == "100\n" and "cut short" in err, (form, code, out, err)
+        file.write_bytes(data[:len(data) // 2] + bytes(100) + data[len(data) // 2:])
+        code, out, err = weir("match", "--count", '{"detail":{"n":[{"numeric":["<",100]}]}}', file)
+        assert code == 65 and out == "100\n" and "data is damaged: " in err, (form, code, out, err)
+
+
+def test_match_takes_documents_and_lines_apart():
+    one = event(1)
+    everything = '{"source":[{"exists":true}]}'
+
+    def count(text, *arguments):
+        return weir("match", "--count", *arguments, everything, stdin=text)[:2]
+
+    assert count(json.dumps([one, one], indent=2)) == (0, "2\n")
+    assert count("\n \n" + json.dumps(one, indent=2)) == (0, "1\n")
+    assert count(json.dumps([one, one])) == (0, "2\n")
+    assert count("\n\n{]\n" + json.dumps(one)) == (65, "1\n")
+    assert count("") == count("\n  \n") == (1, "0\n")
+    assert count("{\n") == (65, "0\n")
+    cloud = json.dumps({"specversion": "1.0", "id": "1", "source": "/a", "type": "t", "data": {"n": 1}}) + "\n"
+    assert count(3 * cloud) == count(3 * cloud, "--format", "cloudevents") == (0, "3\n")
+
+
+def test_match_answers_while_a_pipe_is_open():
+    line = json.dumps(event(1)) + "\n"
+    with subprocess.Popen([WEIR, "match", '{"source":[{"exists":true}]}'], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True) as run:
+        for _ in range(3):
+            run.stdin.write(line)
+            run.stdin.flush()
+            assert json.loads(run.stdout.readline())["detail"]["n"] == 1
+        run.stdin.close()
+        assert run.wait(20) == 0
+
+
 def test_match_reads_cloudtrail_and_s3():
     demo = ROOT / "rules" / "examples" / "demo"
     code, out, err = weir("match", '{"source":["aws.iam"]}', demo / "cloudtrail.json")
