@@ -63,8 +63,11 @@ static bool clock_load(struct store *store, struct weir_time *out, struct weir_d
     return true;
 }
 
-static bool clock_save(struct store *store, struct weir_time now, struct weir_diag *diag)
+/* Not beside jobs that only read: they are answered on a full disk too, and pay no sync. */
+static bool clock_save(struct store *store, int64_t changes, struct weir_time now, struct weir_diag *diag)
 {
+    if (sqlite3_total_changes64(store_handle(store)) == changes)
+        return true;
     sqlite3_stmt *s =
         store_prepare(store, "INSERT OR REPLACE INTO weir_clock (one, wall_ms, age_ms) VALUES (1, ?, ?)", diag);
     if (!s)
@@ -120,6 +123,7 @@ static void run_batch(struct ledger *l, struct ledger_job *jobs)
 {
     struct weir_time now = clock_now(l->clock);
     struct weir_diag diag = {0};
+    int64_t changes = sqlite3_total_changes64(store_handle(l->store));
     bool ok = store_begin(l->store, &diag);
 
     for (struct ledger_job *job = jobs; job; job = job->next) {
@@ -128,7 +132,7 @@ static void run_batch(struct ledger *l, struct ledger_job *jobs)
         else
             job->ok = true; /* so that fail_all() gives it the reason */
     }
-    if (ok && !clock_save(l->store, now, &diag)) {
+    if (ok && !clock_save(l->store, changes, now, &diag)) {
         store_rollback(l->store);
         ok = false;
     } else if (ok) {

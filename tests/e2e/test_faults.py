@@ -85,6 +85,18 @@ def test_a_ledger_or_archive_that_fails_catches_up(router, faults, fault):
     all_once(r, accepted)
 
 
+def test_reading_needs_no_room(router, faults):
+    r = router(CONFIG, env=faults.env)
+    r.send(event(1), bus="audit")
+    r.settled()
+    faults.set("write weir.db ENOSPC")
+    assert r.post("/_weir/v1/queues/inbox/send", {"body": "x"})[0] == 503
+    wait_until(lambda: r.get("/_weir/v1/status")[0] == 200, what="the status")
+    wait_until(lambda: r.get("/_weir/v1/queues/inbox/messages")[0] == 200, what="the messages")
+    faults.set()
+    all_once(r, [1])
+
+
 def test_killed_while_the_ledger_fails(router, faults):
     r = router(CONFIG, env=faults.env)
     accepted = []
