@@ -180,6 +180,8 @@ static int open_stores(struct running *r)
     if (!router->journal)
         return cli_fail(EXIT_IO, "%s", diag.message);
     log_report(&report);
+    if (report.records && !dispatch_cursor(router->dispatch))
+        log_warn("the ledger knows nothing of the journal's events: all of them are matched, delivered before or not");
     return EXIT_DONE;
 }
 

@@ -9,7 +9,7 @@ import threading
 import time
 import urllib.parse
 
-from conftest import event, wait_until
+from conftest import WEIR, event, wait_until
 
 CONFIG = """
 buses: {audit: {}}
@@ -131,7 +131,6 @@ def test_a_torn_journal_is_cut_and_reported(router):
 
 
 def test_one_router_a_data_folder(router):
-    from conftest import WEIR
     r = router(CONFIG)
     second = subprocess.run([WEIR, "run", "-c", str(r.file), "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=20)
     assert second.returncode == 69 and "data" in second.stderr, second.stderr
@@ -143,7 +142,6 @@ def test_one_router_a_data_folder(router):
 def test_full_disk_refuses_and_recovers(router):
     """RLIMIT_FSIZE stands in for a full disk: writes past it fail."""
     import resource
-    from conftest import WEIR
     r = router(CONFIG, start=False)
     limit = 300_000
 
@@ -176,3 +174,29 @@ def test_full_disk_refuses_and_recovers(router):
     r.receive("inbox", 1)
     r.settled()
     assert len(archived(r.folder)) == accepted + 1
+
+
+def test_a_ledger_that_is_damaged_is_left_alone(router):
+    """It is said, nothing starts, nothing is changed; where it is gone the journal is matched anew, and that is said too."""
+    r = router(CONFIG)
+    r.send(*[event(n) for n in range(50)], bus="audit")
+    r.settled()
+    r.stop()
+    ledger = r.folder / "data" / "weir.db"
+    whole = ledger.read_bytes()
+    for damaged in (whole[:len(whole) // 2], b"X" + whole[1:], b"no database"):
+        ledger.write_bytes(damaged)
+        done = subprocess.run([WEIR, "run", "-c", str(r.file), "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=20)
+        assert done.returncode == 74 and str(ledger) in done.stderr and ledger.read_bytes() == damaged, done.stderr
+    ledger.unlink()
+    ledger.mkdir()
+    done = subprocess.run([WEIR, "run", "-c", str(r.file), "--listen", "127.0.0.1:0"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 74 and str(ledger) in done.stderr, done.stderr
+    assert archived(r.folder) == list(range(50))
+    ledger.rmdir()
+    r.start()
+    assert "the ledger knows nothing" in r.logged()
+    r.settled()
+    assert archived(r.folder) == list(range(50)) and len(r.receive("inbox", 50)) == 50
+    aside = list((r.folder / "data" / "archives").rglob("*.uncommitted"))
+    assert [len(path.read_text().splitlines()) for path in aside] == [50]
