@@ -288,6 +288,19 @@ static void trim_when_quiet(struct running *r)
     r->records_seen = stats.records;
 }
 
+/* Somebody removed the data folder, or the ledger, or the lock: what is answered from now on would be lost. */
+static bool is_folder_removed(struct running *r)
+{
+    struct buf path = BUF_INIT;
+    struct stat st;
+
+    buf_printf(&path, "%s/weir.db", r->data);
+    bool removed =
+        (fstat(r->lock, &st) == 0 && st.st_nlink == 0) || (stat(buf_cstr(&path), &st) != 0 && errno == ENOENT);
+    buf_fini(&path);
+    return removed;
+}
+
 static int wait_for_end(struct running *r)
 {
     struct pollfd fds[] = {{.fd = r->signals, .events = POLLIN}, {.fd = reloader_fd(r->reloader), .events = POLLIN}};
@@ -296,6 +309,9 @@ static int wait_for_end(struct running *r)
     while (!journal_failed(r->router.journal)) {
         int ready = poll(fds, 2, r->options->watch ? WATCH_MS : TICK_MS);
         space_check(r->router.space);
+        if (is_folder_removed(r))
+            return cli_fail(
+                EXIT_IO, "the data folder '%s', its ledger or its lock was removed under the running router", r->data);
         if (ready > 0 && fds[1].revents)
             reloader_done(r->reloader);
         if (ready > 0 && fds[0].revents)

@@ -200,3 +200,15 @@ def test_a_ledger_that_is_damaged_is_left_alone(router):
     assert archived(r.folder) == list(range(50)) and len(r.receive("inbox", 50)) == 50
     aside = list((r.folder / "data" / "archives").rglob("*.uncommitted"))
     assert [len(path.read_text().splitlines()) for path in aside] == [50]
+
+
+def test_a_data_folder_that_is_removed_ends_the_router(router):
+    r = router(CONFIG)
+    for name in ("lock", "weir.db"):
+        r.send(event(0), bus="audit")
+        r.settled()
+        (r.folder / "data" / name).unlink()
+        assert r.process.wait(20) == 74 and "was removed under the running router" in r.logged()
+        r.process.stdout.close()
+        r.process = None
+        r.start()
