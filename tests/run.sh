@@ -10,6 +10,8 @@ passed=0
 failed=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
+limit=280                                # seconds a program, or the end-to-end tests, may take
+[ -z "${WEIR_TEST_SLOW:-}" ] || limit=900 # sanitizer builds take several times as long
 started=$SECONDS
 
 count() { # NAME LOG EXIT-CODE PASSED FAILED
@@ -31,7 +33,7 @@ for test in "$build"/tests/*/*_test; do
     source=tests/${test#"$build"/tests/}.c
     [ -e "$source" ] || continue # left over from an older build
     log=$logs/unit
-    timeout 240 "$test" >"$log" 2>&1
+    timeout "$limit" "$test" >"$log" 2>&1
     code=$?
     count "${test#"$build"/tests/}" "$log" $code "$(grep -cE '^\[ +OK \]' "$log")" "$(sed -n 's/^\[  FAILED  \] \([A-Za-z0-9_]*\)$/\1/p' "$log" | sort -u | wc -l)"
 done
@@ -45,7 +47,7 @@ for replay in "$build"/fuzz/*_replay; do
 done
 
 if [ "${1:-all}" = all ]; then
-    WEIR=$(realpath "$build")/weir timeout 280 "$python" -m pytest -q -p no:cacheprovider tests/e2e >"$logs/e2e" 2>&1
+    WEIR=$(realpath "$build")/weir timeout "$limit" "$python" -m pytest -q -p no:cacheprovider tests/e2e >"$logs/e2e" 2>&1
     code=$?
     number() { grep -oE "[0-9]+ $1" "$logs/e2e" | tail -n 1 | grep -oE '[0-9]+' || echo 0; }
     count e2e "$logs/e2e" $code "$(number passed)" "$(($(number failed) + $(number error)))"
