@@ -19,6 +19,7 @@
  * (delivery.origin not "") are never archived: dispatch does not offer them.
  */
 
+#include "matcher/buf.h"
 #include "targets/adapter.h"
 #include "targets/store.h"
 
@@ -54,6 +55,11 @@ extern const struct store_schema archive_schema;
 /* Ledger thread. Files of an archive in order of hour; slices valid during the call. */
 bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
                    void *context, struct weir_diag *diag);
+/* Of all archives, those that left the configuration too. */
+bool archive_files_of_all(struct store *s, void (*each)(void *context, const struct archive_file *f), void *context,
+                          struct weir_diag *diag);
+/* As the file is recorded now; *found: whether it is. out->path is the caller's. */
+bool archive_file_find(struct store *s, struct str path, struct archive_file *out, bool *found, struct weir_diag *diag);
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag);
 /* Unlinks whole files whose hour ended more than retention ago, by the wall clock and by the age clock (a wall clock
    that leaps takes no archive with it):
@@ -79,6 +85,8 @@ bool archive_seal_done(struct store *s, const struct archive_seal_job *job, int6
 bool archive_seal_clear(struct store *s, const char *data_dir, const struct archive_seal_job *job,
                         struct weir_diag *diag);
 
+/* Any thread: the archive's folder below the data folder, "archives/NAME", percent-encoded. */
+void archive_path_root(struct buf *out, struct str archive);
 /* Any thread: "2026-11-21T04:00:00Z" (fractions and offsets too) to ms since 1970; false: not RFC 3339. */
 bool time_parse_rfc3339(struct str text, int64_t *out_ms);
 /* Writes "2026-11-21T04:00:00Z" (20 bytes and a NUL). */

@@ -56,8 +56,7 @@ bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *co
 
 /* ---- archive_disk.c ---- */
 
-/* "archives/NAME", percent-encoded; then "…/bus=BUS/date=…/hour=…/events.ndjson", from part 2 on "events.2.ndjson". */
-void archive_path_root(struct buf *out, struct str archive);
+/* archive_path_root(), then "/bus=BUS/date=…/hour=…/events.ndjson", from part 2 on "events.2.ndjson". */
 void archive_path_hour(struct buf *out, struct str archive, struct str bus, int64_t hour_ms, unsigned part);
 
 /* Opens or makes the file and its folders; created: all of them are synced. -1: diag. */

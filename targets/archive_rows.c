@@ -144,35 +144,73 @@ bool archive_file_grown(struct store *s, int64_t archive, const struct archive_f
     return store_run(s, q, diag) && untrash(s, archive, f->path, diag);
 }
 
+#define FILE_COLUMNS "f.path, f.hour, f.bytes, f.events, f.time_min, f.time_max, f.state, f.packed"
+
+static struct archive_file file_of(sqlite3_stmt *q)
+{
+    return (struct archive_file){
+        .path = store_column(q, 0),
+        .hour = sqlite3_column_int64(q, 1),
+        .bytes = sqlite3_column_int64(q, 2),
+        .events = sqlite3_column_int64(q, 3),
+        .time_min_ms = sqlite3_column_int64(q, 4),
+        .time_max_ms = sqlite3_column_int64(q, 5),
+        .state = (enum archive_state)sqlite3_column_int(q, 6),
+        .packed = sqlite3_column_int64(q, 7),
+    };
+}
+
+static bool each_file(struct store *s, sqlite3_stmt *q, void (*each)(void *context, const struct archive_file *f),
+                      void *context, struct weir_diag *diag)
+{
+    bool row;
+
+    while (store_step(s, q, &row, diag)) {
+        if (!row)
+            return true;
+        struct archive_file f = file_of(q);
+        each(context, &f);
+    }
+    return false;
+}
+
 bool archive_files(struct store *s, struct str archive, void (*each)(void *context, const struct archive_file *f),
                    void *context, struct weir_diag *diag)
 {
-    sqlite3_stmt *q =
-        store_prepare(s,
-                      "SELECT f.path, f.hour, f.bytes, f.events, f.time_min, f.time_max, f.state, f.packed"
-                      " FROM archive_file f"
-                      " JOIN archive a ON a.id = f.archive WHERE a.name = ? ORDER BY f.hour, f.id",
-                      diag);
-    bool row;
+    sqlite3_stmt *q = store_prepare(s,
+                                    "SELECT " FILE_COLUMNS " FROM archive_file f"
+                                    " JOIN archive a ON a.id = f.archive WHERE a.name = ? ORDER BY f.hour, f.id",
+                                    diag);
 
     if (!q)
         return false;
     store_bind(q, 1, archive);
-    while (store_step(s, q, &row, diag)) {
-        if (!row)
-            return true;
-        each(context, &(struct archive_file){
-                          .path = store_column(q, 0),
-                          .hour = sqlite3_column_int64(q, 1),
-                          .bytes = sqlite3_column_int64(q, 2),
-                          .events = sqlite3_column_int64(q, 3),
-                          .time_min_ms = sqlite3_column_int64(q, 4),
-                          .time_max_ms = sqlite3_column_int64(q, 5),
-                          .state = (enum archive_state)sqlite3_column_int(q, 6),
-                          .packed = sqlite3_column_int64(q, 7),
-                      });
-    }
-    return false;
+    return each_file(s, q, each, context, diag);
+}
+
+bool archive_files_of_all(struct store *s, void (*each)(void *context, const struct archive_file *f), void *context,
+                          struct weir_diag *diag)
+{
+    sqlite3_stmt *q =
+        store_prepare(s, "SELECT " FILE_COLUMNS " FROM archive_file f ORDER BY f.archive, f.hour, f.id", diag);
+    return q && each_file(s, q, each, context, diag);
+}
+
+bool archive_file_find(struct store *s, struct str path, struct archive_file *out, bool *found, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(s, "SELECT " FILE_COLUMNS " FROM archive_file f WHERE f.path = ?", diag);
+
+    *found = false;
+    if (!q)
+        return false;
+    store_bind(q, 1, path);
+    if (!store_step(s, q, found, diag))
+        return false;
+    if (*found)
+        *out = file_of(q);
+    out->path = path;
+    sqlite3_reset(q);
+    return true;
 }
 
 bool archive_count(struct store *s, struct str archive, struct archive_totals *out, struct weir_diag *diag)

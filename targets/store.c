@@ -551,7 +551,15 @@ static bool open_file(struct store *s, const struct store_schema *const *schemas
     return migrate(s, schemas, diag);
 }
 
-struct store *store_open(const char *path, const struct store_schema *const *schemas, struct weir_diag *diag)
+static bool open_read(struct store *s, struct weir_diag *diag)
+{
+    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return s->db ? store_error(s, "open the database", diag) : fail_memory(diag);
+    sqlite3_extended_result_codes(s->db, 1);
+    return check_owner(s, diag) && store_exec(s, "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON;", diag);
+}
+
+static struct store *create(const char *path, struct weir_diag *diag)
 {
     struct store *s = calloc(1, sizeof(*s));
 
@@ -562,11 +570,27 @@ struct store *store_open(const char *path, const struct store_schema *const *sch
     }
     for (int i = 0; i < STATEMENTS_MAX; i++)
         s->buckets[i] = -1;
-    if (!open_file(s, schemas, diag)) {
-        store_close(s);
-        return NULL;
-    }
     return s;
+}
+
+struct store *store_open(const char *path, const struct store_schema *const *schemas, struct weir_diag *diag)
+{
+    struct store *s = create(path, diag);
+
+    if (!s || open_file(s, schemas, diag))
+        return s;
+    store_close(s);
+    return NULL;
+}
+
+struct store *store_open_read(const char *path, struct weir_diag *diag)
+{
+    struct store *s = create(path, diag);
+
+    if (!s || open_read(s, diag))
+        return s;
+    store_close(s);
+    return NULL;
 }
 
 void store_close(struct store *s)

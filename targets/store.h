@@ -25,6 +25,8 @@ struct store_schema {
 
 /* schemas: ended by NULL. NULL: diag says why (path, SQLite's words). */
 struct store *store_open(const char *path, const struct store_schema *const *schemas, struct weir_diag *diag);
+/* Of a database that another process may have open: only for reading, nothing is made and nobody is kept waiting. */
+struct store *store_open_read(const char *path, struct weir_diag *diag);
 void store_close(struct store *s); /* checkpoints */
 
 /* A prepared statement for this text (cached by the pointer: pass string literals), reset and unbound. NULL: diag. */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sealed archives: hours that are over are packed, read by the usual tools, and exact over kills."""
 import json
+import os
 import random
 import signal
 import subprocess
@@ -54,10 +55,24 @@ def test_an_hour_that_is_over(router, faults):
     assert sorted(numbers("\n".join(m["body"] for m in r.receive("again", 3010, 30)))) == list(range(3010))
     [one] = json.loads(r.get("/_weir/v1/archives")[1])["archives"]
     assert one["events"] == 3010 and one["disk_bytes"] < one["bytes"]
-    code, out, _ = weir("archives", "verify", r.folder / "data")
-    assert code == 0 and "3010 events" in out
+    image, index = path.read_bytes(), path.with_name(path.name + ".idx").read_bytes()
+    for what in [["verify", r.folder / "data", "--json"], ["verify", "all", "-c", r.file, "--json"]]:
+        code, out, _ = weir("archives", *what)
+        assert code == 0 and json.loads(out) == {"files": 2, "events": 3010, "bytes": one["bytes"], "faults": 0}
+    code, out, err = weir("archives", "verify", "none", "-c", r.file)
+    assert code == 74 and "no archive" in err
+    [growing] = files(r, ".ndjson")
+    growing.rename(growing.with_suffix(".away"))
+    os.truncate(path, path.stat().st_size - 1)
+    path.with_name(path.name + ".idx").unlink()
+    code, out, _ = weir("archives", "verify", "all", "-c", r.file)
+    assert code == 65 and f"{growing}: No such file or directory, but 10 events of it are recorded" in out, out
+    assert f"{path}: it has" in out and "no whole zstd frame" in out, out
+    growing.with_suffix(".away").rename(growing)
+    path.with_name(path.name + ".idx").write_bytes(index)
+    path.write_bytes(image)
 
-    image = bytearray(path.read_bytes())
+    image = bytearray(image)
     image[len(image) // 2] ^= 1
     path.write_bytes(image)
     code, out, _ = weir("archives", "verify", r.folder / "data", "--json")
