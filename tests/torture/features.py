@@ -542,6 +542,9 @@ def waiting_receivers(folder, rounds, row):
         if not killed:
             r.stop()
     r.start()
+    held = next(q for q in call(r, "GET", "/_weir/v1/queues")[1]["queues"] if q["name"] == "inbox")
+    if held["visible"] + held["in_flight"] != sent:  # none was deleted yet
+        raise Failed(f"{sent} messages were sent, {held['visible']} + {held['in_flight']} are there")
     got += r.receive("inbox")
     came = [int(m["body"]) for m in got]
     row["sent"], row["came"], row["handed out as it died"] = sent, len(came), sent - len(set(came))
