@@ -47,7 +47,7 @@ def test_at_its_limit_the_folder_takes_no_more_and_names_who_holds_most(router, 
     hook.up = False
     r = router(HOOK % ("data_limit: 128MiB\nsources: {in: {type: folder, path: ./in}}", hook.url))
     taken, (status, headers, message) = fill(r, BIG)
-    assert status == 503 and headers["Retry-After"] and 60 < taken < 130
+    assert status == 503 and headers["Retry-After"] and 60 < taken < 200  # what is owed is packed, or not yet
     assert "of its data_limit, 128MiB, and 16 MiB are kept for settling; most is owed to http/hook (" in message
     # every way in says so, in its own words
     assert r.request("POST", "/s3", json.dumps({"Records": []}))[0] in (200, 400)
