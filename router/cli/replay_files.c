@@ -5,9 +5,11 @@
  * goes on with --resume. Records are counted through all files in their order, or in the order of event time, for which
  * all of them are held in memory.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "matcher/json.h"
@@ -432,6 +434,17 @@ static int run(struct feeder *f, const char *order)
     return code;
 }
 
+/* Before a replay is made: one whose files are not there would be active until somebody cancels it. */
+static int check_files(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->argument_count; i++) {
+        const char *file = cli->arguments[i];
+        if (strcmp(file, "-") != 0 && access(file, R_OK) != 0)
+            return cli_fail(EXIT_IO, "cannot read '%s': %s", file, strerror(errno));
+    }
+    return EXIT_DONE;
+}
+
 int replay_files(struct cli *cli)
 {
     const char *resumed = cli_value(cli, "--resume", NULL), *format = cli_value(cli, "--format", "auto");
@@ -442,7 +455,7 @@ int replay_files(struct cli *cli)
 
     if (strcmp(format, "auto") != 0 && !source_find(str_from(format)))
         return cli_usage(cli, "unknown format '%s'", format);
-    if (!resumed)
+    if ((code = check_files(cli)) == EXIT_DONE && !resumed)
         code = make_request(cli, dry ? &f.request : &request);
     buf_char(&request, '}');
     if (code == EXIT_DONE)

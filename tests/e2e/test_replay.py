@@ -211,6 +211,10 @@ def test_a_replay_straight_from_files(router, tmp_path):
     write_events(bad, [timed(1, 1), timed(3, 3), timed(2, 2)])
     assert r.cli("replay", bad, "--resume", "bad")[0] == 0
     assert numbers(r.receive("one", 3)) == [1, 3, 2]
+    before = len(r.cli("replay", "--list", "--json")[1].splitlines())
+    code, _, err = r.cli("replay", first, tmp_path / "gone.ndjson")
+    assert code == 74 and "gone.ndjson" in err
+    assert len(r.cli("replay", "--list", "--json")[1].splitlines()) == before, "none was begun"
     code, _, err = r.cli("replay", "nothing-there", "--from", "-1h")
     assert code == 64 and "no archive 'nothing-there'" in err
 
