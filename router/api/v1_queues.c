@@ -175,6 +175,8 @@ static bool check_message(struct queue_call *c)
     struct queue_send m = message_of(c);
     const char *fault = queue_send_fault(&queue, &m);
 
+    if (!fault && m.delay_ms >= 0 && queue_is_fifo(queue.name))
+        fault = "a FIFO queue delays all its messages alike: none has a delay of its own";
     if (fault)
         http_reply_error(c->request, 400, "%s", fault);
     else if (m.body.size > (size_t)o->maximum_message_size)

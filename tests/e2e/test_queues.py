@@ -132,6 +132,7 @@ def test_fifo_by_hand(router):
     assert send("two", "--group", "g", "--deduplication-id", "2")["sequenceNumber"] > first["sequenceNumber"]
     assert "needs a message group id" in send("x")
     assert "needs a deduplication id" in send("x", "--group", "g")
+    assert "delays all its messages alike" in send("x", "--group", "g", "--deduplication-id", "9", "--delay", "5")
     assert "is for FIFO queues" in r.cli("queues", "send", "dead-letters", "x", "--group", "g")[2]
     r.stop()
     r.start()
