@@ -140,14 +140,14 @@ static int tap(struct cli *cli)
 {
     struct tapping t = {.cli = cli, .explains = cli_has(cli, "--near-miss")};
     struct sigaction action = {.sa_handler = end_cb};
-    const char *count = cli_value(cli, "--count", "0");
+    const char *count = cli_value(cli, "--count", NULL);
     char *end;
 
     if (cli->argument_count)
         return cli_usage(cli, "takes no arguments; -p takes a pattern");
-    t.count = strtoll(count, &end, 10);
-    if (end == count || *end || t.count < 0)
-        return cli_usage(cli, "--count takes a number, got '%s'", count);
+    t.count = count ? strtoll(count, &end, 10) : 0;
+    if (count && (end == count || *end || t.count < 1))
+        return cli_usage(cli, "--count takes a number from 1 on, got '%s'", count);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     int code = open_tap(&t);

@@ -272,15 +272,15 @@ static bool prime(struct top *t, int *code)
 
 static bool read_options(struct top *t)
 {
-    const char *interval = cli_value(t->cli, "--interval", "1"), *count = cli_value(t->cli, "--count", "0");
+    const char *interval = cli_value(t->cli, "--interval", "1"), *count = cli_value(t->cli, "--count", NULL);
     char *end;
 
     t->interval = strtod(interval, &end);
     if (end == interval || *end || !(t->interval >= INTERVAL_MIN && t->interval <= INTERVAL_MAX))
         return !cli_usage(t->cli, "--interval takes seconds, 0.1..3600, got '%s'", interval);
-    t->screens = strtoll(count, &end, 10);
-    if (end == count || *end || t->screens < 0)
-        return !cli_usage(t->cli, "--count takes a number, got '%s'", count);
+    t->screens = count ? strtoll(count, &end, 10) : 0;
+    if (count && (end == count || *end || t->screens < 1))
+        return !cli_usage(t->cli, "--count takes a number from 1 on, got '%s'", count);
     return true;
 }
 
