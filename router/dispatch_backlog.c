@@ -45,7 +45,7 @@ void backlog_end(struct flight *f)
 {
     struct outlet *o = f->outlet;
 
-    count(o, -1, -size_of(f));
+    count(o, -1, f->refused ? 0 : -size_of(f));
     if (o->backlog_full && o->owed_bytes < bound_of(o) - bound_of(o) / 10)
         o->backlog_full = false;
 }
@@ -85,10 +85,12 @@ void backlog_refuse(struct flight *f)
     bool drop = o->def->policy->backlog.over == BACKLOG_DROP;
     struct buf bound = BUF_INIT;
 
+    count(o, 0, -size_of(f)); /* it is not owed: the next one may be smaller and fit */
+    f->refused = true;
     options_write_size(&bound, bound_of(o));
     verdict_set(&f->verdict, VERDICT_FAILED, "BACKLOG_FULL",
-                "%lld bytes of events wait for %.*s, and its backlog.max_bytes is %s",
-                (long long)(o->owed_bytes - size_of(f)), STR_ARG(o->key), buf_cstr(&bound));
+                "%lld bytes of events wait for %.*s, and its backlog.max_bytes is %s", (long long)o->owed_bytes,
+                STR_ARG(o->key), buf_cstr(&bound));
     if (!o->backlog_full)
         log_warn(drop ? "a target's backlog is full: what comes is dropped, as configured"
                       : "a target's backlog is full: what comes is dead-lettered",

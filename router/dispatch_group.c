@@ -6,6 +6,9 @@
  *
  * What cannot be an id as it is (spaces, too long) is used as its SHA-256: the same text, the same group.
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "matcher/json.h"
 #include "router/dispatch_int.h"
 #include "router/xalloc.h"
@@ -26,6 +29,11 @@ static bool find_group(const struct flight *f, struct buf *out, struct weir_diag
         buf_str(out, buf_view(&json));
     buf_fini(&json);
     xbuf(out);
+    if (!ok && strncmp(diag->message, "input_path", 10) == 0) { /* the path is another option's */
+        char reason[sizeof diag->message];
+        snprintf(reason, sizeof reason, "%s", diag->message + 10);
+        snprintf(diag->message, sizeof diag->message, "message_group_id%.400s", reason);
+    }
     return ok;
 }
 

@@ -195,6 +195,7 @@ struct flight {
     struct redrive *redrive; /* it was a dead letter, see dispatch_redrive.c; NULL */
     bool missed;             /* that message was not there any more: nothing was written */
     bool probe;              /* with its target, as the probe of an open circuit */
+    bool refused;            /* its target's backlog was full: its bytes are not counted as owed */
     bool ended;              /* result stands (send adapters: since the dispatch thread saw the verdict) */
     char *names;             /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which configuration a verb means: -c, else ./weir.yaml, else /etc/weir/weir.yaml, else none; and whose data. */
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "router/cli/cli.h"
@@ -26,6 +28,10 @@ bool cli_data_folder(const struct cli *cli, size_t argument, struct buf *out, in
     if (cli->argument_count > argument) {
         buf_text(out, cli->arguments[argument]);
         return true;
+    }
+    if (config && access(config, R_OK) != 0) {
+        *code = cli_fail(EXIT_CONFIG, "cannot read '%s': %s", config, strerror(errno));
+        return false;
     }
     if (!diags_init(&diags, 1)) {
         *code = cli_fail(EXIT_INTERNAL, "out of memory");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* weir journal: looking at the journal's files, of a router that runs or not. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +40,20 @@ static bool is_locked(const char *folder)
     return locked;
 }
 
+/* A folder that is there and holds no segment: a name that was mistyped must not pass for a journal that is whole. */
+static bool holds_none(const char *folder)
+{
+    DIR *d = opendir(folder);
+    struct dirent *e;
+    bool none = d != NULL;
+
+    while (none && (e = readdir(d)))
+        none = !strstr(e->d_name, ".seg");
+    if (d)
+        closedir(d);
+    return none;
+}
+
 /* The data folder, or its journal/ itself. */
 static bool find_folder(struct looking *l, int *code)
 {
@@ -52,7 +67,10 @@ static bool find_folder(struct looking *l, int *code)
         l->folder.data[size] = '/';
     } else {
         l->folder.size = size;
-        buf_cstr(&l->folder);
+        if (holds_none(buf_cstr(&l->folder))) {
+            *code = cli_fail(EXIT_IO, "there is no journal in '%s'", l->folder.data);
+            return false;
+        }
     }
     return true;
 }
@@ -61,9 +79,9 @@ static int walk(struct looking *l, const struct journal_walk *calls)
 {
     struct weir_diag diag;
 
-    if (journal_walk_files(l->folder.data, l->growing, calls, &diag))
-        return EXIT_DONE;
-    return cli_fail(EXIT_IO, "%s", diag.message);
+    if (!journal_walk_files(l->folder.data, l->growing, calls, &diag))
+        return cli_fail(EXIT_IO, "%s", diag.message);
+    return EXIT_DONE;
 }
 
 /* ---- verify ---- */

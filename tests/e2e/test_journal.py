@@ -45,3 +45,7 @@ def test_usage():
     assert journal("verfy")[0] == 64
     code, _, err = journal("verify", "/nonexistent")
     assert code == 74 and "/nonexistent" in err
+    code, _, err = journal("verify", "/etc")
+    assert code == 74 and "there is no journal in '/etc'" in err
+    code, _, err = journal("verify", "-c", "/nonexistent.yaml")
+    assert code == 78 and "cannot read '/nonexistent.yaml'" in err
