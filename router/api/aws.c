@@ -159,7 +159,7 @@ static void run(struct aws_request *r, const char *target)
         r->service = service;
         operation = find_operation(service, dot + 1);
     }
-    if (!operation)
+    if (!operation || !operation->run)
         fail_unknown(r, target);
     else if (!router->ready || router->draining)
         aws_fail(r, 503, "ServiceUnavailable", "The router is %s.", router->draining ? "stopping" : "starting");

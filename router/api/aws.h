@@ -37,7 +37,8 @@ struct aws_request;
 
 struct aws_operation {
     const char *name;
-    void (*run)(struct aws_request *r);
+    void (*run)(struct aws_request *r); /* NULL: not served, see differs */
+    const char *differs;                /* from AWS, on purpose: one short sentence; NULL: in nothing */
 };
 
 struct aws_service {

@@ -2,9 +2,30 @@
 /* EventBridge's operations by name. One that has no row answers UnknownOperationException. */
 #include "router/api/events.h"
 
+#define NO_PARTNERS  "There are no partner event sources: lists are empty, none is found, the rest is disabled."
+#define NO_ENDPOINTS "One machine is one region: there are no global endpoints, and none can be made."
+
 static const struct aws_operation operations[] = {
-    {"PutEvents", events_put_events},
-    {"TestEventPattern", events_test_event_pattern},
+    {"PutEvents", events_put_events,
+     "Sources that begin with aws. are refused on buses with strict: aws only; EndpointId changes nothing."},
+    {"TestEventPattern", events_test_event_pattern, NULL},
+
+    {"ActivateEventSource", events_change_event_source, NO_PARTNERS},
+    {"CreatePartnerEventSource", events_change_partner_event_source, NO_PARTNERS},
+    {"DeactivateEventSource", events_change_event_source, NO_PARTNERS},
+    {"DeletePartnerEventSource", events_change_partner_event_source, NO_PARTNERS},
+    {"DescribeEventSource", events_describe_event_source, NO_PARTNERS},
+    {"DescribePartnerEventSource", events_describe_event_source, NO_PARTNERS},
+    {"ListEventSources", events_list_event_sources, NO_PARTNERS},
+    {"ListPartnerEventSourceAccounts", events_list_partner_event_source_accounts, NO_PARTNERS},
+    {"ListPartnerEventSources", events_list_partner_event_sources, NO_PARTNERS},
+    {"PutPartnerEvents", events_put_partner_events, NO_PARTNERS},
+
+    {"CreateEndpoint", events_create_endpoint, NO_ENDPOINTS},
+    {"DeleteEndpoint", events_delete_endpoint, NO_ENDPOINTS},
+    {"DescribeEndpoint", events_describe_endpoint, NO_ENDPOINTS},
+    {"ListEndpoints", events_list_endpoints, NO_ENDPOINTS},
+    {"UpdateEndpoint", events_update_endpoint, NO_ENDPOINTS},
     {0},
 };
 

@@ -15,6 +15,18 @@
 #define EVENT_PATTERN_LENGTH_MAX 4096 /* a pattern that comes by the API: as the service model says */
 
 void events_put_events(struct aws_request *r);
+void events_list_event_sources(struct aws_request *r);
+void events_list_partner_event_sources(struct aws_request *r);
+void events_list_partner_event_source_accounts(struct aws_request *r);
+void events_describe_event_source(struct aws_request *r);
+void events_change_event_source(struct aws_request *r);
+void events_change_partner_event_source(struct aws_request *r);
+void events_put_partner_events(struct aws_request *r);
+void events_create_endpoint(struct aws_request *r);
+void events_update_endpoint(struct aws_request *r);
+void events_delete_endpoint(struct aws_request *r);
+void events_describe_endpoint(struct aws_request *r);
+void events_list_endpoints(struct aws_request *r);
 void events_test_event_pattern(struct aws_request *r);
 
 /*
@@ -23,5 +35,7 @@ void events_test_event_pattern(struct aws_request *r);
  * held to LIMIT_AWS_COMPLEXITY.
  */
 const struct pattern *events_parse_pattern(struct aws_request *r, struct str text);
+
+void events_fail_disabled(struct aws_request *r); /* answers with OperationDisabledException: there is none of this */
 
 #endif

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "router/api/events.h"
+#include "router/api/events_quota.h"
 #include "router/log.h"
 #include "router/limits.h"
 #include "router/metrics.h"
@@ -110,6 +111,24 @@ static size_t entry_size(const struct entry *e)
     return size;
 }
 
+static const struct bus *bus_of(const struct put *put, const struct entry *e)
+{
+    return e->bus_name.ptr ? ruleset_bus(put->set, e->bus_name) : &put->set->buses[0];
+}
+
+/* All entries count together; one for a bus with `strict: aws` holds the whole request to its bound. */
+static bool is_too_large(const struct put *put)
+{
+    size_t size = 0;
+    bool over = false;
+
+    for (unsigned i = 0; i < put->count; i++)
+        size += entry_size(&put->entries[i]);
+    for (unsigned i = 0; i < put->count; i++)
+        over |= events_quota_exceeded(put->set, bus_of(put, &put->entries[i]), EVENTS_QUOTA_PUT_BYTES, (int64_t)size);
+    return over || size > PUT_EVENTS_BYTES_MAX;
+}
+
 /* False: the request is answered. */
 static bool read_entries(struct put *put)
 {
@@ -118,7 +137,6 @@ static bool read_entries(struct put *put)
     struct aws_list list;
     struct str one;
     char path[40];
-    size_t size = 0;
 
     if (!aws_read(r, r->input, "", input_members, &in) || !aws_valid(r))
         return false;
@@ -128,11 +146,10 @@ static bool read_entries(struct put *put)
         e->time_ms = NO_TIME;
         if (!aws_read(r, one, path, entry_members, e))
             return false;
-        size += entry_size(e);
     }
     if (!aws_valid(r))
         return false;
-    if (size <= PUT_EVENTS_BYTES_MAX)
+    if (!is_too_large(put))
         return true;
     aws_fail(r, 400, "ValidationException", "Total size of the entries in the request is over the limit.");
     return false;
@@ -230,7 +247,7 @@ static void put_entry(struct put *put, const struct entry *e, struct result *res
 {
     struct detail detail = {0};
 
-    result->bus = e->bus_name.ptr ? ruleset_bus(put->set, e->bus_name) : &put->set->buses[0];
+    result->bus = bus_of(put, e);
     if (!check_entry(e, result, &detail))
         return;
     if (!uuid_random(result->id))
