@@ -262,7 +262,7 @@ static void framing_headers_are_refused(void **state)
     assert_true(rig_check(&r, &diag));
     rig_header(&r, "headers", "content-length", "5");
     assert_false(rig_check(&r, &diag));
-    assert_string_equal(diag.message, "header 'Content-Length' of target 'tested' cannot be set");
+    assert_string_equal(diag.message, "header 'content-length' of target 'tested' cannot be set");
 }
 
 static void a_big_body(void **state)
