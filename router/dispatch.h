@@ -154,6 +154,7 @@ struct replay_request {
     double speed;       /* paced by event time, so many times as fast; 0: not paced */
     uint64_t limit;     /* at most so many events; 0: all */
     bool dry_run;       /* counts only: per rule and target; nothing is delivered, no state kept */
+    struct str about;   /* JSON: kept and shown as "x-aws", for whoever asked for it; "" : nothing */
 };
 
 enum replay_state {
@@ -172,15 +173,15 @@ extern const char *const replay_state_names[]; /* "STARTING", … */
  * says how many records are done with, over crashes too, and the next FEED begins there. One FEED at a time (409).
  *
  * Start, list, show, pause, resume and cancel, each with its answer as a JSON text (what the HTTP API sends): called on
- * any thread; done is delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409,
- * 503.
+ * any thread; done is delivered through `reply`. status: 200/201, 400 (bad request: the message says why), 404, 409
+ * (the name is taken, or the replay is over), 429 (too many are active), 503.
  *
  * A replay as JSON: {"name","archive","from","to","by","rules":[…], (files: "files":true,"bus","records_read" for
  * "archive") "target"?,"pattern"?,"rate"?,"speed"?,"limit"?,
  *  "state","paused","waiting","waiting_for"?,"reason"?,"events_total","events_total_exact","events_replayed","events_filtered",
- *  "events_matched","deliveries","last_event_time"?,"started","ended"?}: events_total is at least what is in the
- * window, and just that when exact; filtered are those that the pattern kept away; waiting: just now, for
- * "events" (accepted ones go first) or for a target that is far behind ("http/oncall"). A dry run's answer:
+ *  "events_matched","deliveries","last_event_time"?,"started","ended"?,"x-aws"?}: events_total is at least what is in
+ * the window, and just that when exact; filtered are those that the pattern kept away; waiting: just now, for "events"
+ * (accepted ones go first) or for a target that is far behind ("http/oncall"). A dry run's answer:
  * {"archive","from","to","events","counts":[{"rule","target","events"}…]} with one row a rule with target "" for its
  * matches.
  */

@@ -132,6 +132,7 @@ struct replay_row {                  /* a replay as the table has it */
     struct str bus;                  /* of files; "" : of an archive */
     struct str name, archive, rules; /* rules: a JSON array of names */
     struct str target, pattern;      /* "type/name", JSON; "" : none */
+    struct str about;                /* JSON of whoever asked for it; "" : none */
     struct replay_window window;
     struct replay_pacing pacing;
     uint64_t limit;

@@ -84,5 +84,9 @@ void replay_write_json(struct buf *out, const struct replay_row *row, struct str
     write_time(out, "started", row->started_ms);
     if (row->ended_ms)
         write_time(out, "ended", row->ended_ms);
+    if (row->about.size) {
+        json_write_key(out, "x-aws");
+        buf_str(out, row->about);
+    }
     buf_char(out, '}');
 }

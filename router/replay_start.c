@@ -185,6 +185,7 @@ static struct replay_row row_of(const struct replay *r)
                                .limit = r->limit,
                                .state = REPLAY_STARTING,
                                .at = {.last_event_ms = INT64_MIN},
+                               .about = STR(""),
                                .reason = STR("")};
 }
 
@@ -204,6 +205,7 @@ static void begin(struct dispatch *d, struct replay_call *call, const struct bus
     r->target = target_name(choice);
     r->pattern = one_line(q->pattern);
     s->row = row_of(r);
+    s->row.about = q->about; /* lives as long as the call */
     s->replay = r;
     s->call = call;
     s->job.run = starting_run;
@@ -272,7 +274,7 @@ static bool is_allowed(struct dispatch *d, struct replay_call *call)
     else if (!is_name(q->name))
         replay_refuse(call, 400, "a replay's name has 1..%d of the characters A-Z a-z 0-9 . _ -", REPLAY_NAME_MAX);
     else if (!q->dry_run && count_active(d) >= REPLAYS_ACTIVE_MAX)
-        replay_refuse(call, 400, "%d replays are active, paused ones among them: that is the most there may be at once",
+        replay_refuse(call, 429, "%d replays are active, paused ones among them: that is the most there may be at once",
                       REPLAYS_ACTIVE_MAX);
     else if (!q->dry_run && q->name.size && replay_find(d, q->name))
         replay_refuse(call, 409, "Replay %.*s already exists.", STR_ARG(q->name));

@@ -45,6 +45,8 @@ static const char *const migrations[] = {
     "ALTER TABLE replays ADD COLUMN at_offset INTEGER",
 
     "ALTER TABLE replays ADD COLUMN bus TEXT NOT NULL DEFAULT ''", /* of files; '' is of an archive */
+
+    "ALTER TABLE replays ADD COLUMN about TEXT NOT NULL DEFAULT ''",
     NULL,
 };
 const struct store_schema replay_schema = {"replays", migrations};
@@ -56,12 +58,12 @@ bool replay_row_active(enum replay_state state)
 
 bool replay_insert(struct store *store, const struct replay_row *row, bool *taken_out, struct weir_diag *diag)
 {
-    sqlite3_stmt *q =
-        store_prepare(store,
-                      "INSERT OR IGNORE INTO replays (name, archive, rules, from_ms, to_ms, state, "
-                      "position, total, matched, deliveries, started_ms, reason, by_arrival, target, "
-                      "pattern, rate, speed, event_limit, bus) VALUES (?,?,?,?,?,?,0,0,0,0,?,'',?,?,?,?,?,?,?)",
-                      diag);
+    sqlite3_stmt *q = store_prepare(store,
+                                    "INSERT OR IGNORE INTO replays (name, archive, rules, from_ms, to_ms, state, "
+                                    "position, total, matched, deliveries, started_ms, reason, by_arrival, target, "
+                                    "pattern, rate, speed, event_limit, bus, about) VALUES "
+                                    "(?,?,?,?,?,?,0,0,0,0,?,'',?,?,?,?,?,?,?,?)",
+                                    diag);
     if (!q)
         return false;
     store_bind(q, 1, row->name);
@@ -78,6 +80,7 @@ bool replay_insert(struct store *store, const struct replay_row *row, bool *take
     sqlite3_bind_double(q, 12, row->pacing.speed);
     sqlite3_bind_int64(q, 13, (int64_t)row->limit);
     store_bind(q, 14, row->bus);
+    store_bind(q, 15, row->about);
     if (!store_run(store, q, diag))
         return false;
     *taken_out = store_changes(store) == 0;
@@ -100,7 +103,7 @@ bool replay_insert_file(struct store *store, struct str replay, struct str path,
 #define COLUMNS                                                                                                        \
     "SELECT name, archive, rules, target, pattern, reason, from_ms, to_ms, by_arrival, rate, speed, event_limit, "     \
     "state, paused, started_ms, ended_ms, position, filtered, total, exact, matched, deliveries, last_event_ms, "      \
-    "at_time_ms, at_file, at_offset, bus FROM replays "
+    "at_time_ms, at_file, at_offset, bus, about FROM replays "
 
 static struct replay_at read_at(sqlite3_stmt *q)
 {
@@ -137,6 +140,7 @@ static struct replay_row read_row(sqlite3_stmt *q)
         .ended_ms = sqlite3_column_int64(q, 15),
         .at = read_at(q),
         .bus = store_column(q, 26),
+        .about = store_column(q, 27),
     };
 }
 

@@ -10,6 +10,11 @@ static const struct aws_operation operations[] = {
      "Sources that begin with aws. are refused on buses with strict: aws only; EndpointId changes nothing."},
     {"TestEventPattern", events_test_event_pattern, NULL},
 
+    {"CancelReplay", events_cancel_replay, "A replay is cancelled at once; the answer says CANCELLING all the same."},
+    {"DescribeReplay", events_describe_replay, NULL},
+    {"ListReplays", events_list_replays, "Shows the thousand newest; those that `weir replay` started too."},
+    {"StartReplay", events_start_replay, NULL},
+
     {"ActivateEventSource", events_change_event_source, NO_PARTNERS},
     {"CreatePartnerEventSource", events_change_partner_event_source, NO_PARTNERS},
     {"DeactivateEventSource", events_change_event_source, NO_PARTNERS},
@@ -29,12 +34,4 @@ static const struct aws_operation operations[] = {
     {0},
 };
 
-const struct aws_service aws_events = {
-    .title = "EventBridge",
-    .prefix = "events",
-    .target = "AWSEvents",
-    .content_type = "application/x-amz-json-1.1",
-    .error_prefix = "",
-    .unknown = "UnknownOperationException",
-    .operations = operations,
-};
+const struct aws_service aws_events = {"AWSEvents", "application/x-amz-json-1.1", "", operations};

@@ -15,6 +15,10 @@
 #define EVENT_PATTERN_LENGTH_MAX 4096 /* a pattern that comes by the API: as the service model says */
 
 void events_put_events(struct aws_request *r);
+void events_start_replay(struct aws_request *r);
+void events_describe_replay(struct aws_request *r);
+void events_list_replays(struct aws_request *r);
+void events_cancel_replay(struct aws_request *r);
 void events_list_event_sources(struct aws_request *r);
 void events_list_partner_event_sources(struct aws_request *r);
 void events_list_partner_event_source_accounts(struct aws_request *r);

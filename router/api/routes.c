@@ -11,7 +11,6 @@ const struct http_route http_routes[] = {
     {"POST", "/cloudtrail", "cloudtrail", ingest_events},
     {"POST", "/cloudtrail/*", "cloudtrail", ingest_events},
     {"POST", "/", "aws", aws_post},
-    {"GET POST", "/############/*", "aws", aws_post}, /* the URL of a queue */
     {"GET HEAD", "/", "root", health_root},
     {"GET HEAD", "/metrics", "metrics", health_metrics},
     {"GET HEAD", "/healthz", "healthz", health_live},

@@ -3,7 +3,7 @@
 #define ROUTER_API_V1_H
 
 /*
- * What the command line needs of a running router. All JSON; errors are {"message": "…"} with 400, 404, 409, 503.
+ * What the command line needs of a running router. All JSON; errors are {"message": "…"} with 400, 404, 409, 429, 503.
  *
  * GET  /_weir/v1/status
  *      {"version","listen","config","started","uptime_s","generation","loaded",

@@ -233,11 +233,11 @@ static void the_eleventh_is_one_too_many(void **state)
 
     fixture_crash(archive_20000);
     fixture_start(MANY);
-    for (int i = 0; i < 40 && status != 400; i++) {
+    for (int i = 0; i < 40 && status != 429; i++) {
         snprintf(name, sizeof name, "r%d", i);
         status = call(REPLAY_START, name, 0, 100000, NULL, false);
     }
-    assert_int_equal(status, 400);
+    assert_int_equal(status, 429);
     assert_true(answered("10 replays are active"));
 }
 
