@@ -239,6 +239,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->replays);
     TAILQ_INIT(&d->dry_runs);
     TAILQ_INIT(&d->schedules);
+    TAILQ_INIT(&d->calls);
     STAILQ_INIT(&d->jobs);
     pthread_mutex_init(&d->views_lock, NULL);
     if (getrandom(&d->random, sizeof d->random, 0) != sizeof d->random || !d->random)

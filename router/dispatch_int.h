@@ -20,6 +20,7 @@
  *   dispatch_gatekeeper.c  gates at work: asked, told, shown
  *   dispatch_pause.c    targets paused and resumed by a person
  *   dispatch_letter.c   dead letters
+ *   dispatch_invoke.c   functions invoked past the rules
  *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
@@ -40,6 +41,7 @@
 
 #include "router/dispatch.h"
 #include "router/dispatch_gate.h"
+#include "router/invoke.h"
 #include "router/metrics.h"
 #include "router/owed.h"
 #include "router/replay_at.h"
@@ -327,6 +329,11 @@ struct dispatch {
     struct event *replay_timer; /* when one that is paced has its next event */
     TAILQ_HEAD(, dry_run)
     dry_runs; /* asked for: the first one has a worker */
+
+    /* functions invoked from other threads */
+    struct invoke_calls calls; /* under way */
+    atomic_llong calls_end;    /* ms; 0: the router is not stopping */
+    struct mail calls_mail;
 
     /* schedules */
     TAILQ_HEAD(, scheduled)

@@ -22,6 +22,7 @@
 #include "router/cli/cli.h"
 #include "router/folders.h"
 #include "router/http.h"
+#include "router/invoke.h"
 #include "router/log.h"
 #include "router/metrics.h"
 #include "router/queue_waiters.h"
@@ -34,6 +35,9 @@
 #define WATCH_MS 500
 
 #define TRIM_TICKS 3 /* without an event */
+
+#define INVOKE_GRACE_MS 20000 /* for functions that a client waits for, at the stop; less than the HTTP server's own   \
+                               */
 
 struct running {
     struct router router; /* first */
@@ -341,6 +345,7 @@ static void stop(struct running *r)
         http_stop_listening(router->http);
         taps_close(router->taps);
         queue_waiters_close(router->waiters);
+        dispatch_end_calls(router->dispatch, INVOKE_GRACE_MS);
         http_stop(router->http);
     }
     folders_stop(r->folders);

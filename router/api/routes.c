@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every path Weir answers, its methods and its handler. A path with "*" at its end is everything below. */
 #include "router/api/api.h"
+#include "router/api/lambda.h"
 #include "router/api/v1.h"
 
 const struct http_route http_routes[] = {
@@ -11,6 +12,7 @@ const struct http_route http_routes[] = {
     {"POST", "/cloudtrail", "cloudtrail", ingest_events},
     {"POST", "/cloudtrail/*", "cloudtrail", ingest_events},
     {"POST", "/", "aws", aws_post},
+    {"POST", "/2015-03-31/functions/*", "lambda", lambda_invoke},
     {"GET HEAD", "/", "root", health_root},
     {"GET HEAD", "/metrics", "metrics", health_metrics},
     {"GET HEAD", "/healthz", "healthz", health_live},

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Invoke. RequestResponse runs the function now and answers with what it says, in its own words: a function that fails
+ * is an answer with status 200 and X-Amz-Function-Error, as at AWS. DryRun only looks. A function that runs as many as
+ * it may is no place to wait: TooManyRequestsException, and the client's own retries come again.
+ */
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "router/api/lambda.h"
+#include "router/invoke.h"
+#include "router/router.h"
+#include "router/xalloc.h"
+
+struct invoke {
+    struct invoke_call call; /* first */
+    struct http_request *request;
+    bool tail; /* the end of its log is wanted */
+};
+
+static struct str base64(struct buf *out, struct str bytes)
+{
+    if (!buf_reserve(out, (bytes.size + 2) / 3 * 4 + 1))
+        xfail("out of memory");
+    out->size = (size_t)EVP_EncodeBlock((unsigned char *)out->data, (const unsigned char *)bytes.ptr, (int)bytes.size);
+    return buf_view(out);
+}
+
+/* ---- the answer ---- */
+
+/* As AWS frames it: what the function wrote between START and REPORT, the last 4 KB of all. */
+static void write_log(struct buf *out, const struct invocation *i)
+{
+    int64_t took = i->ended_ms - i->started_ms;
+
+    buf_printf(out, "START RequestId: %s Version: $LATEST\n", i->request_id);
+    buf_add(out, i->log.bytes, i->log.size);
+    if (out->data[out->size - 1] != '\n')
+        buf_char(out, '\n');
+    buf_printf(out, "END RequestId: %s\nREPORT RequestId: %s\tDuration: %lld.00 ms\tBilled Duration: %lld ms\n",
+               i->request_id, i->request_id, (long long)took, (long long)took);
+}
+
+static void add_log(const struct invoke *v)
+{
+    struct buf text = BUF_INIT, coded = BUF_INIT;
+
+    write_log(&text, &v->call.invocation);
+    xbuf(&text);
+    size_t size = text.size < FUNCTION_LOG_BYTES ? text.size : FUNCTION_LOG_BYTES;
+    base64(&coded, (struct str){text.data + text.size - size, size});
+    http_add_header(v->request, "X-Amz-Log-Result", buf_cstr(&coded));
+    buf_fini(&text);
+    buf_fini(&coded);
+}
+
+static void reply(const struct invoke *v)
+{
+    const struct invocation *i = &v->call.invocation;
+
+    http_add_header(v->request, "x-amzn-RequestId", i->request_id);
+    http_add_header(v->request, "X-Amz-Executed-Version", "$LATEST");
+    if (i->verdict.kind != VERDICT_SETTLED)
+        http_add_header(v->request, "X-Amz-Function-Error", "Unhandled");
+    if (v->tail)
+        add_log(v);
+    http_reply(v->request, 200, "application/json", buf_view(&i->answer));
+}
+
+static void answer(struct invoke_call *call)
+{
+    struct invoke *v = (struct invoke *)call;
+
+    switch (call->outcome) {
+    case INVOKE_RAN: reply(v); break;
+    case INVOKE_UNKNOWN: lambda_fail_unknown(v->request, call->name); break;
+    case INVOKE_BUSY: lambda_fail(v->request, 429, "TooManyRequestsException", "Rate Exceeded."); break;
+    case INVOKE_STOPPING:
+        lambda_fail(v->request, 503, "ServiceException", "The router is stopping before the function has answered.");
+        break;
+    }
+    buf_fini(&call->invocation.answer);
+    free(v);
+}
+
+/* ---- the request ---- */
+
+enum invocation_type { REQUEST_RESPONSE, EVENT, DRY_RUN, TYPE_COUNT };
+static const char *const type_names[] = {"RequestResponse", "Event", "DryRun"};
+
+static bool read_type(struct http_request *r, enum invocation_type *out)
+{
+    const char *text = http_header(r, "X-Amz-Invocation-Type");
+
+    *out = REQUEST_RESPONSE;
+    for (int i = 0; text && i < TYPE_COUNT; i++)
+        if (strcmp(text, type_names[i]) == 0) {
+            *out = (enum invocation_type)i;
+            return true;
+        }
+    if (text)
+        lambda_fail(r, 400, "ValidationException",
+                    "1 validation error detected: Value '%.100s' at 'invocationType' failed to satisfy constraint: "
+                    "Member must satisfy enum value set: [Event, RequestResponse, DryRun]",
+                    text);
+    return !text;
+}
+
+static bool check_payload(struct http_request *r, enum invocation_type type)
+{
+    unsigned max = type == EVENT ? FUNCTION_ASYNC_BYTES_MAX : FUNCTION_PAYLOAD_BYTES_MAX;
+    struct str body = http_body(r);
+    struct weir_diag diag;
+
+    if (body.size > max)
+        lambda_fail(r, 413, "RequestTooLargeException",
+                    "Request must be smaller than %u bytes for the InvokeFunction operation", max);
+    else if (body.size && !json_check(body, NULL, &diag))
+        lambda_fail(r, 400, "InvalidRequestContentException",
+                    "Could not parse request body into json: line %d, column %d: %s", diag.line, diag.column,
+                    diag.message);
+    else
+        return true;
+    return false;
+}
+
+static void run(struct http_request *r, const struct target_def *def)
+{
+    struct invoke *v = xalloc(sizeof *v);
+    const char *log = http_header(r, "X-Amz-Log-Type");
+
+    v->request = r;
+    v->tail = log && strcasecmp(log, "Tail") == 0;
+    v->call = (struct invoke_call){.name = def->name, .reply = http_mailbox(r), .done = answer};
+    v->call.invocation.payload = http_body(r).size ? http_body(r) : STR("{}");
+    v->call.invocation.wants_answer = true;
+    if (!uuid_random(v->call.invocation.request_id))
+        xfail("the kernel gives no random bytes");
+    dispatch_invoke(http_router(r)->dispatch, &v->call);
+}
+
+void lambda_invoke(struct http_request *r)
+{
+    struct str rest = http_path_rest(r);
+    static const char end[] = "/invocations";
+    enum invocation_type type;
+
+    if (rest.size < sizeof end || memcmp(rest.ptr + rest.size - (sizeof end - 1), end, sizeof end - 1) != 0) {
+        lambda_fail(r, 404, "UnknownOperationException", "There is no such operation.");
+        return;
+    }
+    const struct target_def *def = lambda_find(r, (struct str){rest.ptr, rest.size - (sizeof end - 1)});
+    if (!def || !read_type(r, &type) || !check_payload(r, type))
+        return;
+    if (type == DRY_RUN)
+        http_reply(r, 204, "application/json", STR(""));
+    else
+        run(r, def);
+}

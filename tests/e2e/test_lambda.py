@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Lambda API with AWS's own clients: Invoke, and what it says of functions."""
+import base64
+import json
+import os
+import subprocess
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import pytest
+
+from conftest import Router, wait_until
+
+CONFIG = """
+functions:
+  echo: {command: [cat], description: says it again}
+  upper: {command: [tr, a-z, A-Z], environment: {LANG: C}}
+  broken: {command: [sh, -c, "echo first >&2; echo it hurts >&2; exit 3"]}
+  slow: {command: [sleep, "60"], timeout: 100ms}
+  one: {command: [sh, -c, "touch started; while ! test -e go; do sleep 0.02; done; cat"], concurrency: 1, working_directory: .}
+  missing: {command: [./is-not-there]}
+  env: {command: [sh, -c, 'echo "{\\"a\\":\\"$A\\",\\"attempt\\":$WEIR_ATTEMPT,\\"name\\":\\"$AWS_LAMBDA_FUNCTION_NAME\\"}"'], environment: {A: "b c"}}
+"""
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:"
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def client_of(router, service="lambda", **more):
+    config = botocore.config.Config(retries={"max_attempts": 0}, read_timeout=30, **more)
+    return boto3.client(service, endpoint_url=router.url, region_name="us-east-1", aws_access_key_id="test",
+                        aws_secret_access_key="test", config=config)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    r = Router(tmp_path_factory.mktemp("lambda"), CONFIG).start()
+    yield r
+    r.stop()
+
+
+@pytest.fixture(scope="module")
+def aws(served):
+    return client_of(served)
+
+
+def error_of(call, **arguments):
+    with pytest.raises(botocore.exceptions.ClientError) as caught:
+        call(**arguments)
+    answer = caught.value.response
+    return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"], answer["Error"]["Message"]
+
+
+def test_a_function_answers(aws):
+    got = aws.invoke(FunctionName="echo", Payload=b'{"a": [1, "\xc3\xa4"]}')
+    assert (got["StatusCode"], got["ExecutedVersion"]) == (200, "$LATEST")
+    assert "FunctionError" not in got and "LogResult" not in got
+    assert got["Payload"].read() == b'{"a": [1, "\xc3\xa4"]}'
+    for name in (ARN + "echo", "000000000000:function:echo", "echo:$LATEST", ARN + "echo:$LATEST"):
+        assert aws.invoke(FunctionName=name, Payload=b"1")["Payload"].read() == b"1"
+    assert aws.invoke(FunctionName="echo", Qualifier="$LATEST")["Payload"].read() == b"{}"
+    assert json.loads(aws.invoke(FunctionName="env")["Payload"].read()) == {"a": "b c", "attempt": 1, "name": "env"}
+
+
+def test_a_function_that_fails_is_an_answer(aws):
+    got = aws.invoke(FunctionName="broken", LogType="Tail")
+    assert (got["StatusCode"], got["FunctionError"]) == (200, "Unhandled")
+    said = json.loads(got["Payload"].read())
+    assert said["errorType"] == "Runtime.ExitError"
+    assert said["errorMessage"].endswith("Error: Runtime exited with error: exit status 3: it hurts")
+    log = base64.b64decode(got["LogResult"]).decode()
+    assert log.startswith("START RequestId: ") and "first\nit hurts\nEND RequestId: " in log and "REPORT RequestId" in log
+    got = aws.invoke(FunctionName="slow")
+    said = json.loads(got["Payload"].read())
+    assert (said["errorType"], got["FunctionError"]) == ("Sandbox.Timedout", "Unhandled")
+    assert said["errorMessage"].endswith("Error: Task timed out after 0.10 seconds")
+    said = json.loads(aws.invoke(FunctionName="missing")["Payload"].read())
+    assert said["errorType"] == "Runtime.InvalidEntrypoint" and "is-not-there" in said["errorMessage"]
+
+
+def test_what_invoke_refuses(aws):
+    assert error_of(aws.invoke, FunctionName="nobody") == (
+        404, "ResourceNotFoundException", f"Function not found: {ARN}nobody")
+    assert error_of(aws.invoke, FunctionName="echo", Qualifier="7") == (
+        404, "ResourceNotFoundException", f"Function not found: {ARN}echo:7")
+    elsewhere = ARN.replace("us-east-1", "eu-west-1") + "echo"
+    assert error_of(aws.invoke, FunctionName=elsewhere)[:2] == (404, "ResourceNotFoundException")
+    status, code, message = error_of(aws.invoke, FunctionName="echo", Payload=b"{no")
+    assert (status, code) == (400, "InvalidRequestContentException")
+    assert message.startswith("Could not parse request body into json: line 1, column 2: ")
+    status, code, message = error_of(aws.invoke, FunctionName="echo", InvocationType="Sometimes")
+    assert (status, code) == (400, "ValidationException")
+    assert message.endswith("Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
+    large = b'"' + b"x" * (6 << 20) + b'"'
+    assert error_of(aws.invoke, FunctionName="echo", Payload=large) == (
+        413, "RequestTooLargeException", "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
+    answer = aws.invoke(FunctionName="echo", Payload=large[:-3] + b'"')["Payload"].read()
+    assert len(answer) == (6 << 20) and answer == large[:-3] + b'"'
+
+
+def test_a_dry_run_runs_nothing(aws):
+    got = aws.invoke(FunctionName="one", InvocationType="DryRun")
+    assert (got["StatusCode"], got["Payload"].read()) == (204, b"")
+    assert error_of(aws.invoke, FunctionName="nobody", InvocationType="DryRun")[1] == "ResourceNotFoundException"
+
+
+def test_concurrency_is_a_bound(served, aws):
+    """While the one run goes on, others are told to come again; the aws command waits for its answer."""
+    out = served.folder / "out"
+    first = subprocess.Popen(["/usr/bin/aws", "--endpoint-url", served.url, "lambda", "invoke", "--function-name", "one", "--payload",
+                              '{"n":1}', "--cli-binary-format", "raw-in-base64-out", str(out)],
+                             env={**os.environ, **KEYS}, stdout=subprocess.PIPE, text=True)
+    wait_until((served.folder / "started").exists, what="the first run")
+    assert error_of(aws.invoke, FunctionName="one") == (429, "TooManyRequestsException", "Rate Exceeded.")
+    (served.folder / "go").touch()
+    assert json.loads(first.communicate()[0]) == {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
+    assert out.read_text() == '{"n":1}'
