@@ -21,7 +21,8 @@
 #include "targets/archive.h"
 #include "targets/uuid.h"
 
-#define MAKE_UP_MS  3600000 /* what was due longer ago is skipped: so at most 60 times of a rule are made up for */
+#define MAKE_UP_MS  3600000 /* what was due longer ago is skipped, and … */
+#define MAKE_UP_MAX 60      /* … all but so many times of a rule */
 #define LATE_MS     60000   /* a firing later than this is one that was missed: worth a word */
 #define LOOK_MS     30000
 #define SKIPPED_MAX 1000 /* counted no further: years of minutes would take a while */
@@ -181,14 +182,16 @@ static int64_t count_due(const struct scheduled *s, int64_t now_ms)
 /* It was due while nobody looked. */
 static void catch_up(struct dispatch *d, struct scheduled *s)
 {
-    int64_t skipped = pass_over(d, s, d->now.wall_ms - MAKE_UP_MS), due = count_due(s, d->now.wall_ms);
+    int64_t span = MAKE_UP_MAX * schedule_grain_ms(s->schedule);
+    int64_t skipped = pass_over(d, s, d->now.wall_ms - (span < MAKE_UP_MS ? span : MAKE_UP_MS));
+    int64_t due = count_due(s, d->now.wall_ms);
 
     s->catching_up = true;
     if (due)
         log_info("a scheduled rule makes up for what it missed", LOG_STR("rule", s->row.rule), LOG_INT("times", due));
     if (skipped)
-        log_warn("a scheduled rule was due more than an hour ago, and that is skipped", LOG_STR("rule", s->row.rule),
-                 LOG_INT(skipped < SKIPPED_MAX ? "times" : "times_at_least", skipped));
+        log_warn("a scheduled rule was due more than an hour ago, or too often since, and that is skipped",
+                 LOG_STR("rule", s->row.rule), LOG_INT(skipped < SKIPPED_MAX ? "times" : "times_at_least", skipped));
 }
 
 /* ---- the present rules ---- */

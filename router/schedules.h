@@ -8,10 +8,10 @@
  * rule's targets only. When a rule fired last is committed with the deliveries of that firing, so over a crash no
  * firing is missed and none happens twice.
  *
- * What was due while the router was down is made up for at its start, in order, if it was due within the last hour;
- * what is older is skipped; both are said. rate() counts from when the rule, or its present expression, was first seen,
- * also over restarts and while it is disabled. A clock that is set back fires nothing again: the rule waits until the
- * clock has passed its last time. One that is set forward counts as down time.
+ * What was due while the router was down is made up for at its start, in order, if it was due within the last hour, and
+ * at most sixty times of a rule; what is older is skipped; both are said. rate() counts from when the rule, or its
+ * present expression, was first seen, also over restarts and while it is disabled. A clock that is set back fires
+ * nothing again: the rule waits until the clock has passed its last time. One that is set forward counts as down time.
  */
 
 #include "router/dispatch_int.h"

@@ -62,7 +62,7 @@ const struct option rule_options[] = {
      .type = OPTION_TEXT,
      .own = true,
      .form = "^(rate|cron)\\(.*\\)$",
-     .meaning = "when the rule fires by itself: rate(5 minutes), or cron(0 10 ? * MON-FRI *) in UTC"},
+     .meaning = "when the rule fires by itself: rate(5 minutes), rate(10 seconds), or cron(0 10 ? * MON-FRI *) in UTC"},
     {.key = "targets",
      .type = OPTION_LIST,
      .own = true,
@@ -157,6 +157,9 @@ static void check_strict(struct load *l, const struct rule *rule, const char *wh
         diag_error(l->diags, rule->targets[STRICT_TARGETS_MAX].pos,
                    "%s has %u targets; AWS allows %d (strict: aws on bus '%.*s')", what, rule->target_count,
                    STRICT_TARGETS_MAX, STR_ARG(rule->bus));
+    if (rule->schedule && !schedule_is_portable(rule->schedule))
+        diag_error(l->diags, rule->pos, "Parameter ScheduleExpression is not valid. (strict: aws on bus '%.*s')",
+                   STR_ARG(rule->bus));
     if (!rule->pattern)
         return;
     refuse_strict(l, rule, pattern_too_complex(rule->pattern),

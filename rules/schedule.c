@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Schedules. A cron expression becomes one bit set a field; the days that depend on the month (L, W, #) are kept apart
- * and asked day by day; as with AWS there is no list of them. A range that goes backwards (FRI-MON) and a step longer
- * than its field (0/90 for minutes) are refused: AWS documents neither, and the second never means what was meant. The
- * next time is found by walking days, months that do not match in one step, so even what fires every fourth year is
- * found in a few hundred steps and what never fires in a few thousand.
+ * and asked day by day; as with AWS there is no list of them. A range that goes backwards (FRI-MON, 22-4) goes over the
+ * end of its field, which AWS does not document but takes; years have no end to go over. A step longer than its field
+ * (0/90 for minutes) is refused: it never means what was meant. The next time is found by walking days, months that do
+ * not match in one step, so even what fires every fourth year is found in a few hundred steps and what never fires in a
+ * few thousand.
  */
 #include "rules/schedule.h"
 
@@ -16,6 +17,7 @@
 
 #include "targets/archive.h"
 
+#define SECOND_MS  1000
 #define MINUTE_MS  60000
 #define DAY_S      86400
 #define YEAR_FIRST 1970
@@ -58,6 +60,7 @@ struct cron {
 struct schedule {
     struct str text;
     int64_t every_ms; /* rate; 0: cron */
+    bool in_seconds;  /* as AWS has not */
     struct cron cron;
 };
 
@@ -95,7 +98,10 @@ static bool parse_rate(struct parser *p, struct str inside, struct schedule *s)
     static const struct {
         const char *one, *many;
         int64_t ms;
-    } units[] = {{"minute", "minutes", MINUTE_MS}, {"hour", "hours", 60 * MINUTE_MS}, {"day", "days", DAY_S * 1000}};
+    } units[] = {{"second", "seconds", SECOND_MS},
+                 {"minute", "minutes", MINUTE_MS},
+                 {"hour", "hours", 60 * MINUTE_MS},
+                 {"day", "days", DAY_S * SECOND_MS}};
     size_t at = 0, base = (size_t)(inside.ptr - p->text.ptr);
     int64_t value;
 
@@ -112,11 +118,12 @@ static bool parse_rate(struct parser *p, struct str inside, struct schedule *s)
         if (!str_is(unit, right))
             return fault(p, base + at, "write rate(%lld %s)", (long long)value, right);
         s->every_ms = value * units[i].ms;
+        s->in_seconds = units[i].ms == SECOND_MS;
         return true;
     }
-    static const char *const names[] = {"minute", "minutes", "hour", "hours", "day", "days"};
+    static const char *const names[] = {"second", "seconds", "minute", "minutes", "hour", "hours", "day", "days"};
     const char *near = gap < at ? diag_near(unit, names, sizeof(names) / sizeof(names[0])) : NULL;
-    return fault(p, base + at, "rate has the units minute(s), hour(s) and day(s): rate(5 minutes)%s%s%s",
+    return fault(p, base + at, "rate has the units second(s), minute(s), hour(s) and day(s): rate(5 minutes)%s%s%s",
                  near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
@@ -200,10 +207,12 @@ static bool read_step(struct part *t, int *out)
     return true;
 }
 
-/* VALUE, VALUE-VALUE or *, and each with /STEP; from one value, steps go to the end of the field. */
+/* VALUE, VALUE-VALUE or *, and each with /STEP; from one value, steps go to the end of the field, and a range that goes
+   backwards goes over it. */
 static bool read_range(struct part *t, uint64_t *set)
 {
     int first = fields[t->field].low, last = fields[t->field].high, low = first, high = last, step = 1;
+    int span = last - first + 1;
 
     if (part_is_at(t, '*')) {
         t->at++;
@@ -217,9 +226,10 @@ static bool read_range(struct part *t, uint64_t *set)
         } else if (!part_is_at(t, '/')) {
             high = low;
         }
+        if (high < low && t->field == YEARS)
+            return part_fault(t, "%s '%.*s' goes backwards", fields[t->field].name, PART_ARG(t));
         if (high < low)
-            return part_fault(t, "%s '%.*s' goes backwards; write %d-%d,%d-%d", fields[t->field].name, PART_ARG(t), low,
-                              last, first, high);
+            high += span;
     }
     if (part_is_at(t, '/')) {
         t->at++;
@@ -227,7 +237,7 @@ static bool read_range(struct part *t, uint64_t *set)
             return false;
     }
     for (int v = low; v <= high; v += step)
-        set_add(set, v - first);
+        set_add(set, (v - first) % span);
     return t->at == t->text.size || not_understood(t);
 }
 
@@ -455,6 +465,16 @@ const struct schedule *schedule_parse(struct arena *a, struct str text, struct w
         return NULL;
     }
     return parse(&p, s) ? s : NULL;
+}
+
+int64_t schedule_grain_ms(const struct schedule *s)
+{
+    return s->every_ms ? s->every_ms : MINUTE_MS;
+}
+
+bool schedule_is_portable(const struct schedule *s)
+{
+    return !s->in_seconds;
 }
 
 struct str schedule_text(const struct schedule *s)

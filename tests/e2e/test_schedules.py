@@ -110,10 +110,25 @@ def test_disabled_changed_and_removed(router):
     wait_until(lambda: not row(r), what="the row to go")
 
 
+def test_below_a_minute_without_drift_and_once(router):
+    r = started(router, "rate(1 second)")
+    got = times(r.receive("ticks", 2))
+    r.kill()
+    r.start()
+    got += times(r.receive("ticks", 2))
+    assert got == list(range(got[0], got[0] + len(got)))  # each second once, over the crash too
+    assert got[0] == row(r)[0][1] // 1000 + 1  # the first one interval after the rule came
+    r.stop()
+    set_back(r, 30 * 60)
+    r.start()
+    assert 59 <= len(r.receive("ticks", 59)) < 70  # the last sixty are made up for
+    assert r.metric('weir_schedules_skipped_total{rule="tick"}') == 1000  # and it counts no further
+
+
 def test_mistakes(tmp_path):
     file = tmp_path / "weir.yaml"
     file.write_text("""version: 1
-buses: {audit: {}}
+buses: {audit: {}, default: {strict: aws}}
 queues: {q: {}}
 archives: {a: {}}
 rules:
@@ -125,11 +140,12 @@ rules:
   six: {schedule: every 5 minutes, targets: [q]}
   seven: {schedule: rate(5 minutes), targets: [q], tests: [{name: x, event: {source: x, detail-type: x, detail: {}}}]}
   eight: {schedule: rate(5 minutes), targets: [a]}
+  nine: {schedule: rate(10 seconds), targets: [q]}
 """)
     code, out, err = weir("check", "-c", file)
     assert code == 78
     for place, text in [(":6:26:", "write rate(1 minute)"), (":7:", "exactly one of day-of-month and day-of-week must be ?"),
                         (":8:29:", "hours '25' is not in 0-23"), (":9:", "default event bus only"),
                         (":10:", "never fires"), (":13:", "cannot have an archive"), (":11:", "a schedule is rate(5 minutes)"),
-                        (":12:", "no pattern")]:
+                        (":12:", "no pattern"), (":14:", "Parameter ScheduleExpression is not valid. (strict: aws")]:
         assert any(place in line and text in line for line in err.splitlines()), (place, text, err)
