@@ -32,7 +32,7 @@ struct http_request; /* one request; lives until it is answered */
 
 struct http_route {
     const char *methods; /* "GET HEAD" */
-    const char *path;    /* "/events", or with a trailing "/" + "*": everything below: "/events/" + "*" */
+    const char *path;    /* "/events", or with a trailing "/" + "*": everything below: "/events/" + "*"; # is a digit */
     const char *name;    /* metrics label */
     void (*handle)(struct http_request *r);
 };
@@ -55,7 +55,8 @@ const char *http_route_name(const struct http_request *r);
 struct str http_path(const struct http_request *r);      /* decoded path */
 struct str http_path_rest(const struct http_request *r); /* what a "*" route matched, decoded; "" */
 bool http_query(const struct http_request *r, const char *name, struct str *out); /* decoded query parameter */
-const char *http_header(const struct http_request *r, const char *name);          /* NULL: none */
+struct str http_query_text(const struct http_request *r);                /* all behind the '?', as it came; "" */
+const char *http_header(const struct http_request *r, const char *name); /* NULL: none */
 void http_each_header(const struct http_request *r, void (*each)(void *context, const char *name, const char *value),
                       void *context);
 struct str http_body(const struct http_request *r);

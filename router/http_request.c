@@ -100,6 +100,12 @@ bool http_query(const struct http_request *r, const char *name, struct str *out)
     return value != NULL;
 }
 
+struct str http_query_text(const struct http_request *r)
+{
+    const char *mark = strchr(evhttp_request_get_uri(r->ev), '?');
+    return mark ? str_from(mark + 1) : STR("");
+}
+
 static const struct {
     enum evhttp_cmd_type type;
     const char *name;
@@ -215,6 +221,16 @@ void http_reply_error(struct http_request *r, int status, const char *format, ..
 
 /* ---- routing ---- */
 
+static bool path_starts(struct str path, struct str wanted)
+{
+    if (path.size < wanted.size)
+        return false;
+    for (size_t i = 0; i < wanted.size; i++)
+        if (wanted.ptr[i] == '#' ? path.ptr[i] < '0' || path.ptr[i] > '9' : path.ptr[i] != wanted.ptr[i])
+            return false;
+    return true;
+}
+
 static bool route_matches(const struct http_route *route, struct str path, size_t *rest)
 {
     struct str wanted = str_from(route->path);
@@ -224,7 +240,7 @@ static bool route_matches(const struct http_route *route, struct str path, size_
         return str_eq(wanted, path);
     wanted.size--;
     *rest = wanted.size;
-    return str_starts(path, wanted);
+    return path_starts(path, wanted);
 }
 
 static bool has_method(const char *list, const char *method)

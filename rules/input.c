@@ -87,6 +87,39 @@ const struct input *input_transformer(struct arena *a, const struct input_pair *
     return input && input->template ? input : NULL;
 }
 
+struct input_source input_source(const struct input *input)
+{
+    struct input_source source = {{NULL, 0}, {NULL, 0}, {NULL, 0}};
+    switch (input->kind) {
+    case INPUT_CONSTANT: source.constant = input->json; break;
+    case INPUT_PATH: source.path = input->path.text; break;
+    case INPUT_TRANSFORMER: source.template = input->template->text; break;
+    }
+    return source;
+}
+
+static bool is_earlier_pair(const struct template *t, uint32_t before)
+{
+    for (uint32_t i = 0; i < before; i++)
+        if (t->pieces[i].kind == PIECE_PATH && t->pieces[i].path == t->pieces[before].path)
+            return true;
+    return false;
+}
+
+bool input_source_pair(const struct input *input, size_t index, struct str *name, struct str *path)
+{
+    const struct template *t = input->kind == INPUT_TRANSFORMER ? input->template : NULL;
+    for (uint32_t i = 0; t && i < t->piece_count; i++) {
+        const struct piece *piece = &t->pieces[i];
+        if (piece->kind != PIECE_PATH || is_earlier_pair(t, i) || index--)
+            continue;
+        *name = (struct str){piece->text.ptr + 1, piece->text.size - 2};
+        *path = piece->path->text;
+        return true;
+    }
+    return false;
+}
+
 static bool render_path(const struct input *input, struct str event, struct buf *out, struct weir_diag *diag)
 {
     struct str value = path_find(&input->path, event);

@@ -39,6 +39,14 @@ struct input_pair {
 const struct input *input_transformer(struct arena *a, const struct input_pair *paths, size_t path_count,
                                       struct str template, const struct node *scalar, struct diags *diags);
 
+/* What it was made of, to be shown: one of them, the others are {NULL,0}. */
+struct input_source {
+    struct str constant, path, template;
+};
+struct input_source input_source(const struct input *input);
+/* The index-th name that the template uses, each once, and the path it stands for; false: no more. */
+bool input_source_pair(const struct input *input, size_t index, struct str *name, struct str *path);
+
 /* Appends the rendered input for this event (checked JSON). False: diag has the reason. Any thread. */
 bool input_render(const struct input *input, struct str event, const struct input_variables *variables, struct buf *out,
                   struct weir_diag *diag);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST /: from an HTTP request to an AWS operation, and back. The JSON protocols are dispatched here by X-Amz-Target;
- * the query protocol (a form with Action=, which SQS and SNS clients speak) is recognised and answered in its own XML.
+ * From an HTTP request to an AWS operation, and back. Three protocols end in one function call:
+ *
+ *     X-Amz-Target: AmazonSQS.SendMessage, JSON     ─┐
+ *     Action=SendMessage&Version=2012-11-05&…, form  ├─ may it run?  ─ operation->run(r) ─ aws_reply() or aws_fail()
+ *     a path of its own (aws_begin)                 ─┘
  *
  * Every answer has a request id, in the header that all clients look at; an error's name stands in the body (__type)
- * and in the header x-amzn-errortype, since some SDKs read the one and some the other.
+ * and in the header x-amzn-errortype, since some SDKs read the one and some the other. A service that had the query
+ * protocol first (SQS) also sends its old code in x-amzn-query-error: clients raise the exception by that one.
  */
 #include <stdlib.h>
 #include <strings.h>
@@ -14,9 +18,8 @@
 #include "router/router.h"
 #include "router/xalloc.h"
 
-static const struct aws_service sqs = {"AmazonSQS", "application/x-amz-json-1.0", "com.amazonaws.sqs#", NULL};
 /* What has no service of its own is answered as EventBridge answers. */
-static const struct aws_service *const services[] = {&aws_events, &sqs};
+const struct aws_service *const aws_services[] = {&aws_events, &aws_sqs, &aws_sns, NULL};
 
 /* ---- answers ---- */
 
@@ -35,83 +38,136 @@ static void reply(struct aws_request *r, int status, const char *content_type, c
     if (status == 503)
         http_add_header(r->http, "Retry-After", "1");
     http_reply(r->http, status, content_type, buf_view(body));
+    buf_fini(&r->form);
     buf_fini(&r->faults);
     arena_fini(&r->arena);
     free(r);
 }
 
+static void reply_xml(struct aws_request *r, struct str object)
+{
+    const char *name = r->operation->name;
+    struct buf xml = BUF_INIT;
+
+    buf_printf(&xml, "<?xml version=\"1.0\"?><%sResponse xmlns=\"%s\"><%sResult>", name, r->service->xmlns, name);
+    aws_xml_write(&xml, object, r->service->wire, name);
+    buf_printf(&xml, "</%sResult><ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata></%sResponse>", name,
+               r->id, name);
+    reply(r, 200, "text/xml", &xml);
+    buf_fini(&xml);
+}
+
 void aws_reply(struct aws_request *r, const struct buf *json)
 {
-    reply(r, 200, r->service->content_type, json);
+    xbuf(json);
+    if (r->protocol == AWS_QUERY)
+        reply_xml(r, buf_view(json));
+    else
+        reply(r, 200, r->service->content_type, json);
+}
+
+void aws_reply_empty(struct aws_request *r)
+{
+    struct buf json = BUF_INIT;
+
+    buf_text(&json, "{}");
+    aws_reply(r, &json);
+    buf_fini(&json);
+}
+
+void aws_reply_raw(struct aws_request *r, int status, const char *content_type, struct str body)
+{
+    struct buf copy = BUF_INIT; /* body may be in the request */
+
+    buf_str(&copy, body);
+    reply(r, status, content_type, &copy);
+    buf_fini(&copy);
+}
+
+/* ---- errors ---- */
+
+static const struct aws_error *find_error(const struct aws_service *service, const char *name)
+{
+    static const struct aws_error as_it_is;
+
+    for (const struct aws_error *one = service->errors; one && one->name; one++)
+        if (strcmp(one->name, name) == 0)
+            return one;
+    return &as_it_is;
+}
+
+const char *aws_error_code(const struct aws_service *service, const char *name)
+{
+    const char *code = find_error(service, name)->code;
+    return code ? code : name;
+}
+
+static void fail_query(struct aws_request *r, int status, const char *name, struct str message)
+{
+    const struct aws_error *error = find_error(r->service, name);
+    struct buf xml = BUF_INIT;
+
+    status = error->status ? error->status : status;
+    buf_printf(&xml,
+               "<?xml version=\"1.0\"?><ErrorResponse xmlns=\"%s\"><Error><Type>%s</Type><Code>%s</Code><Message>",
+               r->service->xmlns, status < 500 ? "Sender" : "Receiver", error->code ? error->code : name);
+    aws_xml_text(&xml, message);
+    buf_printf(&xml, "</Message><Detail/></Error><RequestId>%s</RequestId></ErrorResponse>", r->id);
+    reply(r, status, "text/xml", &xml);
+    buf_fini(&xml);
+}
+
+static void add_query_error(struct aws_request *r, int status, const char *name)
+{
+    struct buf header = BUF_INIT;
+
+    buf_printf(&header, "%s;%s", aws_error_code(r->service, name), status < 500 ? "Sender" : "Receiver");
+    http_add_header(r->http, "x-amzn-query-error", buf_cstr(&header));
+    buf_fini(&header);
+}
+
+static void fail_json(struct aws_request *r, int status, const char *name, struct str message)
+{
+    const struct aws_error *error = find_error(r->service, name);
+    struct buf type = BUF_INIT, json = BUF_INIT;
+
+    if (error->type)
+        buf_text(&type, error->type);
+    else
+        buf_printf(&type, "%s%s", r->service->error_prefix, name);
+    buf_char(&json, '{');
+    if (r->protocol == AWS_REST)
+        json_write_member(&json, "Type", status < 500 ? STR("User") : STR("Service"));
+    else
+        json_write_member(&json, "__type", buf_view(&type));
+    json_write_member(&json, "message", message);
+    buf_char(&json, '}');
+    const char *hash = strchr(buf_cstr(&type), '#');
+    http_add_header(r->http, "x-amzn-errortype", hash ? hash + 1 : type.data);
+    if (r->service->version)
+        add_query_error(r, status, name);
+    reply(r, status, r->service->content_type, &json);
+    buf_fini(&type);
+    buf_fini(&json);
 }
 
 void aws_fail(struct aws_request *r, int status, const char *code, const char *format, ...)
 {
-    struct buf type = BUF_INIT, message = BUF_INIT, json = BUF_INIT;
+    struct buf message = BUF_INIT;
     va_list args;
 
     va_start(args, format);
     buf_vprintf(&message, format, args);
     va_end(args);
-    buf_printf(&type, "%s%s", r->service->error_prefix, code);
-    buf_char(&json, '{');
-    json_write_member(&json, "__type", buf_view(&type));
-    json_write_member(&json, "message", buf_view(&message));
-    buf_char(&json, '}');
-    xbuf(&type);
     xbuf(&message);
-    http_add_header(r->http, "x-amzn-errortype", code);
-    reply(r, status, r->service->content_type, &json);
-    buf_fini(&type);
+    if (r->protocol == AWS_QUERY)
+        fail_query(r, status, code, buf_view(&message));
+    else
+        fail_json(r, status, code, buf_view(&message));
     buf_fini(&message);
-    buf_fini(&json);
 }
 
-/* ---- the query protocol ---- */
-
-/* A parameter of a form as it stands there; {NULL,0}: none. */
-static struct str form_value(struct str form, struct str name)
-{
-    for (size_t at = 0; at < form.size;) {
-        const char *end = memchr(form.ptr + at, '&', form.size - at);
-        struct str pair = {form.ptr + at, (end ? (size_t)(end - form.ptr) : form.size) - at};
-        if (str_starts(pair, name) && pair.size > name.size && pair.ptr[name.size] == '=')
-            return (struct str){pair.ptr + name.size + 1, pair.size - name.size - 1};
-        at += pair.size + 1;
-    }
-    return (struct str){0};
-}
-
-/* Neither of the two services is served yet; each is told so as its clients expect it. */
-static void fail_query(struct aws_request *r, struct str action)
-{
-    bool sns = str_is(form_value(http_body(r->http), STR("Version")), "2010-03-31");
-    struct buf xml = BUF_INIT;
-    size_t size = 0;
-
-    while (size < action.size && size < 64 && ((action.ptr[size] | 0x20) >= 'a' && (action.ptr[size] | 0x20) <= 'z'))
-        size++;
-    buf_printf(
-        &xml,
-        "<?xml version=\"1.0\"?><ErrorResponse xmlns=\"%s\"><Error><Type>Sender</Type><Code>%s</Code><Message>The "
-        "action %.*s is not served: this version of Weir has no API of %s.</Message><Detail/></Error>"
-        "<RequestId>%s</RequestId></ErrorResponse>",
-        sns ? "http://sns.amazonaws.com/doc/2010-03-31/" : "http://queue.amazonaws.com/doc/2012-11-05/",
-        sns ? "InvalidAction" : "AWS.SimpleQueueService.UnsupportedOperation", (int)size, action.ptr,
-        sns ? "SNS" : "SQS", r->id);
-    reply(r, 400, "text/xml", &xml);
-    buf_fini(&xml);
-}
-
-/* ---- dispatch ---- */
-
-static const struct aws_service *find_service(struct str name)
-{
-    for (size_t i = 0; i < sizeof services / sizeof services[0]; i++)
-        if (str_is(name, services[i]->target))
-            return services[i];
-    return NULL;
-}
+/* ---- which operation ---- */
 
 static const struct aws_operation *find_operation(const struct aws_service *service, const char *name)
 {
@@ -121,23 +177,48 @@ static const struct aws_operation *find_operation(const struct aws_service *serv
     return NULL;
 }
 
-static void fail_unknown(struct aws_request *r, const char *target)
+static const struct aws_service *find_target(struct str name)
 {
-    if (r->service == &sqs) {
-        http_add_header(r->http, "x-amzn-query-error", "AWS.SimpleQueueService.UnsupportedOperation;Sender");
-        aws_fail(r, 400, "UnsupportedOperation", "%.100s is not served: this version of Weir has no API of SQS.",
-                 target);
-    } else {
-        aws_fail(r, 400, "UnknownOperationException", "The operation %.100s is not known.", target);
-    }
+    for (const struct aws_service *const *one = aws_services; *one; one++)
+        if ((*one)->target && str_is(name, (*one)->target))
+            return *one;
+    return NULL;
 }
 
-/* The body as one JSON object; where it is not, the request is answered. */
-static bool take_input(struct aws_request *r)
+/* A form's service: by Version, or where that is missing by the operation's name. */
+static const struct aws_service *find_version(const char *version, const char *operation)
+{
+    for (const struct aws_service *const *one = aws_services; *one; one++)
+        if ((*one)->version && (*version ? strcmp((*one)->version, version) == 0 : !!find_operation(*one, operation)))
+            return *one;
+    return NULL;
+}
+
+/* What stands before every operation, whatever its protocol. False: it is answered. */
+static bool may_run(struct aws_request *r, const char *name)
+{
+    const struct router *router = http_router(r->http);
+
+    if (!r->operation)
+        aws_fail(r, 400, r->service->unknown, "The operation %.100s is not known.", name);
+    else if (!r->operation->run)
+        aws_fail(r, 400, r->service->unknown, "Weir does not serve %s: %s", r->operation->name, r->operation->differs);
+    else if (!router->ready || router->draining)
+        aws_fail(r, 503, "ServiceUnavailable", "The router is %s.", router->draining ? "stopping" : "starting");
+    else
+        return true;
+    return false;
+}
+
+/* ---- input ---- */
+
+bool aws_take_json(struct aws_request *r)
 {
     struct weir_diag diag;
 
     r->input = http_body(r->http);
+    if (!r->input.size && r->protocol == AWS_REST)
+        r->input = STR("{}");
     if (!json_check(r->input, NULL, &diag))
         aws_fail(r, 400, "SerializationException", "The request is not JSON: line %d, column %d: %s", diag.line,
                  diag.column, diag.message);
@@ -148,41 +229,92 @@ static bool take_input(struct aws_request *r)
     return false;
 }
 
-static void run(struct aws_request *r, const char *target)
+static bool take_form(struct aws_request *r, struct str form)
 {
+    const char *fault = aws_form_read(&r->form, form, r->service->wire, r->operation->name);
+
+    if (fault) {
+        aws_fail(r, 400, "MalformedQueryString", "The request cannot be read: %s.", fault);
+        return false;
+    }
+    xbuf(&r->form);
+    r->input = buf_view(&r->form);
+    return true;
+}
+
+/* ---- dispatch ---- */
+
+static struct aws_request *create(struct http_request *http, enum aws_protocol protocol)
+{
+    struct aws_request *r = xalloc(sizeof *r);
+
+    r->http = http;
+    r->protocol = protocol;
+    r->service = &aws_events;
+    make_id(r);
+    return r;
+}
+
+struct aws_request *aws_begin(struct http_request *http, const struct aws_service *service, const char *operation)
+{
+    struct aws_request *r = create(http, AWS_REST);
+
+    r->service = service;
+    r->operation = find_operation(service, operation);
+    return may_run(r, operation) ? r : NULL;
+}
+
+static void run_json(struct http_request *http, const char *target)
+{
+    struct aws_request *r = create(http, AWS_JSON);
     const char *dot = strchr(target, '.');
-    const struct router *router = http_router(r->http);
-    const struct aws_service *service = find_service((struct str){target, dot ? (size_t)(dot - target) : 0});
-    const struct aws_operation *operation = NULL;
+    const struct aws_service *service = find_target((struct str){target, dot ? (size_t)(dot - target) : 0});
 
     if (service) {
         r->service = service;
-        operation = find_operation(service, dot + 1);
+        r->operation = find_operation(service, dot + 1);
     }
-    if (!operation || !operation->run)
-        fail_unknown(r, target);
-    else if (!router->ready || router->draining)
-        aws_fail(r, 503, "ServiceUnavailable", "The router is %s.", router->draining ? "stopping" : "starting");
-    else if (take_input(r))
-        operation->run(r);
+    if (may_run(r, target) && aws_take_json(r))
+        r->operation->run(r);
+}
+
+static void run_form(struct http_request *http, struct str form, const char *action)
+{
+    struct aws_request *r = create(http, AWS_QUERY);
+    struct buf version = BUF_INIT;
+
+    aws_form_value(form, "Version", &version);
+    const struct aws_service *service = find_version(buf_cstr(&version), action);
+    buf_fini(&version);
+    r->service = service ? service : &aws_sqs;
+    r->operation = service ? find_operation(service, action) : NULL;
+    if (may_run(r, action) && take_form(r, form))
+        r->operation->run(r);
+}
+
+/* The text that holds the parameters: the body's, or else the query string's. */
+static struct str find_form(struct http_request *http, struct buf *action)
+{
+    struct str body = http_body(http), query = http_query_text(http);
+
+    if (aws_form_value(body, "Action", action))
+        return body;
+    return aws_form_value(query, "Action", action) ? query : (struct str){0};
 }
 
 void aws_post(struct http_request *http)
 {
-    struct aws_request *r = xalloc(sizeof *r);
     const char *target = http_header(http, "X-Amz-Target");
-    struct str action;
+    struct buf action = BUF_INIT;
+    struct str form = {0};
 
-    r->http = http;
-    r->service = &aws_events;
-    make_id(r);
     if (target)
-        run(r, target);
-    else if ((action = form_value(http_body(http), STR("Action"))).ptr || http_query(http, "Action", &action))
-        fail_query(r, action);
+        run_json(http, target);
+    else if ((form = find_form(http, &action)).ptr)
+        run_form(http, form, buf_cstr(&action));
     else
-        aws_fail(
-            r, 400, "UnknownOperationException",
-            "POST / takes the AWS protocols, which name an operation in the header X-Amz-Target. Plain events go to "
-            "POST /events.");
+        aws_fail(create(http, AWS_JSON), 400, "UnknownOperationException",
+                 "POST / takes the AWS protocols, which name an operation in the header X-Amz-Target or the parameter "
+                 "Action. Plain events go to POST /events.");
+    buf_fini(&action);
 }

@@ -3,9 +3,11 @@
 #define ROUTER_API_AWS_H
 
 /*
- * The AWS protocols on POST /: a request names its service and operation in X-Amz-Target ("AWSEvents.PutEvents") and
- * carries one JSON object. A service is one row (aws.c) and a table of operations; an operation is one row of that
- * table and one function, in a file of its own or with its kin:
+ * The AWS protocols: a request names its service and operation in X-Amz-Target ("AWSEvents.PutEvents") and carries one
+ * JSON object, or it is a form with Action= and Version= (the query protocol: SQS and SNS), or its path means the
+ * operation (Lambda). An operation is written once, for JSON with the service model's member names: forms are turned
+ * into that and answers into XML by the service's table (aws_wire.h). A service is one row (aws.c) and a table of
+ * operations; an operation is one row of that table and one function, in a file of its own or with its kin:
  *
  *     struct input { struct str name; int64_t limit; };
  *     static const struct aws_member members[] = {
@@ -24,45 +26,75 @@
  *     }
  *
  * An operation answers exactly once, at once or later on the same io thread; the answer frees the request and all that
- * its arena holds. Members that no row names are ignored, as AWS does; null stands for an absent member. Signatures
- * are not verified, and account and region of a request's credential scope mean nothing: the configured ones hold.
+ * its arena holds. Members that no row names are ignored, as AWS does; null stands for an absent member. The account
+ * and region of a request's credential scope mean nothing: the configured ones hold.
  */
 
 #include "matcher/arena.h"
 #include "matcher/json.h"
+#include "router/api/aws_wire.h"
 #include "router/http.h"
 #include "targets/uuid.h"
 
 struct aws_request;
 
+enum aws_protocol { AWS_JSON, AWS_QUERY, AWS_REST };
+
 struct aws_operation {
     const char *name;
-    void (*run)(struct aws_request *r); /* NULL: not served, see differs */
-    const char *differs;                /* from AWS, on purpose: one short sentence; NULL: in nothing */
+    void (*run)(struct aws_request *r); /* NULL: of the service model, but not served: differs says why */
+    const char *differs; /* from AWS, on purpose: one short sentence for the table in README.md; NULL: nothing */
+};
+
+/* How an error travels where that is not by its own name. */
+struct aws_error {
+    const char *name; /* what aws_fail() is given: the exception's name in the service model */
+    const char *type; /* JSON's __type; NULL: error_prefix and name */
+    const char *code; /* the query protocol's Code; NULL: name */
+    int status;       /* in the query protocol; 0: as aws_fail() is given */
 };
 
 struct aws_service {
-    const char *target;                     /* what stands before the dot in X-Amz-Target */
-    const char *content_type;               /* of answers */
+    const char *title;                      /* "SQS" */
+    const char *prefix;                     /* "sqs": of actions in policies, and in credential scopes */
+    const char *target;                     /* what stands before the dot in X-Amz-Target; NULL: no such protocol */
+    const char *content_type;               /* of JSON answers */
     const char *error_prefix;               /* of an error's __type */
-    const struct aws_operation *operations; /* ended by name NULL */
+    const char *version, *xmlns;            /* of the query protocol; NULL: none */
+    const struct aws_wire *wire;            /* ended by member NULL; NULL: no query protocol */
+    const struct aws_error *errors;         /* ended by name NULL; NULL: none */
+    const char *unknown;                    /* the error of an operation that is not known or not served */
+    const struct aws_operation *operations; /* every one of the service model, ended by name NULL */
 };
 
-extern const struct aws_service aws_events;
+extern const struct aws_service aws_events, aws_sqs, aws_sns;
+extern const struct aws_service *const aws_services[]; /* ended by NULL */
 
 struct aws_request {
     struct http_request *http;
     const struct aws_service *service;
+    const struct aws_operation *operation;
+    enum aws_protocol protocol;
     struct str input;   /* the request: one JSON object, checked; lives until the answer */
     struct arena arena; /* goes with the answer */
     char id[UUID_SIZE + 1];
+    struct buf form;   /* of the query protocol: input's text */
     struct buf faults; /* constraint errors found so far, joined by "; " */
     unsigned fault_count;
 };
 
+/*
+ * For services whose paths mean operations: the request of this operation, once it may run. NULL: it is answered.
+ * Then aws_take_json(), where the body is JSON; and aws_reply…() or aws_fail() as ever.
+ */
+struct aws_request *aws_begin(struct http_request *http, const struct aws_service *service, const char *operation);
+/* The body into r->input; an empty one is {}. False: it is no JSON object, and the request is answered. */
+bool aws_take_json(struct aws_request *r);
+
 /* ---- reading ---- */
 
-/* What a member fills in, at its offset; one that is absent leaves it as it was. */
+/* What a member fills in, at its offset; one that is absent leaves it as it was. In the query protocol, which has only
+   texts, numbers and booleans are read from them. */
 enum aws_type {
     AWS_STRING,    /* struct str: decoded; in the request or in the arena */
     AWS_INTEGER,   /* int64_t */
@@ -125,9 +157,17 @@ size_t aws_length(struct str text);
 
 /* ---- answering: each of these ends the request ---- */
 
+/* json: the output, one JSON object; in the query protocol it goes out as XML. */
 void aws_reply(struct aws_request *r, const struct buf *json);
-/* {"__type": code, "message": …}; AWS's exceptions are 400 but for InternalException (500). 503 asks to come again. */
+/* {}: of operations that have no output. */
+void aws_reply_empty(struct aws_request *r);
+/* For AWS_REST: any status and body. */
+void aws_reply_raw(struct aws_request *r, int status, const char *content_type, struct str body);
+/* An error by its name in the service model; the service's table says how it travels. AWS's exceptions are 400 but for
+   InternalException (500). 503 asks to come again. */
 void aws_fail(struct aws_request *r, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The query protocol's Code of an error: entries of a batch that failed have it in both protocols. */
+const char *aws_error_code(const struct aws_service *service, const char *name);
 
 #endif

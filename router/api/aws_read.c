@@ -184,6 +184,17 @@ static bool is_type(struct str value, enum aws_type type)
     return json == types[type].json || (type == AWS_BOOLEAN && json == JSON_FALSE);
 }
 
+/* The query protocol's texts, where something else is meant by them: without their quotes. */
+static struct str bare(const struct aws_request *r, struct str value, enum aws_type type)
+{
+    if (r->protocol != AWS_QUERY || json_type_of(value) != JSON_STRING ||
+        (type != AWS_INTEGER && type != AWS_BOOLEAN && type != AWS_TIMESTAMP))
+        return value;
+    struct str inner = {value.ptr + 1, value.size - 2};
+    bool is = type == AWS_BOOLEAN ? str_is(inner, "true") || str_is(inner, "false") : is_type(inner, type);
+    return is ? inner : value;
+}
+
 /* A number as text that C can read; false: longer than any that means something. */
 static bool number_text(struct str value, char out[64])
 {
@@ -263,6 +274,7 @@ static struct str read_string(struct aws_request *r, const char *path, const str
 
 static bool read_member(struct aws_request *r, const char *path, const struct aws_member *m, struct str value, void *to)
 {
+    value = bare(r, value, m->type);
     bool ok = is_type(value, m->type);
 
     if (!ok)

@@ -34,4 +34,12 @@ static const struct aws_operation operations[] = {
     {0},
 };
 
-const struct aws_service aws_events = {"AWSEvents", "application/x-amz-json-1.1", "", operations};
+const struct aws_service aws_events = {
+    .title = "EventBridge",
+    .prefix = "events",
+    .target = "AWSEvents",
+    .content_type = "application/x-amz-json-1.1",
+    .error_prefix = "",
+    .unknown = "UnknownOperationException",
+    .operations = operations,
+};

@@ -8,6 +8,12 @@ static const char text[] = "text/plain; charset=utf-8";
 
 void health_root(struct http_request *r)
 {
+    struct str action;
+
+    if (http_query(r, "Action", &action)) {
+        aws_post(r); /* the AWS query protocol may come by GET */
+        return;
+    }
     http_reply(r, 200, text,
                STR("Weir " WEIR_VERSION ", an event router.\n"
                    "\n"

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "matcher/pattern.h"
+#include "matcher/pattern_write.h"
 #include "tests/matcher/cases.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -129,6 +130,90 @@ static void test_patterns_taken(void **state)
     buf_fini(&pattern);
     buf_fini(&line);
     buf_fini(&printed);
+}
+
+static void print_pattern(struct buf *out, const struct pattern *pattern)
+{
+    buf_clear(out);
+    for (uint32_t i = 0; i < pattern->conjunction_count; i++) {
+        print_conjunction(out, &pattern->conjunctions[i]);
+        buf_char(out, '\n');
+    }
+}
+
+/* What pattern_write() gives is parsed to the same again, and then gives the same text. */
+static void check_written(const struct cases *cases, struct str text)
+{
+    struct arena a = ARENA_INIT;
+    struct weir_diag diag = {0};
+    struct buf before = BUF_INIT, after = BUF_INIT, written = BUF_INIT, again = BUF_INIT;
+    const struct pattern *parsed = pattern_parse_json_in(&a, PATTERN_EXTENDED, text, &diag), *back;
+    if (!parsed)
+        fail_msg("%s:%d: refused: %s", cases->name, cases->line, diag.message);
+    pattern_write(&written, parsed);
+    assert_false(written.failed);
+    back = pattern_parse_json_in(&a, PATTERN_EXTENDED, buf_view(&written), &diag);
+    if (!back)
+        fail_msg("%s:%d: written as %s: %s", cases->name, cases->line, buf_cstr(&written), diag.message);
+    print_pattern(&before, parsed);
+    print_pattern(&after, back);
+    pattern_write(&again, back);
+    if (!str_eq(buf_view(&before), buf_view(&after)) || !str_eq(buf_view(&written), buf_view(&again)))
+        fail_msg("%s:%d: written as %s\nand then %s:\n%s%s", cases->name, cases->line, buf_cstr(&written),
+                 buf_cstr(&again), buf_cstr(&before), buf_cstr(&after));
+    buf_fini(&before);
+    buf_fini(&after);
+    buf_fini(&written);
+    buf_fini(&again);
+    arena_fini(&a);
+}
+
+static void test_patterns_written(void **state)
+{
+    static const char *const files[] = {OK_CASES, "tests/matcher/match.cases"};
+    struct cases cases;
+    struct buf pattern = BUF_INIT, line = BUF_INIT;
+    for (size_t i = 0; i < COUNT(files); i++) {
+        cases_open(&cases, files[i]);
+        while (cases_next(&cases, &pattern)) {
+            check_written(&cases, buf_view(&pattern));
+            for (int skip = 0; i == 1 && skip < 2; skip++) /* the event, which may be an empty line, and the verdict */
+                cases_line(&cases, &line);
+            while (i == 0 && cases_line(&cases, &line) && line.size)
+                ;
+        }
+        cases_close(&cases);
+    }
+    buf_fini(&pattern);
+    buf_fini(&line);
+}
+
+static void test_patterns_written_as(void **state)
+{
+    static const struct {
+        const char *pattern, *written;
+    } cases[] = {
+        {"{\"source\": [\"a\"], \"detail\": {\"s\": [\"x\"], \"n\": [1, 2.50]}}",
+         "{\"detail\":{\"n\":[1,2.50],\"s\":[\"x\"]},\"source\":[\"a\"]}"},
+        {"{\"detail\": {\"$or\": [{\"a\": [1]}, {\"b\": {\"c\": [2]}}]}, \"source\": [\"s\"]}",
+         "{\"source\":[\"s\"],\"$or\":[{\"detail\":{\"a\":[1]}},{\"detail\":{\"b\":{\"c\":[2]}}}]}"},
+        {"{\"a\": [1], \"a.b\": [2], \"a-\": [3]}", "{\"a\":[1],\"a.b\":[2],\"a-\":[3]}"},
+        {"{\"a.b\": [1], \"a\": {\"c\": [2]}, \"a-\": [3]}", "{\"a\":{\"b\":[1],\"c\":[2]},\"a-\":[3]}"},
+        {"{\"a\": {\"x\": [1]}, \"a\": {\"y\": [2], \"x\": [3]}}", "{\"a\":{\"x\":[3],\"y\":[2]}}"},
+        {"{\"a\": [{\"numeric\": [\">\", 0.1, \"<=\", 1e3]}, {\"numeric\": [\"=\", 5]}]}",
+         "{\"a\":[{\"numeric\":[\">\",0.1,\"<=\",1000]},{\"numeric\":[\"=\",5]}]}"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena a = ARENA_INIT;
+        struct weir_diag diag = {0};
+        struct buf written = BUF_INIT;
+        const struct pattern *parsed = pattern_parse_json(&a, str_from(cases[i].pattern), &diag);
+        assert_non_null(parsed);
+        pattern_write(&written, parsed);
+        assert_string_equal(buf_cstr(&written), cases[i].written);
+        buf_fini(&written);
+        arena_fini(&a);
+    }
 }
 
 /* How many of the file's cases come out otherwise. */
@@ -438,6 +523,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patterns_taken),
+        cmocka_unit_test(test_patterns_written),
+        cmocka_unit_test(test_patterns_written_as),
         cmocka_unit_test(test_patterns_refused),
         cmocka_unit_test(test_people_see_the_wrong_character),
         cmocka_unit_test(test_or_product_is_bounded),

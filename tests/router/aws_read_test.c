@@ -81,8 +81,16 @@ static void echo(struct aws_request *r)
     buf_fini(&json);
 }
 
-static const struct aws_operation operations[] = {{"Echo", echo}, {0}};
-const struct aws_service aws_events = {"AWSEvents", "application/x-amz-json-1.1", "", operations};
+static const struct aws_operation operations[] = {{"Echo", echo, NULL}, {0}};
+const struct aws_service aws_events = {
+    .title = "EventBridge",
+    .prefix = "events",
+    .target = "AWSEvents",
+    .content_type = "application/x-amz-json-1.1",
+    .error_prefix = "",
+    .unknown = "UnknownOperationException",
+    .operations = operations,
+};
 
 static int setup(void **state)
 {

@@ -239,11 +239,33 @@ static void test_refused(void **state)
                    true);
 }
 
+/* Each name once, in the order of the template. */
+static void test_source(void **state)
+{
+    struct fixture f;
+    struct str name, path;
+    init(&f);
+    const struct input *constant = input_constant(&f.arena, STR("{ \"a\": 1 }"), (struct diag_pos){0}, &f.diags);
+    const struct input *found = input_path(&f.arena, STR("$.detail"), (struct diag_pos){0}, &f.diags);
+    const struct input *template = input_transformer(
+        &f.arena, pairs, PAIR_COUNT, STR("{\"n\": <n>, \"i\": \"<id><n><aws.events.rule-name>\"}\n"), NULL, &f.diags);
+    assert_true(str_is(input_source(constant).constant, "{\"a\":1}") && !input_source(constant).path.ptr);
+    assert_true(str_is(input_source(found).path, "$.detail") && !input_source(found).template.ptr);
+    assert_true(str_is(input_source(template).template, "{\"n\": <n>, \"i\": \"<id><n><aws.events.rule-name>\"}"));
+    assert_false(input_source_pair(found, 0, &name, &path));
+    assert_true(input_source_pair(template, 0, &name, &path));
+    assert_true(str_is(name, "n") && str_is(path, "$.detail.n"));
+    assert_true(input_source_pair(template, 1, &name, &path));
+    assert_true(str_is(name, "id") && str_is(path, "$.detail.id"));
+    assert_false(input_source_pair(template, 2, &name, &path));
+    fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_templates), cmocka_unit_test(test_string_templates), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_constant),       cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_constant),       cmocka_unit_test(test_refused),          cmocka_unit_test(test_source),
     };
     return cmocka_run_group_tests_name("input", tests, NULL, NULL);
 }
