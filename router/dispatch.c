@@ -52,6 +52,14 @@ static void host_log(struct host *host, int level, const struct delivery *d)
     log_each((enum log_level)level, "event", fields, sizeof fields / sizeof fields[0]);
 }
 
+static void host_log_line(struct host *host, const struct target *t, struct str request_id, struct str line)
+{
+    const struct log_field fields[] = {LOG_STR(t->def->adapter->type, t->def->name), LOG_STR("line", line),
+                                       LOG_STR("request", request_id)};
+
+    log_each(LEVEL_INFO, "output", fields, request_id.size ? 3 : 2);
+}
+
 /* ---- timers and events ---- */
 
 void dispatch_timer(struct event *timer, int64_t ms)
@@ -227,6 +235,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     d->host.work = host_work;
     d->host.now = host_now;
     d->host.log = host_log;
+    d->host.log_line = host_log_line;
     d->mailbox = mailbox_create(d->host.base);
     d->workers = workers_start(d->mailbox);
     d->wake_mail.deliver = wake_deliver;

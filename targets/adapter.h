@@ -181,6 +181,8 @@ struct host {
     struct weir_time (*now)(struct host *host);
     /* Any thread, may block: a line of the router's log with the delivery's input; level: 0 debug … 3 error. */
     void (*log)(struct host *host, int level, const struct delivery *d);
+    /* Dispatch thread: a line that a process of the target wrote; request_id "": of no invocation. */
+    void (*log_line)(struct host *host, const struct target *t, struct str request_id, struct str line);
 };
 
 /* ---- the ops ---- */

@@ -17,7 +17,7 @@
 #include "targets/function_int.h"
 #include "targets/policy.h"
 
-const char *const function_runtimes[] = {"command", NULL};
+const char *const function_runtimes[] = {"command", "provided", NULL};
 
 /* ---- invocations ---- */
 
@@ -57,7 +57,10 @@ bool function_invoke(struct target *t, struct invocation *i)
     f->running++;
     i->function = f;
     i->started_ms = t->host->now(t->host).age_ms;
-    run_start(f, i);
+    if (function_options_of(f)->runtime == FUNCTION_COMMAND)
+        run_start(f, i);
+    else
+        slot_start(f, i);
     return true;
 }
 
@@ -206,6 +209,7 @@ static void start_errand(struct function *f, struct delivery *d, struct batch *b
     e->invocation = (struct invocation){.function = f, .delivery = d, .done = errand_done, .dropped = errand_dropped};
     e->delivery = d;
     e->batch = b;
+    uuid_random(e->invocation.request_id); /* "" where there is no randomness: nothing rests on it */
     if (d) {
         e->invocation.payload = d->input;
         e->invocation.attempts = d->attempts;
@@ -258,6 +262,8 @@ static void function_close(struct target *t)
     struct function *f = (struct function *)t;
 
     runs_close(f);
+    slots_close(f);
+    drop_all(&f->unserved);
     drop_all(&f->waiting);
     drop_all(&f->ended);
     batcher_fini(&f->batcher);
@@ -278,6 +284,8 @@ static struct target *function_open(const struct target_def *def, struct host *h
     }
     f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .gathers = batch_gathers(&o->batch)};
     TAILQ_INIT(&f->runs);
+    TAILQ_INIT(&f->slots);
+    TAILQ_INIT(&f->unserved);
     TAILQ_INIT(&f->waiting);
     TAILQ_INIT(&f->ended);
     f->later_event = event_new(host->base, -1, 0, later_cb, f);
@@ -323,7 +331,34 @@ static const struct option function_options[] = {
      .type = OPTION_COMMAND,
      .offset = offsetof(struct function_options, command),
      .required = true,
-     .meaning = "the program and its arguments; the event comes on its standard input"},
+     .meaning = "the program and its arguments; the event comes as its runtime says"},
+    {.key = "runtime",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct function_options, runtime),
+     .value = "command",
+     .names = function_runtimes,
+     .meaning = "command: a process for each event, which comes on its standard input; provided: an unmodified "
+                "bootstrap that speaks the Lambda Runtime API and is kept warm"},
+    {.key = "handler",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct function_options, handler),
+     .value = "function.handler",
+     .max = 128,
+     .meaning = "runtime provided: what the bootstrap finds in _HANDLER"},
+    {.key = "memory_size",
+     .type = OPTION_INT,
+     .offset = offsetof(struct function_options, memory_size),
+     .value = "128",
+     .min = 128,
+     .max = 10240,
+     .meaning = "MiB, told to the function and shown by the Lambda API; not enforced"},
+    {.key = "idle_timeout",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct function_options, idle_timeout),
+     .value = "5m",
+     .min = 100,
+     .max = 86400000,
+     .meaning = "runtime provided: a process without an event for so long is ended"},
     {.key = "timeout",
      .type = OPTION_DURATION,
      .offset = offsetof(struct function_options, timeout),
@@ -334,7 +369,7 @@ static const struct option function_options[] = {
     {.key = "working_directory",
      .type = OPTION_PATH,
      .offset = offsetof(struct function_options, working_directory),
-     .meaning = "where it runs; default: where the router was started"},
+     .meaning = "where it runs; default: where the router was started, and with runtime provided where the command is"},
     {.key = "environment",
      .type = OPTION_HEADERS,
      .offset = offsetof(struct function_options, environment),
@@ -356,7 +391,7 @@ static const struct option function_options[] = {
 const struct adapter function_adapter = {
     .type = "function",
     .section = "functions",
-    .summary = "runs a command for each event: exit 0 is done, 75 asks for a retry, anything else is a failure",
+    .summary = "runs a command for each event (exit 0 is done, 75 asks for a retry), or a Lambda bootstrap",
     .arn_format = "arn:aws:lambda:{region}:{account}:function:{name}",
     .options = function_options,
     .options_size = sizeof(struct function_options),

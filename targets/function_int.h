@@ -19,6 +19,7 @@
 
 struct run;
 struct slot;
+struct runtime_api;
 TAILQ_HEAD(invocation_queue, invocation);
 
 struct function {
@@ -34,7 +35,10 @@ struct function {
     slots;                            /* provided, the one used last first */
     uint32_t slot_count;              /* at most the concurrency */
     struct invocation_queue unserved; /* provided: under way, but no slot has them yet */
-    bool closing;
+    struct {
+        int64_t second;           /* age, in seconds, in which … */
+        unsigned lines, withheld; /* … so many lines were logged; and how many were not, since one was */
+    } output;
 };
 
 static inline const struct function_options *function_options_of(const struct function *f)
@@ -54,10 +58,29 @@ void function_ends_later(struct invocation *i);
 /* Makes the answer of a failed invocation, where it is wanted. */
 void invocation_fail(struct invocation *i, const char *type, const char *message);
 void invocation_timed_out(struct invocation *i); /* its verdict, too; line: of what it wrote */
+/* A line that a process of it wrote, for the router's log: at most FUNCTION_LINES_MAX a second are shown. */
+#define FUNCTION_LINES_MAX 100
+void function_show_line(struct function *f, struct str request_id, struct str line);
 void function_log_add(struct function_log *log, const char *bytes, size_t size);
 /* ": " and its last line that is not blank, as text that fits into any document; empty where there is none. */
 #define FUNCTION_LINE_BYTES 160
 void function_log_last_line(const struct function_log *log, char out[FUNCTION_LINE_BYTES + 1]);
+
+/* ---- function_api.c: the Runtime API of one slot, on a loopback port of its own ---- */
+
+struct runtime_api *api_open(struct slot *s, struct host *host); /* NULL: errno */
+void api_close(struct runtime_api *a);
+uint16_t api_port(const struct runtime_api *a);
+bool api_polls(const struct runtime_api *a); /* it has asked for the next event and waits */
+/* Answers the poll with the invocation's event. */
+void api_hand_out(struct runtime_api *a, const struct invocation *i, const struct target_def *def);
+
+/* What the API tells the slot, which does as it is told or says why not (NULL: it did). */
+const char *slot_polls(struct slot *s);
+void slot_hung_up(struct slot *s); /* the poll is gone */
+/* error: NULL where the function succeeded, else its type. */
+const char *slot_answers(struct slot *s, struct str request_id, struct str body, const char *error);
+const char *slot_fails_to_start(struct slot *s, struct str body, const char *error);
 
 /* ---- function_process.c ---- */
 
@@ -82,8 +105,8 @@ struct process_callbacks {
 
 /* Starts the command and watches it; NULL callbacks: that pipe is not watched. Returns errno, or 0; then
    process_close() is owed. */
-int process_start(struct process *p, struct function *f, const struct environment *e, const struct process_callbacks *c,
-                  void *context);
+int process_start(struct process *p, struct function *f, struct str folder, const struct environment *e,
+                  const struct process_callbacks *c, void *context);
 void process_kill(struct process *p); /* its group; the pidfd tells when it is gone */
 int process_reap(struct process *p);  /* kills the group, waits for its leader: status */
 void process_close_end(int *fd, struct event **event);

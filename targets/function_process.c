@@ -113,15 +113,15 @@ static int watch(struct process *p, struct event_base *base, const struct proces
     return ok ? 0 : ENOMEM;
 }
 
-int process_start(struct process *p, struct function *f, const struct environment *e, const struct process_callbacks *c,
-                  void *context)
+int process_start(struct process *p, struct function *f, struct str folder, const struct environment *e,
+                  const struct process_callbacks *c, void *context)
 {
     const struct function_options *o = function_options_of(f);
     size_t count = 0;
     char **more = list_environment(e, &count);
 
     *p = (struct process){.ends = {-1, -1, -1, -1}, .pidfd = -1};
-    int error = more ? spawn_start(&o->command, o->working_directory, more, count, &p->ends) : ENOMEM;
+    int error = more ? spawn_start(&o->command, folder, more, count, &p->ends) : ENOMEM;
     free(more);
     if (error)
         return error;
@@ -161,6 +161,28 @@ void process_judge_start(const struct function *f, int error, struct verdict *v)
 }
 
 /* ---- what it wrote ---- */
+
+void function_show_line(struct function *f, struct str request_id, struct str line)
+{
+    struct host *host = f->target.host;
+    int64_t second = host->now(host).age_ms / 1000;
+    char more[64];
+
+    if (f->output.second != second) {
+        f->output.second = second;
+        f->output.lines = 0;
+    }
+    if (f->output.lines++ >= FUNCTION_LINES_MAX) {
+        f->output.withheld++;
+        return;
+    }
+    if (f->output.withheld) {
+        snprintf(more, sizeof more, "(%u lines before this one are not shown)", f->output.withheld);
+        host->log_line(host, &f->target, STR(""), str_from(more));
+    }
+    f->output.withheld = 0;
+    host->log_line(host, &f->target, request_id, line);
+}
 
 void function_log_add(struct function_log *log, const char *bytes, size_t size)
 {

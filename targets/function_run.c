@@ -196,11 +196,12 @@ static void list_variables(const struct invocation *i, struct environment *e)
 static int start_process(struct run *r)
 {
     static const struct process_callbacks callbacks = {exit_cb, input_cb, output_cb};
+    const struct function_options *o = function_options_of(r->function);
     struct environment e = {0};
 
     list_variables(r->invocation, &e);
-    environment_add_options(&e, function_options_of(r->function));
-    int error = process_start(&r->process, r->function, &e, &callbacks, r);
+    environment_add_options(&e, o);
+    int error = process_start(&r->process, r->function, o->working_directory, &e, &callbacks, r);
     environment_fini(&e);
     return error;
 }

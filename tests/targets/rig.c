@@ -82,6 +82,13 @@ static struct weir_time now(struct host *host)
     return ((struct rig *)host)->now;
 }
 
+static void log_line(struct host *host, const struct target *t, struct str request_id, struct str line)
+{
+    struct rig *r = (struct rig *)host;
+
+    buf_printf(&r->lines, "%.*s\n", STR_ARG(line));
+}
+
 static struct work *take(struct rig *r)
 {
     pthread_mutex_lock(&r->lock);
@@ -200,6 +207,8 @@ static void set_default(char *base, const struct option *o)
         *(bool *)out = strcmp(o->value, "true") == 0;
     else if (o->type == OPTION_INT || o->type == OPTION_DURATION || o->type == OPTION_SIZE)
         *(int64_t *)out = amount(o->value);
+    else if (o->type == OPTION_TEXT)
+        *(struct str *)out = str_from(o->value);
     else
         need(o->type == OPTION_ENUM && strcmp(o->value, o->names[0]) == 0, o->key); /* 0 as it is */
 }
@@ -332,7 +341,8 @@ void rig_init(struct rig *r, const struct adapter *adapter)
     memset(r, 0, sizeof *r);
     strcpy(r->folder, "/tmp/weir-test-XXXXXX");
     need(mkdtemp(r->folder) != NULL, "mkdtemp");
-    r->host = (struct host){.base = event_base_new(), .complete = complete, .work = work, .now = now};
+    r->host =
+        (struct host){.base = event_base_new(), .complete = complete, .work = work, .now = now, .log_line = log_line};
     r->wake_fd = eventfd(0, EFD_CLOEXEC);
     need(r->host.base && r->wake_fd >= 0, "out of memory");
     r->def = (struct target_def){.adapter = adapter, .name = STR("tested"), .arn = STR("arn:tested")};
@@ -383,6 +393,7 @@ void rig_fini(struct rig *r)
     pthread_cond_destroy(&r->wake);
     pthread_mutex_destroy(&r->lock);
     arena_fini(&r->arena);
+    buf_fini(&r->lines);
     nftw(r->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 

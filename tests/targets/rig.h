@@ -34,6 +34,7 @@ struct rig {
     struct verdict verdicts[RIG_DELIVERIES];    /* of deliveries[i] */
     size_t order[RIG_DELIVERIES];               /* indices into deliveries, as they were completed */
     size_t sent, completed;
+    struct buf lines; /* what the target's processes wrote */
 
     pthread_t worker;
     pthread_mutex_t lock;
