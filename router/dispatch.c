@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "router/archive_delete.h"
 #include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
@@ -262,7 +263,8 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
     struct dispatch *d = make(options);
     struct opening opening = {.job = {.run = open_run}, .dispatch = d};
 
-    if (!generation_open(d, options->set, diag) || !ledger_run_now(options->ledger, &opening.job, diag)) {
+    if (!generation_open(d, options->set, diag) || !ledger_run_now(options->ledger, &opening.job, diag) ||
+        !archive_deletions_finish(options->ledger, options->data_dir, diag)) {
         dispatch_close(d);
         return NULL;
     }

@@ -381,7 +381,7 @@ static bool recover(struct target *t, struct store *store, struct weir_diag *dia
     int64_t row, position;
     bool again = true;
 
-    if (!archive_row(store, t->def->name, &row, &position, diag) ||
+    if (!archive_row(store, t->def->name, &row, &position, diag) || !archive_doom(store, t->def->name, false, diag) ||
         !archive_trash_empty(store, row, remove_file, a, diag))
         return false;
     while (again)

@@ -68,6 +68,17 @@ bool archive_expire(struct target *t, struct store *s, struct weir_time now, int
                     struct weir_diag *diag);
 
 /*
+ * Deleting an archive with its files (archive_delete.c), on the ledger thread, each step in a transaction of its own:
+ * marks it, or takes the mark away; moves the files of a marked one to the trash, when it is not configured any more;
+ * unlinks them. One that has no mark, or is not there, is let alone.
+ */
+bool archive_doom(struct store *s, struct str name, bool doomed, struct weir_diag *diag);
+bool archive_discard(struct store *s, struct str name, struct weir_diag *diag);
+bool archive_bury(struct store *s, const char *data_dir, struct str name, struct weir_diag *diag);
+bool archive_each_doomed(struct store *s, void (*each)(void *context, struct str name), void *context,
+                         struct weir_diag *diag);
+
+/*
  * Sealing, in four steps: archive_seal_next() on the ledger thread picks a file that does not grow any more and marks
  * it; archive_seal() (archive_sealed.h) packs it, on a thread that may take its time; archive_seal_done() records it;
  * archive_seal_clear(), once that is committed, unlinks the growing form. A step that was not reached, or failed, is

@@ -50,6 +50,8 @@ bool archive_file_grown(struct store *s, int64_t archive, const struct archive_f
 /* Files whose hour began before that wall time, and that last grew before that age, leave the table for the trash. */
 bool archive_trash_before(struct store *s, int64_t archive, struct weir_time before, int64_t *count_out,
                           struct weir_diag *diag);
+/* All its files do. */
+bool archive_trash_all(struct store *s, int64_t archive, struct weir_diag *diag);
 /* Hands out every path in the archive's trash, then empties it. */
 bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *context, const char *path), void *context,
                          struct weir_diag *diag);

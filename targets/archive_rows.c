@@ -32,6 +32,7 @@ static const char *const migrations[] = {
     "ALTER TABLE archive_file ADD COLUMN state INTEGER NOT NULL DEFAULT 0;"  /* enum archive_state */
     "ALTER TABLE archive_file ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;" /* bytes of the sealed file */
     "CREATE INDEX archive_file_unsealed ON archive_file (archive, hour) WHERE state < 2",
+    "ALTER TABLE archive ADD COLUMN doomed INTEGER NOT NULL DEFAULT 0", /* archive_delete.c */
     NULL,
 };
 
@@ -256,24 +257,29 @@ static bool run_for(struct store *s, sqlite3_stmt *q, int64_t archive, struct we
     return store_run(s, q, diag);
 }
 
+/* Whatever form it has: what is not there needs no unlinking. */
+#define TRASH_FILES                                                                                                    \
+    "INSERT OR IGNORE INTO archive_trash (archive, path) SELECT archive, path || suffix.column1 FROM archive_file,"    \
+    " (VALUES (''), ('.zst'), ('.zst.idx')) AS suffix WHERE archive = ?"
+
 bool archive_trash_before(struct store *s, int64_t archive, struct weir_time before, int64_t *count_out,
                           struct weir_diag *diag)
 {
     *count_out = 0;
-    if (!run_for(s,
-                 store_prepare(s,
-                               /* Whatever form it has: what is not there needs no unlinking. */
-                               "INSERT OR IGNORE INTO archive_trash (archive, path)"
-                               " SELECT archive, path || suffix.column1 FROM archive_file,"
-                               " (VALUES (''), ('.zst'), ('.zst.idx')) AS suffix"
-                               " WHERE archive = ? AND hour < ? AND age < ?",
-                               diag),
-                 archive, before, diag) ||
+    if (!run_for(s, store_prepare(s, TRASH_FILES " AND hour < ? AND age < ?", diag), archive, before, diag) ||
         !run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ? AND hour < ? AND age < ?", diag),
                  archive, before, diag))
         return false;
     *count_out = store_changes(s);
     return true;
+}
+
+bool archive_trash_all(struct store *s, int64_t archive, struct weir_diag *diag)
+{
+    struct weir_time never = {0};
+
+    return run_for(s, store_prepare(s, TRASH_FILES, diag), archive, never, diag) &&
+           run_for(s, store_prepare(s, "DELETE FROM archive_file WHERE archive = ?", diag), archive, never, diag);
 }
 
 bool archive_trash_empty(struct store *s, int64_t archive, void (*each)(void *context, const char *path), void *context,
@@ -303,6 +309,7 @@ static bool choose(struct store *s, struct weir_time now, struct archive_seal_jo
     sqlite3_stmt *q = store_prepare(s,
                                     "SELECT id, archive, path, bytes FROM archive_file INDEXED BY archive_file_unsealed"
                                     " WHERE state < 2 AND id > ? AND (state = 1 OR hour <= ? OR bytes >= ?)"
+                                    " AND archive NOT IN (SELECT id FROM archive WHERE doomed)"
                                     " ORDER BY id LIMIT 1",
                                     diag);
     bool row;

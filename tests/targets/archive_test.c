@@ -527,6 +527,73 @@ static void trash_is_emptied_at_start(void **state)
     assert_string_equal(inside(w, NOON_FILE ".uncommitted"), "none");
 }
 
+/* ---- deleting ---- */
+
+static void step(struct world *w, bool ok)
+{
+    assert_true(ok);
+    sandbox_commit(&w->f);
+    sandbox_begin(&w->f);
+}
+
+static void name_one(void *context, struct str name)
+{
+    *(struct str *)context = name;
+}
+
+static void deleted_archive_loses_its_files(void **state)
+{
+    struct world *w = *state;
+    struct str doomed = {0};
+    struct stat st;
+    char folder[256];
+
+    batch(w, 1, 2, at(0));
+    sandbox_begin(&w->f);
+    step(w, archive_discard(w->f.store, audit.name, &w->f.diag)); /* not marked: both do nothing */
+    step(w, archive_bury(w->f.store, w->f.folder, audit.name, &w->f.diag));
+    assert_int_equal(totals(w).events, 2);
+    step(w, archive_doom(w->f.store, audit.name, true, &w->f.diag));
+    assert_true(archive_each_doomed(w->f.store, name_one, &doomed, &w->f.diag));
+    assert_int_equal(doomed.size, audit.name.size);
+    step(w, archive_discard(w->f.store, audit.name, &w->f.diag));
+    assert_int_equal(totals(w).events, 0);
+    assert_string_equal(inside(w, NOON_FILE), "1 2"); /* until that is committed */
+    step(w, archive_bury(w->f.store, w->f.folder, audit.name, &w->f.diag));
+    snprintf(folder, sizeof folder, "%s/archives/audit", w->f.folder);
+    assert_int_equal(stat(folder, &st), -1);
+    crash(w);
+    start(w);
+    assert_true(recover(w));
+    batch(w, 3, 3, at(0)); /* another archive of that name */
+    assert_string_equal(inside(w, NOON_FILE), "3");
+    assert_int_equal(totals(w).events, 1);
+}
+
+/* What is configured when it recovers was not deleted, or is another one of that name. */
+static void mark_goes_where_the_archive_is_there(void **state)
+{
+    struct world *w = *state;
+    struct archive_seal_job job = {0};
+
+    batch(w, 1, 2, at(0));
+    sandbox_begin(&w->f);
+    step(w, archive_doom(w->f.store, audit.name, true, &w->f.diag));
+    assert_true(archive_seal_next(w->f.store, at(5 * HOUR), &job, &w->f.diag));
+    assert_string_equal(job.path, "");
+    store_rollback(w->f.store);
+    crash(w);
+    start(w);
+    assert_true(recover(w));
+    sandbox_begin(&w->f);
+    step(w, archive_discard(w->f.store, audit.name, &w->f.diag));
+    assert_true(archive_seal_next(w->f.store, at(5 * HOUR), &job, &w->f.diag));
+    assert_string_equal(job.path, NOON_FILE);
+    store_rollback(w->f.store);
+    assert_string_equal(inside(w, NOON_FILE), "1 2");
+    assert_int_equal(totals(w).events, 2);
+}
+
 static void wall_clock_that_leaps_expires_nothing(void **state)
 {
     struct world *w = *state;
@@ -613,6 +680,8 @@ int main(void)
         TEST(rolled_back_retention_loses_nothing),
         TEST(file_back_from_the_trash_stays),
         TEST(trash_is_emptied_at_start),
+        TEST(deleted_archive_loses_its_files),
+        TEST(mark_goes_where_the_archive_is_there),
         TEST(wall_clock_that_leaps_expires_nothing),
         TEST(full_disk_fails_the_batch),
         TEST(full_disk_at_the_end_of_an_hour_leaves_no_tail),
