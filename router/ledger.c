@@ -17,6 +17,7 @@
 #include "router/log.h"
 #include "router/owed.h"
 #include "router/replay.h"
+#include "router/resources.h"
 #include "router/folders.h"
 #include "router/schedules.h"
 #include "router/xalloc.h"
@@ -47,9 +48,17 @@ static const char *const clock_migrations[] = {
     NULL,
 };
 static const struct store_schema clock_schema = {"clock", clock_migrations};
-static const struct store_schema *const schemas[] = {
-    &clock_schema,    &queue_schema,  &archive_schema,       &owed_schema,  &replay_schema,
-    &schedule_schema, &folder_schema, &deduplication_schema, &pause_schema, NULL};
+static const struct store_schema *const schemas[] = {&clock_schema,
+                                                     &queue_schema,
+                                                     &archive_schema,
+                                                     &owed_schema,
+                                                     &replay_schema,
+                                                     &schedule_schema,
+                                                     &folder_schema,
+                                                     &deduplication_schema,
+                                                     &pause_schema,
+                                                     &resource_schema,
+                                                     NULL};
 
 static bool clock_load(struct store *store, struct weir_time *out, struct weir_diag *diag)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reloading, see reload.h. One at a time: a request that comes meanwhile is carried out behind it. Dispatch answers
- * through an eventfd, since the main thread waits in poll() for signals too.
+ * Reloading, and what reloading shares with changes by the APIs, see reload.h and reload_int.h: building, handing to
+ * dispatch, taking. Rounds of changes are resources_round.c's.
  *
  * --watch compares fingerprints instead of asking the kernel for notices: that works on every file system, with
  * editors that rename, and with includes that match more files than before. A change is taken when two looks in a row
  * saw the same, so a file that is being written is left alone. After a failure the files of that attempt are what is
  * looked at: one of them is to be mended.
  */
-#include "router/reload.h"
+#include "router/reload_int.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -22,18 +22,56 @@
 #include "router/xalloc.h"
 
 #define DIAGS_MAX 1000
+#define STOP_MS   10000 /* for the ledger and dispatch to answer */
 
-struct reloader {
-    struct router *router;
-    const struct router_options *options;
-    int done_fd;
-    struct dispatch_reload call;
-    bool under_way, again;
-    struct ruleset *refused; /* the last attempt, where it failed; NULL: it did not */
-    uint64_t seen;           /* fingerprint at the last look */
-};
+static void drop_offer(struct offer *o)
+{
+    ruleset_unref(o->set);
+    files_unref(o->files);
+    documents_unref(o->documents);
+    *o = (struct offer){NULL, NULL, NULL};
+}
 
-/* ---- loading ---- */
+/* ---- building ---- */
+
+/* tell: the configuration has just been read. */
+static void keep_text(struct ruleset *set, struct str *field, struct str present, const char *key, bool tell)
+{
+    if (str_eq(*field, present))
+        return;
+    if (tell)
+        log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", key), LOG_STR("present", present),
+                 LOG_STR("configured", *field));
+    *field = arena_str(&set->keep, present);
+    if (!field->ptr)
+        xfail("out of memory");
+}
+
+/* What was given on the command line counts at every load, so it is no difference. */
+static void keep_settings(struct reloader *r, struct ruleset *set, bool tell)
+{
+    const struct ruleset *present = r->router->set;
+    const struct router_options *o = r->options;
+
+    if (!o->data)
+        keep_text(set, &set->data, present->data, "data", tell);
+    keep_text(set, &set->listen_host, present->listen_host, "listen", tell && !o->listen);
+    if (tell && !o->listen && set->listen_port != present->listen_port)
+        log_warn("only a restart can change the port; it stays as it is", LOG_INT("configured", set->listen_port));
+    set->listen_port = present->listen_port;
+}
+
+struct ruleset *reload_build(struct reloader *r, struct files *files, struct documents *documents, struct diags *diags)
+{
+    const struct ruleset *present = r->router->set;
+    struct ruleset *set = ruleset_build(files, documents, present ? present->generation + 1 : 1, diags);
+
+    if (diags->out_of_memory)
+        xfail("out of memory");
+    if (set && present)
+        keep_settings(r, set, files != r->present.files);
+    return set;
+}
 
 /* The first error as one line, with how many more there are. */
 static void write_first_error(const struct diags *diags, struct buf *out)
@@ -57,37 +95,40 @@ static void write_first_error(const struct diags *diags, struct buf *out)
     xbuf(out);
 }
 
-/* Not ok: the errors are on stderr, the first one in `error`. */
-static struct ruleset *load(const char *file, uint64_t generation, struct buf *error, bool *ok_out)
+/* With the errors, and warnings, on stderr; NULL: the first error in `error` too, where given. */
+static struct ruleset *build_aloud(struct reloader *r, struct files *files, struct documents *documents,
+                                   struct diags *diags, struct buf *error)
 {
-    struct diags diags;
-    struct buf report = BUF_INIT;
+    struct buf text = BUF_INIT;
+    struct ruleset *set = reload_build(r, files, documents, diags);
 
-    if (!diags_init(&diags, DIAGS_MAX))
-        xfail("out of memory");
-    struct ruleset *set = ruleset_try(file, generation, &diags, ok_out);
-    if (!set)
-        xfail("out of memory");
-    ruleset_report(&diags, &report);
-    fputs(buf_cstr(&report), stderr);
-    if (!*ok_out)
-        write_first_error(&diags, error);
-    buf_fini(&report);
-    diags_fini(&diags);
+    ruleset_report(diags, &text);
+    fputs(buf_cstr(&text), stderr);
+    if (!set && error)
+        write_first_error(diags, error);
+    buf_fini(&text);
     return set;
 }
 
-struct ruleset *reload_first(const char *file)
+/* Reads the files, and builds what is then r->offer; NULL: r->refused has the files. */
+static bool load(struct reloader *r, struct buf *error)
 {
-    struct buf error = BUF_INIT;
-    bool ok;
-    struct ruleset *set = load(file, 1, &error, &ok);
+    struct diags diags;
 
-    buf_fini(&error);
-    if (ok)
-        return set;
-    ruleset_unref(set);
-    return NULL;
+    if (!diags_init(&diags, DIAGS_MAX))
+        xfail("out of memory");
+    struct files *files = files_read(r->options->config, &diags);
+    if (!files)
+        xfail("out of memory");
+    struct ruleset *set = build_aloud(r, files, r->present.documents, &diags, error);
+    diags_fini(&diags);
+    if (!set) {
+        files_unref(r->refused);
+        r->refused = files;
+        return false;
+    }
+    r->offer = (struct offer){set, files, documents_ref(r->present.documents)};
+    return true;
 }
 
 /* ---- reports ---- */
@@ -130,137 +171,236 @@ static void report(struct router *router, const char *error)
     show_metrics(router, !error);
 }
 
-/* Takes the set. */
-static void failed(struct reloader *r, struct ruleset *set, const char *error)
+static void failed(struct reloader *r, const char *error)
 {
-    ruleset_unref(r->refused);
-    r->refused = set;
     report(r->router, error);
     series_add(metric(METRIC_RELOADS, "failed"), 1);
     log_error("the changed configuration is not taken; the present one stays in force", LOG_TEXT("reason", error));
 }
 
-/* ---- a reload ---- */
+/* ---- the way into force ---- */
 
-static void keep_text(struct ruleset *set, struct str *field, struct str present, const char *key)
+void reload_wake(struct reloader *r)
 {
-    if (str_eq(*field, present))
-        return;
-    log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", key), LOG_STR("present", present),
-             LOG_STR("configured", *field));
-    *field = arena_str(&set->keep, present);
-    if (!field->ptr)
-        xfail("out of memory");
-}
-
-/* What was given on the command line counts at every load, so it is no difference. */
-static void keep_settings(struct reloader *r, struct ruleset *set)
-{
-    const struct ruleset *present = r->router->set;
-    const struct router_options *o = r->options;
-
-    if (!o->data)
-        keep_text(set, &set->data, present->data, "data");
-    if (o->listen) {
-        set->listen_host = arena_str(&set->keep, present->listen_host);
-        set->listen_port = present->listen_port;
-        return;
-    }
-    keep_text(set, &set->listen_host, present->listen_host, "listen");
-    if (set->listen_port != present->listen_port)
-        log_warn("only a restart can change the port; it stays as it is", LOG_INT("configured", set->listen_port));
-    set->listen_port = present->listen_port;
-}
-
-static void done_cb(struct dispatch_reload *call) /* dispatch thread */
-{
-    struct reloader *r = (struct reloader *)((char *)call - offsetof(struct reloader, call));
     uint64_t one = 1;
 
-    if (write(r->done_fd, &one, sizeof one) != sizeof one)
+    if (write(r->fd, &one, sizeof one) != sizeof one)
         xfail("cannot wake the main thread");
 }
 
-static void start(struct reloader *r)
+static void answered(struct reloader *r)
 {
-    struct router *router = r->router;
-    struct buf error = BUF_INIT;
-    bool ok;
-
-    struct ruleset *set = load(r->options->config, router->set->generation + 1, &error, &ok);
-    if (!ok) {
-        failed(r, set, buf_cstr(&error));
-        buf_fini(&error);
-        return;
-    }
-    keep_settings(r, set);
-    r->under_way = true;
-    r->call = (struct dispatch_reload){.set = set, .done = done_cb};
-    dispatch_reload(router->dispatch, &r->call);
+    atomic_store(&r->answered, true);
+    reload_wake(r);
 }
 
-void reloader_request(struct reloader *r)
+static void handed_cb(struct dispatch_reload *call) /* dispatch thread */
 {
-    if (!r->options->config)
-        log_warn("nothing to reload: the router was started without a configuration");
-    else if (r->under_way)
-        r->again = true;
-    else
-        start(r);
+    answered((struct reloader *)((char *)call - offsetof(struct reloader, call)));
+}
+
+static void hand_over(struct reloader *r)
+{
+    r->step = RELOAD_HANDING;
+    r->call = (struct dispatch_reload){.set = r->offer.set, .done = handed_cb};
+    dispatch_reload(r->router->dispatch, &r->call);
+}
+
+static struct reloader *of_job(struct ledger_job *job)
+{
+    return (struct reloader *)((char *)job - offsetof(struct reloader, job));
+}
+
+static bool write_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct reloader *r = of_job(job);
+    return resources_write(store, r->written, r->being_written, diag);
+}
+
+static void write_done(struct ledger_job *job, bool ok, const struct weir_diag *diag) /* ledger thread */
+{
+    answered(of_job(job));
+}
+
+/* From what the rows say now: where an earlier way back failed, they are ahead of what is in force. */
+static void write_rows(struct reloader *r, enum reload_step step, struct documents *documents)
+{
+    r->step = step;
+    r->being_written = documents_ref(documents);
+    r->job = (struct ledger_job){.run = write_run, .done = write_done};
+    ledger_submit(r->router->ledger, &r->job);
+}
+
+static void rows_written(struct reloader *r)
+{
+    struct documents *gone = r->job.ok ? r->written : r->being_written;
+
+    if (r->job.ok)
+        r->written = r->being_written;
+    r->being_written = NULL;
+    documents_unref(gone);
+}
+
+/* The files' set and the APIs' go the same way; only one of them is a reload, for those who watch. */
+static void tell_taken(struct reloader *r, bool of_files)
+{
+    const struct ruleset *set = r->router->set;
+    uint32_t rules, targets;
+
+    ruleset_count(set, &rules, &targets);
+    if (!of_files) {
+        series_set(metric(METRIC_CONFIG_GENERATION), (int64_t)set->generation);
+        log_debug("changes of the APIs are in force", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
+                  LOG_INT("targets", targets));
+        return;
+    }
+    report(r->router, NULL);
+    series_add(metric(METRIC_RELOADS, "ok"), 1);
+    log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
+             LOG_INT("targets", targets));
 }
 
 static void take(struct reloader *r)
 {
     struct router *router = r->router;
-    struct ruleset *before = router->set, *set = r->call.set;
-    uint32_t rules, targets;
+    struct ruleset *before = router->set;
+    bool of_files = r->offer.files != r->present.files;
 
     pthread_mutex_lock(&router->set_lock);
-    router->set = set;
+    router->set = r->offer.set;
     pthread_mutex_unlock(&router->set_lock);
-    report(router, NULL);
-    series_add(metric(METRIC_RELOADS, "ok"), 1);
-    ruleset_count(set, &rules, &targets);
-    log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
-             LOG_INT("targets", targets));
+    r->offer.set = NULL;
+    drop_offer(&r->present);
+    r->present = r->offer;
+    r->offer = (struct offer){NULL, NULL, NULL};
     ruleset_unref(before);
-    ruleset_unref(r->refused);
-    r->refused = NULL;
+    if (of_files) {
+        files_unref(r->refused);
+        r->refused = NULL;
+    }
+    tell_taken(r, of_files);
+    round_answer(r, RESOURCES_DONE, "");
+}
+
+static void not_taken(struct reloader *r)
+{
+    const char *why = r->call.diag.message;
+
+    if (r->offer.files != r->present.files) {
+        files_unref(r->refused);
+        r->refused = files_ref(r->offer.files);
+        failed(r, why);
+    } else {
+        log_error("a change by an API cannot be taken: it is undone", LOG_TEXT("reason", why));
+    }
+    drop_offer(&r->offer);
+}
+
+/* ---- one step after the other ---- */
+
+static void start(struct reloader *r)
+{
+    struct buf error = BUF_INIT;
+
+    if (r->requested) {
+        r->requested = false;
+        if (load(r, &error))
+            hand_over(r);
+        else
+            failed(r, buf_cstr(&error));
+        buf_fini(&error);
+    }
+    if (r->step == RELOAD_IDLE && round_begin(r))
+        write_rows(r, RELOAD_WRITING, r->offer.documents);
+}
+
+static void rows_are_there(struct reloader *r)
+{
+    rows_written(r);
+    if (r->job.ok) {
+        hand_over(r);
+        return;
+    }
+    drop_offer(&r->offer);
+    r->step = RELOAD_IDLE;
+    round_answer(r, RESOURCES_UNAVAILABLE, r->job.diag.message);
+}
+
+static void dispatch_has_said(struct reloader *r)
+{
+    r->step = RELOAD_IDLE;
+    if (r->call.ok) {
+        take(r);
+        return;
+    }
+    not_taken(r);
+    if (r->round)
+        write_rows(r, RELOAD_TAKING_BACK, r->present.documents);
+}
+
+static void rows_are_back(struct reloader *r)
+{
+    rows_written(r);
+    if (!r->job.ok)
+        log_error("the ledger still has the change that was undone: the next change, not a restart, corrects it");
+    r->step = RELOAD_IDLE;
+    round_answer(r, RESOURCES_UNAVAILABLE, r->call.diag.message);
+}
+
+static void go_on(struct reloader *r)
+{
+    if (r->step != RELOAD_IDLE && atomic_exchange(&r->answered, false)) {
+        switch (r->step) {
+        case RELOAD_WRITING: rows_are_there(r); break;
+        case RELOAD_HANDING: dispatch_has_said(r); break;
+        case RELOAD_TAKING_BACK: rows_are_back(r); break;
+        case RELOAD_IDLE: break;
+        }
+    }
+    if (r->step == RELOAD_IDLE)
+        start(r);
+    if (r->step == RELOAD_IDLE && round_waits(r)) /* a round is bounded, and signals want their turn */
+        reload_wake(r);
 }
 
 void reloader_done(struct reloader *r)
 {
     uint64_t count;
 
-    if (read(r->done_fd, &count, sizeof count) != sizeof count)
+    if (read(r->fd, &count, sizeof count) != sizeof count)
         return;
-    r->under_way = false;
-    if (r->call.ok)
-        take(r);
-    else
-        failed(r, r->call.set, r->call.diag.message);
-    if (r->again) {
-        r->again = false;
-        start(r);
+    go_on(r);
+}
+
+void reloader_request(struct reloader *r)
+{
+    if (!r->options->config) {
+        log_warn("nothing to reload: the router was started without a configuration");
+        return;
     }
+    r->requested = true;
+    if (r->step == RELOAD_IDLE)
+        start(r);
 }
 
 void reloader_watch(struct reloader *r)
 {
-    if (r->under_way || !r->options->config)
+    if (r->step != RELOAD_IDLE || !r->options->config)
         return;
-    const struct ruleset *last = r->refused ? r->refused : r->router->set;
-    uint64_t now = ruleset_fingerprint(last);
+    const struct files *last = r->refused ? r->refused : r->present.files;
+    uint64_t now = files_now(last);
     bool settled = now == r->seen;
     r->seen = now;
     if (settled && now != last->fingerprint)
-        start(r);
+        reloader_request(r);
 }
 
 int reloader_fd(const struct reloader *r)
 {
-    return r->done_fd;
+    return r->fd;
 }
+
+/* ---- start and end ---- */
 
 struct reloader *reloader_create(struct router *router, const struct router_options *options)
 {
@@ -268,21 +408,89 @@ struct reloader *reloader_create(struct router *router, const struct router_opti
 
     r->router = router;
     r->options = options;
-    r->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (r->done_fd < 0)
+    r->last = &r->first;
+    pthread_mutex_init(&r->lock, NULL);
+    r->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    r->present.documents = documents_create();
+    if (r->fd < 0 || !r->present.documents)
         xfail("cannot make an eventfd");
-    report(router, NULL);
     return r;
+}
+
+bool reloader_first(struct reloader *r)
+{
+    struct buf error = BUF_INIT;
+    bool ok = load(r, &error);
+
+    buf_fini(&error);
+    if (!ok)
+        return false;
+    r->router->set = r->offer.set;
+    r->offer.set = NULL;
+    drop_offer(&r->present);
+    r->present = r->offer;
+    r->offer = (struct offer){NULL, NULL, NULL};
+    return true;
+}
+
+struct first_read {
+    struct ledger_job job; /* first */
+    struct documents *documents;
+};
+
+static bool first_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct first_read *read = (struct first_read *)job;
+    read->documents = resources_load(store, diag);
+    return read->documents;
+}
+
+enum reload_recovery reloader_recover(struct reloader *r, struct weir_diag *diag)
+{
+    struct first_read rows = {.job = {.run = first_run}};
+    struct diags diags;
+
+    if (!ledger_run_now(r->router->ledger, &rows.job, diag))
+        return RELOAD_UNREADABLE;
+    documents_unref(r->present.documents);
+    r->present.documents = rows.documents;
+    r->written = documents_ref(rows.documents);
+    if (rows.documents->count) {
+        if (!diags_init(&diags, DIAGS_MAX))
+            xfail("out of memory");
+        struct ruleset *set = build_aloud(r, r->present.files, rows.documents, &diags, NULL);
+        diags_fini(&diags);
+        if (!set)
+            return RELOAD_UNFIT;
+        set->generation = r->router->set->generation; /* nobody has seen the other one */
+        ruleset_unref(r->router->set);
+        r->router->set = set;
+    }
+    report(r->router, NULL);
+    return RELOAD_RECOVERED;
+}
+
+void reloader_stop(struct reloader *r)
+{
+    struct pollfd fd = {.fd = r->fd, .events = POLLIN};
+
+    round_refuse_waiting(r);
+    r->requested = false;
+    while (r->step != RELOAD_IDLE && poll(&fd, 1, STOP_MS) > 0)
+        reloader_done(r);
 }
 
 void reloader_destroy(struct reloader *r)
 {
     if (!r)
         return;
-    if (r->under_way)
-        ruleset_unref(r->call.set);
-    ruleset_unref(r->refused);
-    close(r->done_fd);
+    drop_offer(&r->offer);
+    drop_offer(&r->present);
+    files_unref(r->refused);
+    documents_unref(r->written);
+    documents_unref(r->being_written);
+    close(r->fd);
+    pthread_mutex_destroy(&r->lock);
     free(r->router->reload_error);
     free(r);
 }

@@ -35,7 +35,8 @@ enum resources_outcome {
     RESOURCES_DONE,       /* durable and live (or nothing was to be changed) */
     RESOURCES_UNCHANGED,  /* edit said no: the caller knows why */
     RESOURCES_REFUSED,    /* what edit made does not load: message says why, as a diagnosis of weir.yaml would */
-    RESOURCES_UNAVAILABLE /* the ledger or a target's state cannot be written (disk full): nothing is changed */
+    RESOURCES_UNAVAILABLE /* the ledger or a target's state cannot be written, there is no room in the data folder, or
+                             the router stops: nothing is changed */
 };
 
 struct resources_change { /* embed it; must live until done */
@@ -46,13 +47,13 @@ struct resources_change { /* embed it; must live until done */
     void (*done)(struct resources_change *change); /* delivered through reply */
     struct mailbox *reply;
     enum resources_outcome outcome; /* out */
-    char message[256];              /* out: of REFUSED and UNAVAILABLE */
+    char message[512];              /* out: of REFUSED and UNAVAILABLE */
     uint64_t generation;            /* out: of the set in which it is live */
     struct mail mail;               /* private from here */
     struct resources_change *next;
 };
 
-/* Any thread; never fails. */
+/* Any thread; never fails. In a router that stops, done comes at once, with UNAVAILABLE. */
 void resources_submit(struct router *router, struct resources_change *change);
 
 /* ---- for edits ---- */
@@ -60,20 +61,23 @@ void resources_submit(struct router *router, struct resources_change *change);
 enum resources_owner {
     RESOURCES_NOBODY,
     RESOURCES_API,
-    RESOURCES_FILE, /* weir.yaml's: shown, never changed */
+    RESOURCES_FILE,   /* weir.yaml's: shown, never changed */
     RESOURCES_BUILTIN /* the bus default, the queue dead-letters: an entry of the API may say more about them */
 };
 
 enum resources_owner resources_owner(const struct resources *r, const char *section, struct str key);
 /* The document, valid until the edit ends; {NULL,0}: no resource of the APIs. */
 struct str resources_get(const struct resources *r, const char *section, struct str key);
-/* document: one JSON object, copied. */
+/* document: one JSON object, copied. The same text as the present one changes nothing. What is no such object, or
+   larger than DOCUMENT_BYTES_MAX, makes the change REFUSED. section: a top-level key of weir.yaml. */
 void resources_put(struct resources *r, const char *section, struct str key, struct str document);
 void resources_delete(struct resources *r, const char *section, struct str key);
 /* Those of a section whose key begins with prefix, in order of keys; each returns false to stop. */
 void resources_each(const struct resources *r, const char *section, struct str prefix,
                     bool (*each)(void *context, struct str key, struct str document), void *context);
-/* What the files declare, with all changes up to the last round that went live: look up things of the files here. */
+/* The set in force: what the files declare, with all changes up to the last round. Look up things of the files here. */
 const struct ruleset *resources_set(const struct resources *r);
+
+extern const struct store_schema resource_schema; /* resources_store.c */
 
 #endif

@@ -3,7 +3,8 @@
  * Starting and stopping: what opens in which order, and undone in the reverse one. The main thread only waits for
  * signals and looks, once a second, whether the journal has failed.
  *
- *   lock ─► rules ─► ledger ─► dispatch (targets recover, cursor) ─► journal (recovers) ─► threads ─► listen ─► ready
+ *   files ─► lock ─► ledger ─► rules, with what the APIs made ─► dispatch (targets recover, cursor)
+ *         ─► journal (recovers) ─► threads ─► listen ─► ready
  */
 #include "router/router.h"
 
@@ -36,8 +37,9 @@
 
 #define TRIM_TICKS 3 /* without an event */
 
-#define INVOKE_GRACE_MS 20000 /* for functions that a client waits for, at the stop; less than the HTTP server's own   \
-                               */
+#define INVOKE_GRACE_MS                                                                                                \
+    20000 /* for functions that a client waits for, at the stop; less than the HTTP server's own                       \
+           */
 
 struct running {
     struct router router; /* first */
@@ -45,7 +47,6 @@ struct running {
     char *data;
     int lock;    /* of the data folder; -1 */
     int signals; /* signalfd; -1 */
-    struct reloader *reloader;
     struct folders *folders;
     uint64_t records_seen; /* of the journal, at the last tick */
     unsigned quiet_ticks;  /* since there was one */
@@ -163,12 +164,13 @@ static int open_stores(struct running *r)
     router->taps = taps_create();
     buf_printf(&path, "%s/weir.db", r->data);
     router->ledger = ledger_open(buf_cstr(&path), &router->clock, &diag);
+    enum reload_recovery recovery = router->ledger ? reloader_recover(router->reloader, &diag) : RELOAD_UNREADABLE;
     struct dispatch_options options = {.set = router->set,
                                        .ledger = router->ledger,
                                        .clock = &router->clock,
                                        .data_dir = r->data,
                                        .taps = router->taps};
-    router->dispatch = router->ledger ? dispatch_open(&options, &diag) : NULL;
+    router->dispatch = recovery == RELOAD_RECOVERED ? dispatch_open(&options, &diag) : NULL;
     if (router->dispatch)
         router->waiters = queue_waiters_create(dispatch_loop(router->dispatch), router->ledger, &router->clock, &diag);
     if (router->waiters) {
@@ -181,6 +183,8 @@ static int open_stores(struct running *r)
         router->journal = journal_open(buf_cstr(&path), &journal, &report, &diag);
     }
     buf_fini(&path);
+    if (recovery == RELOAD_UNFIT)
+        return EXIT_CONFIG;
     if (!router->journal)
         return cli_fail(EXIT_IO, "%s", diag.message);
     log_report(&report);
@@ -198,7 +202,6 @@ static int start_threads(struct running *r)
     if (!r->folders)
         return cli_fail(EXIT_IO, "%s", diag.message);
     metrics_on_collect(collect_cb, router);
-    r->reloader = reloader_create(router, r->options);
     router->space = space_open(router, r->data);
     ledger_start(router->ledger);
     dispatch_start(router->dispatch, router->journal);
@@ -275,7 +278,7 @@ static unsigned take_signal(struct running *r)
         return 0;
     if (info.ssi_signo != SIGHUP)
         return info.ssi_signo;
-    reloader_request(r->reloader);
+    reloader_request(r->router.reloader);
     return 0;
 }
 
@@ -307,7 +310,8 @@ static bool is_folder_removed(struct running *r)
 
 static int wait_for_end(struct running *r)
 {
-    struct pollfd fds[] = {{.fd = r->signals, .events = POLLIN}, {.fd = reloader_fd(r->reloader), .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = r->signals, .events = POLLIN},
+                           {.fd = reloader_fd(r->router.reloader), .events = POLLIN}};
     unsigned signal = 0;
 
     while (!journal_failed(r->router.journal)) {
@@ -317,13 +321,13 @@ static int wait_for_end(struct running *r)
             return cli_fail(
                 EXIT_IO, "the data folder '%s', its ledger or its lock was removed under the running router", r->data);
         if (ready > 0 && fds[1].revents)
-            reloader_done(r->reloader);
+            reloader_done(r->router.reloader);
         if (ready > 0 && fds[0].revents)
             signal = take_signal(r);
         if (ready == 0)
             trim_when_quiet(r);
         if (ready == 0 && r->options->watch)
-            reloader_watch(r->reloader);
+            reloader_watch(r->router.reloader);
         if (signal) {
             log_info("stopping", LOG_TEXT("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"));
             return EXIT_DONE;
@@ -342,6 +346,7 @@ static void stop(struct running *r)
     atomic_store(&router->draining, true);
     give_signals_back();
     if (router->http) {
+        reloader_stop(router->reloader); /* requests wait for it */
         http_stop_listening(router->http);
         taps_close(router->taps);
         queue_waiters_close(router->waiters);
@@ -365,8 +370,8 @@ static int run(struct running *r)
     struct router *router = &r->router;
     const struct router_options *options = r->options;
 
-    router->set = reload_first(options->config);
-    if (!router->set)
+    router->reloader = reloader_create(router, options);
+    if (!reloader_first(router->reloader))
         return EXIT_CONFIG;
     if (options->listen && !override_listen(router->set, options->listen))
         return cli_fail(EXIT_USAGE, "--listen takes HOST:PORT, got '%s'", options->listen);
@@ -395,7 +400,7 @@ int router_run(const struct router_options *options)
     evthread_use_pthreads();
     take_signals(&r);
     int code = run(&r);
-    reloader_destroy(r.reloader);
+    reloader_destroy(r.router.reloader);
     ruleset_unref(r.router.set);
     free(r.data);
     if (r.lock >= 0)

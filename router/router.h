@@ -5,7 +5,7 @@
 /*
  * The running router: what `weir run` starts and stops, and what its HTTP handlers reach everything through.
  *
- * Start: lock the data folder, open ledger, open dispatch (targets recover), open journal (recovers), start ledger,
+ * Start: lock the data folder, open ledger, add what the APIs made to the rules, open dispatch (targets recover), open journal (recovers), start ledger,
  * dispatch and io threads, print where it listens. Stop (SIGTERM, SIGINT): stop listening, let the journal answer what
  * it took, let dispatch drain, close. A second signal ends at once: nothing answered is lost.
  */
@@ -22,6 +22,7 @@ struct http_server; /* router/http.h */
 struct space;
 struct taps;
 struct queue_waiters;
+struct reloader;
 
 struct router {
     const char *data;         /* the data folder */
@@ -37,6 +38,7 @@ struct router {
     struct taps *taps;             /* router/tap.h */
     struct queue_waiters *waiters; /* router/queue_waiters.h */
     struct space *space;           /* router/space.h */
+    struct reloader *reloader;     /* router/reload.h */
     int64_t started_wall_ms;
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;

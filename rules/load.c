@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A rule set from its file: the steps in order, then the matchers, then all or nothing. Every step goes on behind
- * what is wrong, so one run shows all errors; only lack of memory ends it at once. Trees and tables live in a temp
- * arena that goes when the load ends; the set keeps what it shows.
+ * what is wrong, so one run shows all errors; only lack of memory ends it at once. Tables live in a temp arena that
+ * goes when the load ends; the set keeps what it shows, and nothing of the files' trees.
  */
 #include "rules/load_int.h"
 
@@ -16,7 +16,7 @@ static bool report_build(struct load *l, const struct rule *rule, const struct w
 {
     if (diag->code == WEIR_E_MEMORY)
         return load_out_of_memory(l);
-    struct diag_pos pos = rule ? rule->pos : (struct diag_pos){.file = l->files ? l->files->name : NULL};
+    struct diag_pos pos = rule ? rule->pos : (struct diag_pos){.file = l->files->name};
     return diag_error(l->diags, pos, "%s", diag->message);
 }
 
@@ -54,64 +54,56 @@ static bool run_steps(struct load *l)
            load_filters(l) && load_parts(l);
 }
 
-static struct ruleset *set_create(const char *file, uint64_t generation)
+static struct ruleset *set_create(const struct files *files, struct documents *documents, uint64_t generation)
 {
     struct ruleset *set = calloc(1, sizeof(*set));
     if (!set)
         return NULL;
     atomic_init(&set->references, 1);
     set->generation = generation;
-    set->file = arena_str(&set->keep, str_from(file));
+    set->file = arena_str(&set->keep, str_from(files->name));
+    set->documents = documents ? documents_ref(documents) : NULL;
     return set;
 }
 
-/* text.ptr NULL: file is to be read. file NULL: nothing is. *ok_out: it is a whole set. NULL: out of memory. */
-static struct ruleset *load_set(const char *file, struct str text, uint64_t generation, struct diags *diags,
-                                bool *ok_out)
+static const struct target_def *dangling_cb(void *context, struct str text)
 {
-    struct load l = {.set = set_create(file, generation), .diags = diags, .files_end = &l.files, .globs_end = &l.globs};
+    return load_missing(context, text);
+}
+
+struct ruleset *ruleset_build(const struct files *files, struct documents *documents, uint64_t generation,
+                              struct diags *diags)
+{
+    struct load l = {.set = set_create(files, documents, generation), .diags = diags};
     if (!l.set) {
         diags->out_of_memory = true;
         return NULL;
     }
-    l.names.arena = &l.temp;
+    l.names = (struct references){.arena = &l.temp, .dangling = dangling_cb, .context = &l};
     l.options = (struct options_reader){&l.set->keep, &l.temp, diags, &l.names};
-    bool ok = !file || (text.ptr ? load_text(&l, file, text) : load_files(&l, file));
-    ok = ok && run_steps(&l);
-    ok = load_watch(&l) && ok;
+    bool ok = load_trees(&l, files) && run_steps(&l);
     diags->out_of_memory |= l.set->keep.failed || l.temp.failed;
     arena_fini(&l.temp);
-    *ok_out = ok && diags_ok(diags);
-    if (!diags->out_of_memory)
+    if (ok && diags_ok(diags))
         return l.set;
     ruleset_unref(l.set);
     return NULL;
 }
 
-static struct ruleset *whole_or_none(struct ruleset *set, bool ok)
+/* Takes the reference to files. */
+static struct ruleset *build_once(struct files *files, uint64_t generation, struct diags *diags)
 {
-    if (ok)
-        return set;
-    ruleset_unref(set);
-    return NULL;
-}
-
-struct ruleset *ruleset_try(const char *file, uint64_t generation, struct diags *diags, bool *ok_out)
-{
-    *ok_out = false;
-    return load_set(file, (struct str){NULL, 0}, generation, diags, ok_out);
+    struct ruleset *set = files ? ruleset_build(files, NULL, generation, diags) : NULL;
+    files_unref(files);
+    return set;
 }
 
 struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags)
 {
-    bool ok;
-    struct ruleset *set = ruleset_try(file, generation, diags, &ok);
-    return whole_or_none(set, ok);
+    return build_once(files_read(file, diags), generation, diags);
 }
 
 struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags)
 {
-    bool ok = false;
-    struct ruleset *set = load_set(name, text.ptr ? text : STR(""), generation, diags, &ok);
-    return whole_or_none(set, ok);
+    return build_once(files_read_text(name, text, diags), generation, diags);
 }

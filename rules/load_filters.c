@@ -57,7 +57,7 @@ static bool judge_attributes(struct load *l, const struct target_def *def, bool 
 static bool warn_never(struct load *l, const struct target_def *def, const bool *passes)
 {
     struct expansion x;
-    for (uint32_t i = 0; def->adapter->expand(def, i, &x) == 1; i++)
+    for (uint32_t i = 0; !def->made.ptr && def->adapter->expand(def, i, &x) == 1; i++)
         if (x.filter && x.filter_attributes && !passes[i])
             diag_warn(l->diags, def->pos,
                       "subscription '%.*s' of topic '%.*s' gets nothing from rules: its filter policy is on message "

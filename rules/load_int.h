@@ -5,7 +5,7 @@
 /*
  * One load, in steps; each reports all errors it finds and leaves what the next ones can work with:
  *
- *     load_files     the file and its includes become trees                     load_files.c
+ *     load_trees     the files' trees, and one of the documents                  load_trees.c
  *     load_settings  listen, data, account, region; unknown top-level keys      load_settings.c
  *     load_buses     names                                                      load_targets.c
  *     load_targets   names first, then options: references may point forward    load_targets.c
@@ -13,28 +13,20 @@
  *     load_rules     patterns, targets, tests; archives' rules                  load_rules.c
  *     load_matchers  one compiled matcher a bus, if nothing was wrong           load.c
  *     load_filters   one compiled matcher a topic with filter policies          load_filters.c
- *     load_watch     what a change of the files would be seen by                watch.c
  */
 
+#include "rules/documents.h"
+#include "rules/files.h"
 #include "rules/options.h"
 #include "rules/ruleset.h"
 
-#define LOAD_FILES_MAX        10000 /* included files: a slip of a glob must not read a disk */
-#define LOAD_RULE_TARGETS_MAX 100   /* AWS has 5, and 100 in its shapes; ids are compared one by one */
+#define LOAD_RULE_TARGETS_MAX 100 /* AWS has 5, and 100 in its shapes; ids are compared one by one */
 
 struct load_file {
     struct load_file *next;
-    const char *name;        /* interned */
-    const struct node *root; /* an empty mapping where the file was faulty or empty */
-    uint64_t device, inode;
-    int64_t size, changed_ns; /* as it was read */
-    struct diag_pos included; /* file NULL: the first file */
-};
-
-/* What a change of the configuration would be seen by: the file, and each glob of an include. */
-struct load_glob {
-    struct load_glob *next;
-    const char *path; /* in the set's arena */
+    const char *name; /* NULL: there is no configuration */
+    const struct node *root;
+    bool made; /* it has the documents of the APIs; the last one, if there are any */
 };
 
 struct load {
@@ -43,22 +35,20 @@ struct load {
     struct diags *diags;
     struct references names; /* scopes: adapter types, "arn", LOAD_BUSES, the ARNs of buses (for rules), "file" */
     struct options_reader options;
-    const struct adapter *row_adapter;    /* whose rows, with the policy's, … */
-    const struct option *rows;            /* … these are, in temp */
-    struct load_file *files, **files_end; /* in order: the first file first */
-    size_t file_count;
-    struct load_glob *globs, **globs_end;
+    const struct adapter *row_adapter; /* whose rows, with the policy's, … */
+    const struct option *rows;         /* … these are, in temp */
+    struct load_file *files;           /* in order: the first file first; there is always one */
 
     /* What the set shows as const, while it is made. */
     struct bus *buses;
     struct target_def **targets;
     const struct node **target_nodes; /* beside targets; NULL: all defaults */
+    size_t target_capacity;
     struct rule *rules;
 };
 
 /* False from any step: out of memory; what is wrong with the files is in diags only. */
-bool load_files(struct load *l, const char *file);
-bool load_text(struct load *l, const char *name, struct str text);
+bool load_trees(struct load *l, const struct files *files);
 bool load_settings(struct load *l);
 bool load_buses(struct load *l);
 bool load_targets(struct load *l);
@@ -70,7 +60,6 @@ bool load_sources(struct load *l);       /* load_sources.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */
 bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
 bool load_parts(struct load *l);         /* load_parts.c: fills the set's parts */
-bool load_watch(struct load *l);         /* watch.c: fills the set's watched and fingerprint */
 
 /* The value of a top-level key of a file, if it is a mapping; other values are reported once, here. */
 const struct node *load_section(struct load *l, const struct load_file *f, const char *key);
@@ -82,6 +71,11 @@ bool load_check_name(struct load *l, const char *what, struct str name, size_t m
 /* references_add() with the error that names both places. */
 bool load_declare(struct load *l, const char *what, struct str scope, struct str name, struct diag_pos pos,
                   void *thing);
+
+/* The whole document an entry is of: {NULL,0} where it stands in a file. */
+struct str load_made(const struct node *entry);
+/* What stands for a target that a document names and nobody has; NULL: out of memory. */
+struct target_def *load_missing(struct load *l, struct str text);
 
 /* format with {region}, {account}, {name} filled in, in the set's arena. */
 struct str load_arn(struct load *l, const char *format, struct str name);

@@ -37,13 +37,6 @@ static uint64_t hash_value(struct parts *p, const struct node *value)
     return hash_bytes(SEED, p->json.data ? p->json.data : "", p->json.size);
 }
 
-/* "queues" stands for queues, "buses" for buses. */
-static struct str singular(struct str section)
-{
-    size_t drop = str_is(section, "buses") ? 2 : section.size > 1 && section.ptr[section.size - 1] == 's' ? 1 : 0;
-    return (struct str){section.ptr, section.size - drop};
-}
-
 /* A rule's name is unique in its bus only: "audit/root-login". */
 static struct str name_of(struct parts *p, struct str section, const struct node_pair *entry)
 {
@@ -83,7 +76,7 @@ static bool add_section(struct parts *p, struct str section, const struct node *
     for (uint32_t i = 0; i < entries->count; i++) {
         const struct node_pair *entry = &entries->pairs[i];
         const struct node *type = str_is(section, "targets") ? node_get(entry->value, "type") : NULL;
-        struct str kind = type ? type->text : singular(section);
+        struct str kind = type ? type->text : tables_singular(section);
         if (!add_part(p, keep_word(p, kind), name_of(p, section, entry), entry->value))
             return false;
     }
@@ -128,7 +121,8 @@ bool load_parts(struct load *l)
 {
     struct parts p = {.load = l, .list = arena_array(&l->set->keep, count_parts(l) + 1, sizeof(*p.list))};
     bool ok = p.list != NULL;
-    for (const struct load_file *f = l->files; ok && f; f = f->next)
+    for (const struct load_file *f = l->files; ok && f && !f->made;
+         f = f->next) /* made things are compared by nobody */
         ok = add_file(&p, f);
     l->set->parts = p.list;
     l->set->part_count = p.count;

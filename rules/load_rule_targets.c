@@ -263,6 +263,8 @@ static void read_dead_letter(struct load *l, const struct node *n, struct rule_t
         t->dead_letter = NULL;
     } else if (n && n->type == NODE_TEXT) {
         t->dead_letter = references_find_target(&l->names, "queue", n->text, n->pos, l->diags);
+        if (document_holds(n->pos) && (!t->dead_letter || queue_is_fifo(t->dead_letter->name)))
+            t->dead_letter = l->set->dead_letters; /* where it is gone, nothing is lost all the same */
     } else if (n && n->type != NODE_FAULT) {
         diag_error(l->diags, n->pos, "'dead_letter' must be the name of a queue, or drop, not %s", node_type_name(n));
     }
@@ -304,6 +306,13 @@ static void check_bus(struct load *l, const struct rule *rule, const char *what,
         diag_error(l->diags, t->pos, "%s forwards to a bus, which takes the event as it is: remove the input", what);
 }
 
+/* An archive keeps the events of one bus. */
+static bool fits_archive(const struct rule *rule, const struct rule_target *t)
+{
+    const struct archive_options *archive = load_is_archive(t->target) ? t->target->options : NULL;
+    return !archive || !archive->bus.ptr || str_eq(archive->bus, rule->bus);
+}
+
 /* What only the rule as a whole can tell. */
 static void check_target(struct load *l, const struct rule *rule, const char *what, uint32_t at)
 {
@@ -314,18 +323,26 @@ static void check_target(struct load *l, const struct rule *rule, const char *wh
                        STR_ARG(t->id), what);
             break;
         }
-    if (t->target && t->target->adapter == &bus_adapter)
-        check_bus(l, rule, what, t);
-    if (t->target) {
-        check_order(l, what, t);
-        check_message_group(l, what, t);
-    }
-    if (!t->target || !load_is_archive(t->target))
+    if (!t->target || rule->made.ptr)
         return;
-    const struct archive_options *archive = t->target->options;
-    if (archive->bus.ptr && !str_eq(archive->bus, rule->bus))
+    if (t->target->adapter == &bus_adapter)
+        check_bus(l, rule, what, t);
+    check_order(l, what, t);
+    check_message_group(l, what, t);
+    if (!fits_archive(rule, t))
         diag_error(l->diags, t->pos, "archive '%.*s' belongs to bus '%.*s', %s is on bus '%.*s'",
-                   STR_ARG(t->target->name), STR_ARG(archive->bus), what, STR_ARG(rule->bus));
+                   STR_ARG(t->target->name), STR_ARG(((const struct archive_options *)t->target->options)->bus), what,
+                   STR_ARG(rule->bus));
+}
+
+/* What an API made may come to name something that does not suit it when that is made later, by somebody who has
+   nothing to do with it: it is as if nothing were there. What is left is told by each delivery. */
+static bool settle_made(struct load *l, const struct rule *rule, struct rule_target *t)
+{
+    if (!rule->made.ptr || !t->target || (fits_archive(rule, t) && !(rule->schedule && load_is_archive(t->target))))
+        return true;
+    t->target = load_missing(l, t->target->arn);
+    return t->target || load_out_of_memory(l);
 }
 
 bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list)
@@ -352,7 +369,7 @@ bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *
     rule->targets = targets;
     rule->target_count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
-        if (!read_target(l, list->items[i], what, &targets[i]))
+        if (!read_target(l, list->items[i], what, &targets[i]) || !settle_made(l, rule, &targets[i]))
             return false;
         check_target(l, rule, what, i);
     }

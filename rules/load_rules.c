@@ -128,7 +128,7 @@ static void read_pattern(struct load *l, const struct node *n, const char *what,
    to do with it. */
 static void check_schedule(struct load *l, const struct rule *rule, const char *what)
 {
-    for (uint32_t i = 0; rule->schedule && i < rule->target_count; i++)
+    for (uint32_t i = 0; rule->schedule && !rule->made.ptr && i < rule->target_count; i++)
         if (rule->targets[i].target && load_is_archive(rule->targets[i].target))
             diag_error(l->diags, rule->targets[i].pos, "%s has a schedule and cannot have an archive as a target",
                        what);
@@ -168,6 +168,23 @@ static void check_strict(struct load *l, const struct rule *rule, const char *wh
     refuse_strict(l, rule, pattern_extension(rule->pattern), "Unrecognized match type regex");
 }
 
+/* Without words of its own, what a rule's key says: NAME, or in documents BUS/NAME. */
+static bool name_rule(struct load *l, struct rule *rule, const struct node_pair *pair, const struct rule_text *text)
+{
+    struct str key = pair->key->text;
+    const char *slash = rule->made.ptr && key.size ? memrchr(key.ptr, '/', key.size) : NULL;
+    struct str bus_name = slash ? (struct str){key.ptr, (size_t)(slash - key.ptr)} : l->buses->name;
+    const struct bus *bus = text->bus.ptr ? NULL : references_find(&l->names, LOAD_BUSES, bus_name);
+    if (slash)
+        key = (struct str){slash + 1, key.size - bus_name.size - 1};
+    rule->name = text->name.ptr ? text->name : arena_str(&l->set->keep, key);
+    rule->bus = text->bus.ptr ? text->bus : bus ? bus->name : l->buses->name;
+    if (!rule->name.ptr)
+        return load_out_of_memory(l);
+    return text->bus.ptr || bus ||
+           diag_error(l->diags, rule->pos, "unknown bus '%.*s'; declare it under 'buses'", STR_ARG(bus_name));
+}
+
 static bool read_rule(struct load *l, const struct node_pair *pair)
 {
     struct rule *rule = &l->rules[l->set->rule_count];
@@ -175,17 +192,16 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
     struct rule_text text = {0};
     char what[WHAT_SIZE];
 
-    *rule = (struct rule){.pos = pair->key->pos};
+    *rule = (struct rule){.pos = pair->key->pos, .made = load_made(n)};
     snprintf(what, sizeof(what), "rule '%.*s'", STR_ARG(pair->key->text));
     bool ok = options_fill(&l->options, rule_options, n, rule->pos, what, NULL, &text);
     if (n->type != NODE_MAP && !node_is_empty(n))
         return true;
-    rule->name = text.name.ptr ? text.name : arena_str(&l->set->keep, pair->key->text);
-    rule->bus = text.bus.ptr ? text.bus : l->buses->name;
+    ok &= name_rule(l, rule, pair, &text);
     rule->description = text.description;
     rule->enabled = text.state == STATE_ENABLED;
-    if (!rule->name.ptr)
-        return load_out_of_memory(l);
+    if (l->diags->out_of_memory)
+        return false;
     ok &= load_check_name(l, "rule", rule->name, NAME_MAX_SIZE, name ? name->pos : rule->pos);
     read_pattern(l, n, what, rule);
     if (!load_targets_of_rule(l, rule, node_get(n, "targets")) || !load_tests_of_rule(l, rule, node_get(n, "tests")))
@@ -218,6 +234,7 @@ static bool archive_rule(struct load *l, const struct target_def *def)
                                    .retry_policy = RETRY_POLICY_UNSAID,
                                    .pos = def->pos};
     *rule = (struct rule){.name = arena_str(&l->set->keep, str_from(name)), .bus = options->bus, .enabled = true};
+    rule->made = def->made;
     rule->description = options->description;
     rule->pattern = options->pattern ? options->pattern : every_event(l);
     rule->targets = target;

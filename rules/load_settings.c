@@ -142,7 +142,8 @@ static bool is_setting(struct str key)
     return false;
 }
 
-/* An included file may not say what is said once; the other keys are checked as those of the first file are. */
+/* An included file may not say what is said once; the other keys are checked as those of the first file are. That
+   documents are of sections which this program has is checked in the same way. */
 static bool check_included(struct load *l, const struct load_file *f, const char *const *shared)
 {
     static const struct option none[] = {{0}};
@@ -159,7 +160,8 @@ static bool check_included(struct load *l, const struct load_file *f, const char
             pairs[rest.count++] = f->root->pairs[i];
     }
     rest.pairs = pairs;
-    options_fill(&l->options, none, &rest, rest.pos, "an included file", shared, NULL);
+    const char *what = f->made ? "what the API made" : "an included file";
+    options_fill(&l->options, none, &rest, rest.pos, what, shared, NULL);
     return true;
 }
 
@@ -270,7 +272,7 @@ bool load_settings(struct load *l)
     struct ruleset *set = l->set;
     struct settings s = {0};
     const struct load_file *first = l->files;
-    const struct node *root = first ? first->root : NULL;
+    const struct node *root = first->root;
     const char *const *known = known_keys(l, false), *const *shared = known_keys(l, true);
     if (!known || !shared)
         return load_out_of_memory(l);
@@ -279,7 +281,7 @@ bool load_settings(struct load *l)
         if (f != first && !check_included(l, f, shared))
             return load_out_of_memory(l);
     }
-    struct diag_pos pos = {.file = first ? first->name : NULL, .line = 1, .column = 1};
+    struct diag_pos pos = {.file = first->name, .line = 1, .column = 1};
     options_fill(&l->options, root_options, root, pos, "the configuration", known, &s);
     set->data = s.data;
     set->data_limit = s.data_limit;
@@ -287,10 +289,8 @@ bool load_settings(struct load *l)
     set->region = s.region;
     set->allowed_hosts = s.allowed_hosts.items;
     set->allowed_host_count = (uint32_t)s.allowed_hosts.count;
-    if (root) {
-        check_data_limit(l, node_get(root, "data_limit"), s.data_limit);
-        check_account(l, node_get(root, "account"), s.account);
-        check_region(l, node_get(root, "region"), s.region);
-    }
-    return read_listen(l, root ? node_get(root, "listen") : NULL) && !l->diags->out_of_memory;
+    check_data_limit(l, node_get(root, "data_limit"), s.data_limit);
+    check_account(l, node_get(root, "account"), s.account);
+    check_region(l, node_get(root, "region"), s.region);
+    return read_listen(l, node_get(root, "listen")) && !l->diags->out_of_memory;
 }

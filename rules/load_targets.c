@@ -10,6 +10,7 @@
 
 #include "rules/tables.h"
 #include "targets/bus.h"
+#include "targets/missing.h"
 #include "targets/policy.h"
 #include "targets/queue.h"
 
@@ -37,8 +38,12 @@ bool load_declare(struct load *l, const char *what, struct str scope, struct str
         return true;
     if (!earlier)
         return load_out_of_memory(l);
-    if (!earlier->pos.file)
+    if (!earlier->pos.file || document_holds(earlier->pos))
         return diag_error(l->diags, pos, "%s '%.*s' is there already", what, STR_ARG(name));
+    if (document_holds(pos)) /* the file came later, or it would not have been made */
+        return diag_error(l->diags, earlier->pos,
+                          "%s '%.*s' was made by the API; delete it there or give this one another name", what,
+                          STR_ARG(name));
     return diag_error(l->diags, pos, "%s '%.*s' is there already, in %s:%d:%d", what, STR_ARG(name), earlier->pos.file,
                       earlier->pos.line, earlier->pos.column);
 }
@@ -92,12 +97,16 @@ size_t load_section_count(struct load *l, const char *key)
 /* ---- buses ---- */
 
 /* What is wrong with a name, or there twice, is reported when it is declared as a target. */
-static bool bus_add(struct load *l, struct str name)
+static bool bus_add(struct load *l, struct str name, struct str made)
 {
     struct bus *bus = &l->buses[l->set->bus_count];
     const struct reference *earlier;
-    if (references_find(&l->names, LOAD_BUSES, name))
+    struct bus *known = references_find(&l->names, LOAD_BUSES, name);
+    if (known) {
+        known->made = known->made.ptr ? known->made : made;
         return true;
+    }
+    bus->made = made;
     bus->name = arena_str(&l->set->keep, name);
     bus->arn = load_arn(l, bus_adapter.arn_format, name);
     bus->index = l->set->bus_count++;
@@ -110,12 +119,12 @@ bool load_buses(struct load *l)
 {
     l->buses = arena_array(&l->set->keep, load_section_count(l, bus_adapter.section) + 1, sizeof(*l->buses));
     l->set->buses = l->buses;
-    if (!l->buses || !bus_add(l, STR(BUS_DEFAULT)))
+    if (!l->buses || !bus_add(l, STR(BUS_DEFAULT), (struct str){NULL, 0}))
         return load_out_of_memory(l);
     for (const struct load_file *f = l->files; f; f = f->next) {
         const struct node *section = node_get(f->root, bus_adapter.section);
         for (uint32_t i = 0; section && section->type == NODE_MAP && i < section->count; i++)
-            if (!bus_add(l, section->pairs[i].key->text))
+            if (!bus_add(l, section->pairs[i].key->text, load_made(section->pairs[i].value)))
                 return load_out_of_memory(l);
     }
     return true;
@@ -140,15 +149,36 @@ bool load_is_archive(const struct target_def *def)
     return strcmp(def->adapter->type, "archive") == 0;
 }
 
+/* Dangling references come on top of what was counted. */
+static bool targets_reserve(struct load *l, size_t capacity)
+{
+    struct target_def **targets = arena_array(&l->set->keep, capacity, sizeof(*targets));
+    const struct node **nodes = arena_array(&l->temp, capacity, sizeof(*nodes));
+    if (!targets || !nodes)
+        return false;
+    for (uint32_t i = 0; i < l->set->target_count; i++) {
+        targets[i] = l->targets[i];
+        nodes[i] = l->target_nodes[i];
+    }
+    l->targets = targets;
+    l->target_nodes = nodes;
+    l->target_capacity = capacity;
+    l->set->targets = (const struct target_def *const *)targets;
+    return true;
+}
+
 static struct target_def *target_add(struct load *l, const struct adapter *adapter, struct str name,
                                      struct diag_pos pos, const struct node *node)
 {
     struct arena *keep = &l->set->keep;
     struct target_def *def = arena_new(keep, struct target_def);
-    if (!def)
+    if (!def || (l->set->target_count == l->target_capacity && !targets_reserve(l, 2 * l->target_capacity)))
         return NULL;
-    *def = (struct target_def){
-        .adapter = adapter, .name = arena_str(keep, name), .pos = pos, .index = l->set->target_count};
+    *def = (struct target_def){.adapter = adapter,
+                               .name = arena_str(keep, name),
+                               .made = load_made(node),
+                               .pos = pos,
+                               .index = l->set->target_count};
     def->arn = load_arn(l, adapter->arn_format, name);
     def->options = arena_alloc(keep, policy_block_size(adapter));
     if (!def->name.ptr || !def->arn.ptr || !def->options)
@@ -164,20 +194,48 @@ static struct target_def *target_add(struct load *l, const struct adapter *adapt
     return l->diags->out_of_memory ? NULL : def;
 }
 
+struct target_def *load_missing(struct load *l, struct str text)
+{
+    struct target_def *def = references_find(&l->names, str_from(missing_adapter.type), text);
+    return def ? def : target_add(l, &missing_adapter, text, (struct diag_pos){0}, NULL);
+}
+
+/* A document of what is built in: what AWS's answers need may stand beside what a file says, nothing else. */
+static bool says_nothing(const struct node *document)
+{
+    for (uint32_t i = 0; i < document->count; i++)
+        if (!str_is(document->pairs[i].key->text, DOCUMENT_AWS))
+            return false;
+    return true;
+}
+
+/* False: it is no built-in one, or the second that says something of it. */
+static bool declare_builtin(struct load *l, const struct adapter *adapter, const struct node_pair *pair)
+{
+    struct str made = load_made(pair->value);
+    for (size_t i = 0; i < BUILTINS; i++) {
+        struct target_def *builtin = l->targets[i];
+        if (adapter != builtin->adapter || !str_eq(pair->key->text, builtin->name))
+            continue;
+        if (builtin->pos.file && !(made.ptr && says_nothing(pair->value)))
+            return false;
+        builtin->made = made;
+        if (builtin->pos.file)
+            return true;
+        builtin->pos = pair->key->pos;
+        l->target_nodes[i] = pair->value;
+        return true;
+    }
+    return false;
+}
+
 static bool declare(struct load *l, const struct adapter *adapter, const struct node_pair *pair)
 {
     struct str name = pair->key->text;
     if (!load_check_name(l, adapter->type, name, adapter->name_max ? adapter->name_max : ADAPTER_NAME_MAX,
-                         pair->key->pos))
+                         pair->key->pos) ||
+        declare_builtin(l, adapter, pair))
         return true;
-    for (size_t i = 0; i < BUILTINS; i++) {
-        struct target_def *builtin = l->targets[i];
-        if (adapter == builtin->adapter && str_eq(name, builtin->name) && !builtin->pos.file) {
-            builtin->pos = pair->key->pos;
-            l->target_nodes[i] = pair->value;
-            return true;
-        }
-    }
     return target_add(l, adapter, name, pair->key->pos, pair->value) || load_out_of_memory(l);
 }
 
@@ -296,7 +354,7 @@ static void warn_unbounded(struct load *l)
     l->diags->out_of_memory |= limit.failed;
     for (uint32_t i = 0; i < l->set->target_count; i++) {
         const struct target_def *def = l->targets[i];
-        if (def->policy && !def->policy->backlog.max_bytes)
+        if (def->policy && !def->policy->backlog.max_bytes && !def->made.ptr)
             diag_warn(l->diags, def->pos,
                       "%s '%.*s' has no backlog.max_bytes: while it fails it can fill the data_limit, %s, and then no "
                       "events are taken",
@@ -311,11 +369,8 @@ bool load_targets(struct load *l)
     size_t count = BUILTINS + load_section_count(l, "targets");
     for (const struct adapter *const *a = target_adapters; *a; a++)
         count += (*a)->section ? load_section_count(l, (*a)->section) : 0;
-    l->targets = arena_array(&l->set->keep, count, sizeof(*l->targets));
-    l->target_nodes = arena_array(&l->temp, count, sizeof(*l->target_nodes));
-    if (!l->targets || !l->target_nodes)
+    if (!targets_reserve(l, count))
         return load_out_of_memory(l);
-    l->set->targets = (const struct target_def *const *)l->targets;
 
     struct target_def *dead_letters = target_add(l, queue, STR(QUEUE_DEAD_LETTERS), (struct diag_pos){0}, NULL);
     struct target_def *bus = target_add(l, &bus_adapter, STR(BUS_DEFAULT), (struct diag_pos){0}, NULL);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "matcher/utf8.h"
+#include "rules/documents.h"
 #include "rules/paths.h"
 #include "rules/pattern_source_yaml.h"
 #include "rules/ruleset.h"
@@ -253,7 +254,7 @@ static bool fill_reference(const struct field *f, const char *type)
     if (f->node->type != NODE_TEXT)
         return expect(f, type ? "the name of a queue" : "the name of a target");
     *out = references_find_target(f->r->names, type, f->node->text, f->node->pos, f->r->diags);
-    return *out;
+    return *out || document_holds(f->node->pos);
 }
 
 static bool fill_queue(const struct field *f)
@@ -271,14 +272,15 @@ static bool fill_bus(const struct field *f)
     if (f->node->type != NODE_TEXT)
         return expect(f, "the name of a bus");
     const struct bus *bus = references_find(f->r->names, LOAD_BUSES, f->node->text);
-    if (bus) {
+    bool unseen = bus && !references_may_see(f->node->pos, bus->made, bus->index == 0);
+    if (bus && !unseen) {
         *(struct str *)f->out = bus->name;
         return true;
     }
     char hint[REFERENCES_HINT_SIZE];
     references_near(f->r->names, LOAD_BUSES, f->node->text, hint);
-    return diag_error(f->r->diags, f->node->pos, "unknown bus '%.*s'%s", STR_ARG(f->node->text),
-                      hint[0] ? hint : "; declare it under 'buses'");
+    const char *advice = unseen ? REFERENCES_MADE_HINT : hint[0] ? hint : "; declare it under 'buses'";
+    return diag_error(f->r->diags, f->node->pos, "unknown bus '%.*s'%s", STR_ARG(f->node->text), advice);
 }
 
 static bool fill_pattern(const struct field *f)
@@ -474,8 +476,11 @@ static bool fill_default(const struct options_reader *r, const struct option *o,
     return fill_one(&f);
 }
 
-static bool is_named(const struct option *table, const char *const *own, struct str key)
+static bool is_named(const struct option *table, const char *const *own, const struct node *n)
 {
+    struct str key = n->text;
+    if (document_holds(n->pos) && str_is(key, DOCUMENT_AWS))
+        return true;
     for (; table->key; table++)
         if (str_is(key, table->key))
             return true;
@@ -531,7 +536,7 @@ bool options_fill(const struct options_reader *r, const struct option *table, co
             ok &= fill_default(r, o, pos, what, f.out);
     }
     for (uint32_t i = 0; map && map->type == NODE_MAP && i < map->count; i++)
-        if (!is_named(table, own, map->pairs[i].key->text))
+        if (!is_named(table, own, map->pairs[i].key))
             ok = unknown_key(r, table, map->pairs[i].key, what, own);
     return ok;
 }

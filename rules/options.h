@@ -27,7 +27,8 @@ struct options_reader {
  * Fills `out` (zeroed before) from map; what: "queue 'parked'", for messages. Rows marked `own` are known keys that
  * the caller reads itself; own: such keys that are in no table (ended by NULL), or NULL; pos: where a missing key is
  * reported. An empty map gives the defaults; a map that is NULL too, and then nothing is required. False: one or more
- * errors in diags; the walk goes on behind each.
+ * errors in diags; the walk goes on behind each. In documents of the APIs (rules/documents.h) a queue that is not there
+ * leaves its field NULL, any other target is the `missing` one.
  */
 bool options_fill(const struct options_reader *r, const struct option *table, const struct node *map,
                   struct diag_pos pos, const char *what, const char *const *own, void *out);

@@ -11,6 +11,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "rules/documents.h"
+
 struct level {
     const struct node *node;
     uint32_t next; /* item, or two steps a pair: key, value */
@@ -152,12 +154,28 @@ static bool is_json_text(struct str text)
     return at < text.size && text.ptr[at] == '{';
 }
 
+/* A pattern that an API took, as the text that came. */
+static const struct pattern *parse_as_sent(struct arena *keep, const struct node *n, struct diags *diags)
+{
+    struct weir_diag diag = {.code = WEIR_OK};
+    const struct pattern *pattern = pattern_parse_json(keep, n->text, &diag);
+    if (pattern)
+        return pattern;
+    if (diag.code == WEIR_E_MEMORY)
+        diags->out_of_memory = true;
+    else
+        diag_error(diags, n->pos, "%s", diag.message);
+    return NULL;
+}
+
 const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp, const struct node *n,
                                          struct diags *diags)
 {
     const char *file = n->pos.file;
     if (n->type == NODE_FAULT)
         return NULL;
+    if (n->type == NODE_TEXT && document_holds(n->pos))
+        return parse_as_sent(keep, n, diags);
     if (n->type == NODE_TEXT && !is_json_text(n->text)) {
         diag_error(diags, n->pos, "a pattern is a mapping, or a text with JSON that starts with {");
         return NULL;
@@ -165,7 +183,8 @@ const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp,
     if (n->type == NODE_TEXT && !(n = node_read_json(temp, n, diags)))
         return NULL;
     struct weir_diag diag = {.code = WEIR_OK};
-    struct node_source source = {.source = {next_token, PATTERN_EXTENDED}, .keep = keep, .root = n};
+    enum pattern_language language = document_holds(n->pos) ? PATTERN_AWS : PATTERN_EXTENDED;
+    struct node_source source = {.source = {next_token, language}, .keep = keep, .root = n};
     const struct pattern *pattern = pattern_parse(keep, &source.source, &diag);
     if (pattern || source.last->type == NODE_FAULT)
         return pattern;

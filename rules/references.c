@@ -5,10 +5,11 @@
  */
 #include "rules/references.h"
 
-#include "targets/bus.h"
-
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "rules/documents.h"
+#include "targets/bus.h"
 
 #define SLOTS_MIN 64
 
@@ -100,16 +101,36 @@ void references_near(const struct references *r, struct str scope, struct str na
 
 /* ---- targets ---- */
 
+bool references_may_see(struct diag_pos from, struct str made, bool builtin)
+{
+    return !made.ptr || builtin || document_holds(from);
+}
+
+/* What the reference is and where it stands. */
+struct asked {
+    const struct references *names;
+    const char *type; /* the only kind allowed, or NULL */
+    struct str text;
+    struct diag_pos pos;
+    struct diags *diags;
+};
+
+static const struct target_def *find(const struct asked *q, struct str scope, struct str name)
+{
+    const struct target_def *def = references_find(q->names, scope, name);
+    return def && references_may_see(q->pos, def->made, def->builtin) ? def : NULL;
+}
+
 /* The only target of that name; several: NULL, and their kinds go to `kinds` as "queue/a or topic/a". */
-static const struct target_def *find_any(const struct references *r, struct str name, struct buf *kinds)
+static const struct target_def *find_any(const struct asked *q, struct buf *kinds)
 {
     const struct target_def *found = NULL;
     unsigned count = 0;
     for (const struct adapter *const *a = target_adapters; *a; a++) {
-        const struct target_def *def = references_find(r, str_from((*a)->type), name);
+        const struct target_def *def = find(q, str_from((*a)->type), q->text);
         if (!def || *a == &bus_adapter)
             continue;
-        buf_printf(kinds, "%s%s/%.*s", count ? " or " : "", (*a)->type, STR_ARG(name));
+        buf_printf(kinds, "%s%s/%.*s", count ? " or " : "", (*a)->type, STR_ARG(q->text));
         found = def;
         count++;
     }
@@ -117,66 +138,87 @@ static const struct target_def *find_any(const struct references *r, struct str 
 }
 
 /* A bus goes by its bare name where nothing else does: buses are named after what they carry, as other things are. */
-static const struct target_def *find_bus(const struct references *r, struct str name, const struct buf *kinds)
+static const struct target_def *find_bus(const struct asked *q, const struct buf *kinds)
 {
-    return kinds->size ? NULL : references_find(r, str_from(bus_adapter.type), name);
+    return kinds->size ? NULL : find(q, str_from(bus_adapter.type), q->text);
 }
 
-static const struct target_def *unknown_target(const struct references *r, const char *type, struct str text,
-                                               struct diag_pos pos, struct diags *diags)
+/* Did an API make one of that name? kind {NULL,0}: of any kind. */
+static bool is_made(const struct asked *q, struct str kind, struct str name)
+{
+    bool made = kind.ptr && references_find(q->names, kind, name);
+    for (const struct adapter *const *a = target_adapters; *a && !kind.ptr && !made; a++)
+        made = references_find(q->names, str_from((*a)->type), name);
+    return made;
+}
+
+/* kind: in words, and whose near names may be meant; NULL: any. */
+static const struct target_def *unknown(const struct asked *q, struct str kind, struct str name)
 {
     char hint[REFERENCES_HINT_SIZE];
-    references_near(r, str_from(type), text, hint);
-    diag_error(diags, pos, "unknown %s '%.*s'%s", type ? type : "target", STR_ARG(text), hint);
+    if (document_holds(q->pos) && q->type)
+        return NULL;
+    if (document_holds(q->pos)) {
+        const struct target_def *missing = q->names->dangling(q->names->context, q->text);
+        q->diags->out_of_memory |= !missing;
+        return missing;
+    }
+    references_near(q->names, kind, name, hint);
+    if (is_made(q, kind, name))
+        snprintf(hint, sizeof(hint), REFERENCES_MADE_HINT);
+    diag_error(q->diags, q->pos, "unknown %.*s '%.*s'%s", STR_ARG(kind.ptr ? kind : STR("target")), STR_ARG(name),
+               hint);
     return NULL;
 }
 
-static const struct target_def *wrong_kind(const struct target_def *def, const char *type, struct str text,
-                                           struct diag_pos pos, struct diags *diags)
+static const struct target_def *right_kind(const struct asked *q, const struct target_def *def)
 {
-    if (!type || strcmp(def->adapter->type, type) == 0)
+    if (!q->type || strcmp(def->adapter->type, q->type) == 0)
         return def;
-    diag_error(diags, pos, "'%.*s' is a %s; a %s is needed here", STR_ARG(text), def->adapter->type, type);
+    diag_error(q->diags, q->pos, "'%.*s' is a %s; a %s is needed here", STR_ARG(q->text), def->adapter->type, q->type);
     return NULL;
+}
+
+static const struct target_def *find_in_kind(const struct asked *q, struct str kind, struct str name)
+{
+    if (!target_adapter_find(kind)) {
+        diag_error(q->diags, q->pos, "unknown kind '%.*s' in reference '%.*s'", STR_ARG(kind), STR_ARG(q->text));
+        return NULL;
+    }
+    const struct target_def *def = find(q, kind, name);
+    return def ? right_kind(q, def) : unknown(q, kind, name);
+}
+
+static const struct target_def *find_by_name(const struct asked *q)
+{
+    struct buf kinds = BUF_INIT;
+    const struct target_def *def = find_any(q, &kinds);
+    if (!def && !q->type)
+        def = find_bus(q, &kinds);
+    if (kinds.size && !def && !q->type)
+        diag_error(q->diags, q->pos, "'%.*s' names several targets; write %s", STR_ARG(q->text), buf_cstr(&kinds));
+    else
+        def = def ? right_kind(q, def) : unknown(q, str_from(q->type), q->text);
+    q->diags->out_of_memory |= kinds.failed;
+    buf_fini(&kinds);
+    return def;
 }
 
 const struct target_def *references_find_target(const struct references *r, const char *type, struct str text,
                                                 struct diag_pos pos, struct diags *diags)
 {
+    const struct asked q = {r, type, text, pos, diags};
     const char *slash = text.size ? memchr(text.ptr, '/', text.size) : NULL;
-    const struct target_def *def = NULL;
+    const struct target_def *def;
     if (str_starts(text, STR("arn:"))) {
-        def = references_find(r, STR("arn"), text);
-        return def ? wrong_kind(def, type, text, pos, diags) : unknown_target(r, type, text, pos, diags);
+        def = find(&q, STR("arn"), text);
+        return def ? right_kind(&q, def) : unknown(&q, str_from(type), text);
     }
     if (slash) {
         struct str kind = {text.ptr, (size_t)(slash - text.ptr)};
         struct str name = {slash + 1, text.size - kind.size - 1};
-        if (!target_adapter_find(kind)) {
-            diag_error(diags, pos, "unknown kind '%.*s' in reference '%.*s'", STR_ARG(kind), STR_ARG(text));
-            return NULL;
-        }
-        def = references_find(r, kind, name);
-        if (def)
-            return wrong_kind(def, type, text, pos, diags);
-        char hint[REFERENCES_HINT_SIZE];
-        references_near(r, kind, name, hint);
-        diag_error(diags, pos, "unknown %.*s '%.*s'%s", STR_ARG(kind), STR_ARG(name), hint);
-        return NULL;
+        return find_in_kind(&q, kind, name);
     }
-    if (type && (def = references_find(r, str_from(type), text)))
-        return def;
-    struct buf kinds = BUF_INIT;
-    def = find_any(r, text, &kinds);
-    if (!def && !type)
-        def = find_bus(r, text, &kinds);
-    if (kinds.size && !def && !type)
-        diag_error(diags, pos, "'%.*s' names several targets; write %s", STR_ARG(text), buf_cstr(&kinds));
-    else if (def)
-        def = wrong_kind(def, type, text, pos, diags);
-    else
-        unknown_target(r, type, text, pos, diags);
-    diags->out_of_memory |= kinds.failed;
-    buf_fini(&kinds);
-    return def;
+    def = type ? find(&q, str_from(type), text) : NULL;
+    return def ? def : find_by_name(&q);
 }

@@ -10,6 +10,7 @@
 
 #include "matcher/hash.h"
 #include "targets/bus.h"
+#include "targets/missing.h"
 
 struct ruleset *ruleset_ref(struct ruleset *set)
 {
@@ -28,6 +29,7 @@ void ruleset_unref(struct ruleset *set)
     for (uint32_t i = 0; i < set->filter_count; i++)
         if (set->filters[i].body)
             weir_matcher_unref(set->filters[i].body);
+    documents_unref(set->documents);
     arena_fini(&set->keep);
     free(set);
 }
@@ -98,5 +100,6 @@ void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets
     for (uint32_t i = 0; i < set->rule_count; i++)
         *rules += !set->rules[i].is_archive;
     for (uint32_t i = 0; i < set->target_count; i++)
-        *targets += set->targets[i]->adapter != &bus_adapter && !set->targets[i]->builtin;
+        *targets += set->targets[i]->adapter != &bus_adapter && set->targets[i]->adapter != &missing_adapter &&
+                    !set->targets[i]->builtin;
 }

@@ -19,6 +19,8 @@
 #include "matcher/weir.h"
 #include "targets/policy.h"
 
+struct documents; /* rules/documents.h */
+struct files;     /* rules/files.h */
 struct schedule;
 struct input; /* rules/input.h; NULL: the event as it is */
 
@@ -67,6 +69,7 @@ struct rule {
     struct diag_pos pos;
     uint32_t index;  /* in ruleset.rules: the number its matcher reports */
     bool is_archive; /* made from an `archives:` entry: Events-Archive-NAME */
+    struct str made; /* the document of the API that made it, an archive's for its rule; {NULL,0}: it is the files' */
 };
 
 struct bus {
@@ -78,6 +81,7 @@ struct bus {
     int64_t deduplication_ids;    /* at most so many are remembered */
     struct weir_matcher *matcher; /* reports rule indexes; enabled rules only */
     uint32_t index;
+    struct str made;     /* as a rule's; what is built in may have one and be in the files too */
     struct diag_pos pos; /* file NULL: default */
 };
 
@@ -115,11 +119,12 @@ struct ruleset {
     atomic_uint references;
     uint64_t generation;
 
-    struct str file;        /* as named; "" when started empty */
-    struct str listen_host; /* "127.0.0.1" */
-    uint16_t listen_port;   /* 0: any free port */
-    struct str data;        /* data folder, absolute */
-    int64_t data_limit;     /* bytes it may have; 0: no bound but the disk's */
+    struct documents *documents; /* that it was built with; NULL: none */
+    struct str file;             /* as named; "" when started empty */
+    struct str listen_host;      /* "127.0.0.1" */
+    uint16_t listen_port;        /* 0: any free port */
+    struct str data;             /* data folder, absolute */
+    int64_t data_limit;          /* bytes it may have; 0: no bound but the disk's */
     struct str account, region;
     const struct str *allowed_hosts; /* further Host names accepted besides IP literals and localhost */
     uint32_t allowed_host_count;
@@ -140,9 +145,6 @@ struct ruleset {
     uint32_t source_count;
     const struct ruleset_part *parts; /* in the order of the files */
     uint32_t part_count;
-    const char *const *watched; /* the file's name and the globs of its includes, as they stand in the file system */
-    uint32_t watched_count;
-    uint64_t fingerprint; /* of the files as they were read; 0: one changed while it was */
 };
 
 /*
@@ -150,16 +152,14 @@ struct ruleset {
  * NULL: diags has every error found (diags was initialised by the caller); warnings may be there on success too.
  */
 struct ruleset *ruleset_load(const char *file, uint64_t generation, struct diags *diags);
-/* The same, but with errors too there is a set, which tells by ruleset_fingerprint() when it is worth another try and
-   is of no other use. *ok_out: it has no errors. NULL: out of memory. */
-struct ruleset *ruleset_try(const char *file, uint64_t generation, struct diags *diags, bool *ok_out);
+/* The same in two steps: of files that were read before, and of what the APIs made (NULL: nothing). Where reading the
+   files left errors in diags, the others are added and there is no set. */
+struct ruleset *ruleset_build(const struct files *files, struct documents *documents, uint64_t generation,
+                              struct diags *diags);
 /* The same from memory; name stands for the file in positions. A text has no folder: `include` is an error in it. */
 struct ruleset *ruleset_load_text(const char *name, struct str text, uint64_t generation, struct diags *diags);
 struct ruleset *ruleset_ref(struct ruleset *set);
 void ruleset_unref(struct ruleset *set);
-
-/* The fingerprint of the files as they are now: differs when one was changed, replaced, added or removed. */
-uint64_t ruleset_fingerprint(const struct ruleset *set);
 
 /* What the files declare: rules but for those of archives, targets but for buses and what is built in. */
 void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets);

@@ -30,6 +30,12 @@ const struct adapter *tables_section(const char *key)
     return NULL;
 }
 
+struct str tables_singular(struct str section)
+{
+    size_t drop = str_is(section, "buses") ? 2 : section.size > 1 && section.ptr[section.size - 1] == 's' ? 1 : 0;
+    return (struct str){section.ptr, section.size - drop};
+}
+
 /* The adapter whose section is the index-th, or NULL. */
 static const struct adapter *section_at(size_t index)
 {

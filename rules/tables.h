@@ -29,6 +29,8 @@ extern const struct option rule_target_options[]; /* load_rule_targets.c: an ent
 bool tables_root_row(size_t index, struct option *out);
 /* The adapter that has the section; NULL: none has. */
 const struct adapter *tables_section(const char *key);
+/* What one entry of a section is: "queue" of "queues", "bus" of "buses". */
+struct str tables_singular(struct str section);
 /* May the key stand in an included file? Sections, version and include may; settings are said once. */
 bool tables_may_be_included(const struct option *row);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the files of a rule set have changed since they were read: one number over names, sizes, times and inodes of
- * everything that its globs find now. Comparing it costs a stat() a file, so it can be asked every second; it works on
- * any file system, and a file that is replaced, added or removed counts as a file that is written does.
+ * Whether the files of a configuration have changed since they were read: one number over names, sizes, times and
+ * inodes of everything that its globs find now. Comparing it costs a stat() a file, so it can be asked every second; it
+ * works on any file system, and a file that is replaced, added or removed counts as a file that is written does.
  */
 #include <glob.h>
 #include <sys/stat.h>
 
-#include "rules/load_int.h"
+#include "rules/files.h"
 
 #define FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
@@ -35,12 +35,12 @@ static uint64_t mix_file(uint64_t hash, const char *path)
     return mix(hash, facts, sizeof(facts));
 }
 
-uint64_t ruleset_fingerprint(const struct ruleset *set)
+uint64_t files_now(const struct files *f)
 {
     uint64_t hash = FNV_BASIS;
-    for (uint32_t i = 0; i < set->watched_count; i++) {
+    for (size_t i = 0; i < f->glob_count; i++) {
         glob_t found = {0};
-        if (glob(set->watched[i], 0, NULL, &found) == 0)
+        if (glob(f->globs[i], 0, NULL, &found) == 0)
             for (size_t k = 0; k < found.gl_pathc; k++)
                 hash = mix_file(hash, found.gl_pathv[k]);
         globfree(&found);
@@ -48,7 +48,7 @@ uint64_t ruleset_fingerprint(const struct ruleset *set)
     return hash ? hash : 1;
 }
 
-static bool is_as_read(const struct load_file *f)
+static bool is_as_read(const struct file_tree *f)
 {
     struct stat st;
     if (stat(f->name, &st) != 0)
@@ -57,20 +57,10 @@ static bool is_as_read(const struct load_file *f)
            (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec == f->changed_ns;
 }
 
-bool load_watch(struct load *l)
+void files_stamp(struct files *f)
 {
-    uint32_t count = 0;
-    for (const struct load_glob *g = l->globs; g; g = g->next)
-        count++;
-    const char **watched = arena_array(&l->set->keep, count, sizeof(*watched));
-    if (count && !watched)
-        return load_out_of_memory(l);
-    l->set->watched = watched;
-    for (const struct load_glob *g = l->globs; g; g = g->next)
-        watched[l->set->watched_count++] = g->path;
-    l->set->fingerprint = ruleset_fingerprint(l->set);
-    for (const struct load_file *f = l->files; count && f; f = f->next)
-        if (!is_as_read(f))
-            l->set->fingerprint = 0;
-    return true;
+    f->fingerprint = files_now(f);
+    for (const struct file_tree *one = f->first; f->glob_count && one; one = one->next)
+        if (!is_as_read(one))
+            f->fingerprint = 0;
 }

@@ -119,9 +119,11 @@ struct target_def {
     struct str arn;
     void *options;                      /* adapter->options_size bytes, filled by the table */
     const struct target_policy *policy; /* targets/policy.h: of what is sent to; NULL: of the others */
-    struct diag_pos pos;                /* where it was written */
-    uint32_t index;                     /* position among the rule set's definitions */
-    bool builtin;                       /* made by Weir itself: the queue `dead-letters` */
+    struct str made; /* the document of the API that made it (rules/documents.h); {NULL,0}: it is the files', or built
+                        in; what is built in may have one and be in the files too */
+    struct diag_pos pos; /* where it was written */
+    uint32_t index;      /* position among the rule set's definitions */
+    bool builtin;        /* made by Weir itself: the queue `dead-letters` */
 };
 
 /* ---- deliveries ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* By what a change of the files is seen: after a load that went well, and after one that did not. */
+#include "rules/files.h"
 #include "rules/ruleset.h"
 
 #include <stdarg.h>
@@ -41,47 +42,49 @@ static int tear_down(void **state)
     return system(command);
 }
 
-static struct ruleset *try(const char *name, bool wanted)
+/* wanted: they make a rule set. */
+static struct files *try(const char *name, bool wanted)
 {
     struct diags diags;
-    bool ok;
     assert_true(diags_init(&diags, 10));
-    struct ruleset *set = ruleset_try(path_of(name), 1, &diags, &ok);
+    struct files *files = files_read(path_of(name), &diags);
+    assert_non_null(files);
+    struct ruleset *set = ruleset_build(files, NULL, 1, &diags);
+    assert_true(wanted == (set != NULL));
+    ruleset_unref(set);
     diags_fini(&diags);
-    assert_non_null(set);
-    assert_int_equal(ok, wanted);
-    return set;
+    return files;
 }
 
-static bool has_changed(const struct ruleset *set)
+static bool has_changed(const struct files *files)
 {
-    return ruleset_fingerprint(set) != set->fingerprint;
+    return files_now(files) != files->fingerprint;
 }
 
 static void test_files_and_globs(void **state)
 {
     put("weir.yaml", "version: 1\ninclude: [rules.d/*.yaml]\n");
-    struct ruleset *set = try("weir.yaml", true);
-    assert_false(has_changed(set));
+    struct files *files = try("weir.yaml", true);
+    assert_false(has_changed(files));
     put("rules.d/a.yaml", "queues: {a: {}}\n");
-    assert_true(has_changed(set));
+    assert_true(has_changed(files));
     unlink(path_of("rules.d/a.yaml"));
-    assert_false(has_changed(set));
+    assert_false(has_changed(files));
     put("weir.yaml", "version: 1\n");
-    assert_true(has_changed(set));
-    ruleset_unref(set);
+    assert_true(has_changed(files));
+    files_unref(files);
 }
 
 static void test_a_name_that_reads_like_a_glob(void **state)
 {
     put("weir[1].yaml", "version: 1\n");
     put("weir1.yaml", "");
-    struct ruleset *set = try("weir[1].yaml", true);
+    struct files *files = try("weir[1].yaml", true);
     put("weir1.yaml", "version: 1\n");
-    assert_false(has_changed(set));
+    assert_false(has_changed(files));
     put("weir[1].yaml", "version: 1\nx-a: 1\n");
-    assert_true(has_changed(set));
-    ruleset_unref(set);
+    assert_true(has_changed(files));
+    files_unref(files);
 }
 
 /* The file that is to be mended may be one that only the failed attempt knew. */
@@ -89,27 +92,27 @@ static void test_after_errors(void **state)
 {
     put("weir.yaml", "version: 1\ninclude: [rules.d/*.yaml, more.yaml]\n");
     put("rules.d/a.yaml", "queues: [a]\n");
-    struct ruleset *set = try("weir.yaml", false);
-    assert_false(has_changed(set));
+    struct files *files = try("weir.yaml", false);
+    assert_false(has_changed(files));
     put("rules.d/a.yaml", "queues: {a: {}}\n");
-    assert_true(has_changed(set));
-    ruleset_unref(set);
+    assert_true(has_changed(files));
+    files_unref(files);
 
-    set = try("weir.yaml", false);
-    assert_false(has_changed(set));
+    files = try("weir.yaml", false);
+    assert_false(has_changed(files));
     put("more.yaml", "queues: {b: {}}\n");
-    assert_true(has_changed(set));
-    ruleset_unref(set);
-    ruleset_unref(try("weir.yaml", true));
+    assert_true(has_changed(files));
+    files_unref(files);
+    files_unref(try("weir.yaml", true));
 }
 
 static void test_a_file_that_is_not_there(void **state)
 {
-    struct ruleset *set = try("weir.yaml", false);
-    assert_false(has_changed(set));
+    struct files *files = try("weir.yaml", false);
+    assert_false(has_changed(files));
     put("weir.yaml", "version: 1\n");
-    assert_true(has_changed(set));
-    ruleset_unref(set);
+    assert_true(has_changed(files));
+    files_unref(files);
 }
 
 int main(void)

@@ -5,8 +5,9 @@
  * since every name in it would be there twice. A file that cannot be read or is no YAML counts as empty after its
  * error, so that the others are still checked.
  */
-#include "rules/load_int.h"
+#include "rules/files.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -18,16 +19,29 @@
 
 static const struct node empty_map = {.type = NODE_MAP, .weight = 1};
 
+struct reading {
+    struct files *files;
+    struct diags *diags;
+    struct file_tree **end;
+    struct buf globs; /* of const char * */
+};
+
+static bool out_of_memory(struct reading *l)
+{
+    l->diags->out_of_memory = true;
+    return false;
+}
+
 /* ---- one file ---- */
 
-/* The whole of fd, in the temp arena. False: an error was reported, or memory ran out. */
-static bool read_all(struct load *l, const char *name, struct diag_pos pos, int fd, size_t size, struct str *out)
+/* The whole of fd, in the arena. False: an error was reported, or memory ran out. */
+static bool read_all(struct reading *l, const char *name, struct diag_pos pos, int fd, size_t size, struct str *out)
 {
-    char *text = arena_alloc(&l->temp, size + 1);
+    char *text = arena_alloc(&l->files->arena, size + 1);
     size_t got = 0;
     ssize_t n = 0;
     if (!text)
-        return load_out_of_memory(l);
+        return out_of_memory(l);
     while (got < size && (n = read(fd, text + got, size - got)) > 0)
         got += (size_t)n;
     if (n < 0)
@@ -36,7 +50,7 @@ static bool read_all(struct load *l, const char *name, struct diag_pos pos, int 
     return true;
 }
 
-static bool read_file(struct load *l, struct load_file *f, struct diag_pos pos, struct str *out)
+static bool read_file(struct reading *l, struct file_tree *f, struct diag_pos pos, struct str *out)
 {
     struct stat st = {0};
     int fd = open(f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hold it up */
@@ -57,11 +71,11 @@ static bool read_file(struct load *l, struct load_file *f, struct diag_pos pos, 
     return ok;
 }
 
-static struct load_file *file_add(struct load *l, struct str name, struct diag_pos included)
+static struct file_tree *file_add(struct reading *l, struct str name, struct diag_pos included)
 {
-    struct load_file *f = arena_new(&l->temp, struct load_file);
+    struct file_tree *f = arena_new(&l->files->arena, struct file_tree);
     if (!f || !(f->name = path_intern(name))) {
-        load_out_of_memory(l);
+        out_of_memory(l);
         return NULL;
     }
     f->root = &empty_map;
@@ -69,19 +83,19 @@ static struct load_file *file_add(struct load *l, struct str name, struct diag_p
     return f;
 }
 
-static void file_append(struct load *l, struct load_file *f)
+static void file_append(struct reading *l, struct file_tree *f)
 {
-    *l->files_end = f;
-    l->files_end = &f->next;
-    l->file_count++;
+    *l->end = f;
+    l->end = &f->next;
+    l->files->count++;
 }
 
-static void file_parse(struct load *l, struct load_file *f, struct str text)
+static void file_parse(struct reading *l, struct file_tree *f, struct str text)
 {
-    const struct node *root = yaml_parse(&l->temp, f->name, text, l->diags);
+    const struct node *root = yaml_parse(&l->files->arena, f->name, text, l->diags);
     if (!root)
         return;
-    struct node *nothing = node_is_empty(root) ? arena_new(&l->temp, struct node) : NULL;
+    struct node *nothing = node_is_empty(root) ? arena_new(&l->files->arena, struct node) : NULL;
     if (nothing) {
         *nothing = empty_map;
         nothing->pos = (struct diag_pos){f->name, 1, 1};
@@ -92,9 +106,9 @@ static void file_parse(struct load *l, struct load_file *f, struct str text)
         diag_error(l->diags, root->pos, "a configuration file must be a mapping, not %s", node_type_name(root));
 }
 
-static const struct load_file *find_same(const struct load *l, const struct load_file *f)
+static const struct file_tree *find_same(const struct reading *l, const struct file_tree *f)
 {
-    for (const struct load_file *other = l->files; other; other = other->next)
+    for (const struct file_tree *other = l->files->first; other; other = other->next)
         if (other->device == f->device && other->inode == f->inode)
             return other;
     return NULL;
@@ -135,19 +149,19 @@ static bool has_glob(struct str pattern)
     return false;
 }
 
-static bool include_one(struct load *l, const char *name, struct diag_pos pos)
+static bool include_one(struct reading *l, const char *name, struct diag_pos pos)
 {
-    struct load_file *f = file_add(l, str_from(name), pos);
+    struct file_tree *f = file_add(l, str_from(name), pos);
     struct str text;
     if (!f)
         return false;
-    if (l->file_count >= LOAD_FILES_MAX) {
-        diag_error(l->diags, pos, "more than %d files are included", LOAD_FILES_MAX);
+    if (l->files->count >= FILES_MAX) {
+        diag_error(l->diags, pos, "more than %d files are included", FILES_MAX);
         return true;
     }
     if (!read_file(l, f, pos, &text))
         return !l->diags->out_of_memory;
-    const struct load_file *same = find_same(l, f);
+    const struct file_tree *same = find_same(l, f);
     if (same && same->included.file)
         diag_error(l->diags, pos, "'%s' is included already, in %s:%d", name, same->included.file, same->included.line);
     else if (same)
@@ -164,19 +178,15 @@ static int name_cmp(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static bool watch_add(struct load *l, struct str path)
+static bool watch_add(struct reading *l, struct str path)
 {
-    struct load_glob *g = arena_new(&l->temp, struct load_glob);
-    struct str copy = arena_str(&l->set->keep, path);
-    if (!g || !copy.ptr)
-        return load_out_of_memory(l);
-    g->path = copy.ptr;
-    *l->globs_end = g;
-    l->globs_end = &g->next;
-    return true;
+    const char *copy = arena_text(&l->files->arena, path);
+    if (copy)
+        buf_add(&l->globs, &copy, sizeof(copy));
+    return (copy && !l->globs.failed) || out_of_memory(l);
 }
 
-static bool include_glob(struct load *l, const struct load_file *f, const struct node *pattern)
+static bool include_glob(struct reading *l, const struct file_tree *f, const struct node *pattern)
 {
     struct buf path = BUF_INIT;
     glob_t found = {0};
@@ -185,7 +195,7 @@ static bool include_glob(struct load *l, const struct load_file *f, const struct
     int status =
         path.failed || !watch_add(l, buf_view(&path)) ? GLOB_NOSPACE : glob(buf_cstr(&path), GLOB_NOSORT, NULL, &found);
     if (status == GLOB_NOSPACE)
-        ok = load_out_of_memory(l);
+        ok = out_of_memory(l);
     else if (status == GLOB_NOMATCH && !has_glob(pattern->text))
         diag_error(l->diags, pattern->pos, "cannot open '%s': %s", buf_cstr(&path), strerror(ENOENT));
     else if (status != 0 && status != GLOB_NOMATCH)
@@ -201,7 +211,7 @@ static bool include_glob(struct load *l, const struct load_file *f, const struct
     return ok;
 }
 
-static bool include_all(struct load *l, const struct load_file *f)
+static bool include_all(struct reading *l, const struct file_tree *f)
 {
     const struct node *list = node_get(f->root, "include");
     if (!list || node_is_empty(list) || list->type == NODE_FAULT)
@@ -223,40 +233,110 @@ static bool include_all(struct load *l, const struct load_file *f)
     return true;
 }
 
-/* ---- the steps ---- */
+/* ---- all of them ---- */
 
-bool load_files(struct load *l, const char *file)
+static bool read_first(struct reading *l, const char *name)
 {
-    struct load_file *first = file_add(l, str_from(file), (struct diag_pos){0});
+    struct file_tree *first = file_add(l, str_from(name), (struct diag_pos){0});
     struct str text;
     if (!first)
         return false;
-    struct buf name = BUF_INIT;
-    add_escaped(&name, str_from(first->name));
-    bool watched = !name.failed && watch_add(l, buf_view(&name));
-    buf_fini(&name);
+    struct buf glob_name = BUF_INIT;
+    add_escaped(&glob_name, str_from(first->name));
+    bool watched = !glob_name.failed && watch_add(l, buf_view(&glob_name));
+    buf_fini(&glob_name);
     if (!watched)
-        return load_out_of_memory(l);
+        return out_of_memory(l);
     bool readable = read_file(l, first, (struct diag_pos){.file = first->name}, &text);
     file_append(l, first);
     if (!readable)
         return !l->diags->out_of_memory;
     file_parse(l, first, text);
-    for (const struct load_file *f = l->files; f; f = f->next) /* the list grows as it is walked */
+    for (const struct file_tree *f = first; f; f = f->next) /* the list grows as it is walked */
         if (!include_all(l, f))
             return false;
     return true;
 }
 
-bool load_text(struct load *l, const char *name, struct str text)
+static bool read_text(struct reading *l, const char *name, struct str text)
 {
-    struct load_file *first = file_add(l, str_from(name), (struct diag_pos){0});
-    if (!first)
-        return false;
+    struct file_tree *first = file_add(l, str_from(name), (struct diag_pos){0});
+    struct str copy = arena_str(&l->files->arena, text); /* nodes point into it */
+    if (!first || !copy.ptr)
+        return out_of_memory(l);
     file_append(l, first);
-    file_parse(l, first, text);
+    file_parse(l, first, copy);
     const struct node *include = node_get(first->root, "include");
     if (include)
         diag_error(l->diags, include->pos, "'include' needs a file to be relative to; this text has none");
     return true;
+}
+
+static bool read_nothing(struct reading *l)
+{
+    struct file_tree *none = arena_new(&l->files->arena, struct file_tree);
+    if (!none)
+        return out_of_memory(l);
+    none->root = &empty_map;
+    file_append(l, none);
+    return true;
+}
+
+static struct files *reading_start(struct reading *l, const char *name, struct diags *diags)
+{
+    struct files *files = calloc(1, sizeof(*files));
+    if (!files) {
+        diags->out_of_memory = true;
+        return NULL;
+    }
+    atomic_init(&files->references, 1);
+    files->name = arena_text(&files->arena, str_from(name));
+    *l = (struct reading){.files = files, .diags = diags, .end = &files->first};
+    return files;
+}
+
+static struct files *reading_end(struct reading *l, bool ok)
+{
+    struct files *files = l->files;
+    size_t bytes = l->globs.size;
+    const char **globs = arena_alloc(&files->arena, bytes);
+    if (globs && bytes)
+        memcpy(globs, l->globs.data, bytes);
+    files->globs = globs;
+    files->glob_count = globs ? bytes / sizeof(*globs) : 0;
+    buf_fini(&l->globs);
+    l->diags->out_of_memory |= files->arena.failed;
+    if (ok && !l->diags->out_of_memory) {
+        files_stamp(files);
+        return files;
+    }
+    files_unref(files);
+    return NULL;
+}
+
+struct files *files_read(const char *name, struct diags *diags)
+{
+    struct reading l;
+    return reading_start(&l, name, diags) ? reading_end(&l, name ? read_first(&l, name) : read_nothing(&l)) : NULL;
+}
+
+struct files *files_read_text(const char *name, struct str text, struct diags *diags)
+{
+    struct reading l;
+    return reading_start(&l, name, diags) ? reading_end(&l, read_text(&l, name, text)) : NULL;
+}
+
+struct files *files_ref(struct files *f)
+{
+    unsigned before = atomic_fetch_add_explicit(&f->references, 1, memory_order_relaxed);
+    assert(before > 0);
+    return f;
+}
+
+void files_unref(struct files *f)
+{
+    if (!f || atomic_fetch_sub_explicit(&f->references, 1, memory_order_acq_rel) != 1)
+        return;
+    arena_fini(&f->arena);
+    free(f);
 }
