@@ -86,10 +86,7 @@ static bool add_section(struct parts *p, struct str section, const struct node *
 static bool is_section(struct str key)
 {
     struct option row;
-    for (size_t i = 0; tables_root_row(i, &row); i++)
-        if (str_is(key, row.key))
-            return row.type == OPTION_SECTION;
-    return false;
+    return tables_find_root(key, &row) && row.type == OPTION_SECTION;
 }
 
 static bool add_file(struct parts *p, const struct load_file *f)

@@ -136,14 +136,21 @@ static const char *const *known_keys(struct load *l, bool included)
 static bool is_setting(struct str key)
 {
     struct option row;
-    for (size_t i = 0; tables_root_row(i, &row); i++)
-        if (str_is(key, row.key))
-            return !tables_may_be_included(&row);
-    return false;
+    return tables_find_root(key, &row) && !tables_may_be_included(&row);
 }
 
-/* An included file may not say what is said once; the other keys are checked as those of the first file are. That
-   documents are of sections which this program has is checked in the same way. */
+/* Documents that another version of the program took may be of sections which this one has not. */
+static void check_sections(struct load *l, const struct load_file *f)
+{
+    struct option row;
+    for (uint32_t i = 0; i < f->root->count; i++) {
+        const struct node *key = f->root->pairs[i].key;
+        if (!tables_find_root(key->text, &row) || row.type != OPTION_SECTION)
+            diag_error(l->diags, key->pos, "this program has no section '%.*s'", STR_ARG(key->text));
+    }
+}
+
+/* An included file may not say what is said once; the other keys are checked as those of the first file are. */
 static bool check_included(struct load *l, const struct load_file *f, const char *const *shared)
 {
     static const struct option none[] = {{0}};
@@ -160,8 +167,7 @@ static bool check_included(struct load *l, const struct load_file *f, const char
             pairs[rest.count++] = f->root->pairs[i];
     }
     rest.pairs = pairs;
-    const char *what = f->made ? "what the API made" : "an included file";
-    options_fill(&l->options, none, &rest, rest.pos, what, shared, NULL);
+    options_fill(&l->options, none, &rest, rest.pos, "an included file", shared, NULL);
     return true;
 }
 
@@ -278,7 +284,9 @@ bool load_settings(struct load *l)
         return load_out_of_memory(l);
     for (const struct load_file *f = first; f; f = f->next) {
         check_version(l, f);
-        if (f != first && !check_included(l, f, shared))
+        if (f->made)
+            check_sections(l, f);
+        else if (f != first && !check_included(l, f, shared))
             return load_out_of_memory(l);
     }
     struct diag_pos pos = {.file = first->name, .line = 1, .column = 1};

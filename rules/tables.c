@@ -66,6 +66,14 @@ bool tables_root_row(size_t index, struct option *out)
     return row->key;
 }
 
+bool tables_find_root(struct str key, struct option *out)
+{
+    for (size_t i = 0; tables_root_row(i, out); i++)
+        if (str_is(key, out->key))
+            return true;
+    return false;
+}
+
 bool tables_may_be_included(const struct option *row)
 {
     return row->type == OPTION_SECTION || row->type == OPTION_FILES || strcmp(row->key, "version") == 0;

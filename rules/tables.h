@@ -27,6 +27,8 @@ extern const struct option rule_target_options[]; /* load_rule_targets.c: an ent
  * False: no such row.
  */
 bool tables_root_row(size_t index, struct option *out);
+/* The row of a top-level key. */
+bool tables_find_root(struct str key, struct option *out);
 /* The adapter that has the section; NULL: none has. */
 const struct adapter *tables_section(const char *key);
 /* What one entry of a section is: "queue" of "queues", "bus" of "buses". */

@@ -277,7 +277,7 @@ static void test_what_does_not_load(void **state)
     refused("queues", "orders", "{\"dellay\":1}", "unknown key 'dellay' in queue 'orders'; did you mean 'delay'?");
     refused("queues", "orders", "[]", "queues 'orders': a document must be a JSON object");
     refused("queues", "orders", "{\"delay\":", "queues 'orders': not JSON: text ends where a value was expected");
-    refused("nonsense", "a", "{}", "unknown key 'nonsense' in what the API made");
+    refused("nonsense", "a", "{}", "this program has no section 'nonsense'");
     refused("rules", "gone/a", "{\"pattern\":{\"a\":[1]}}", "unknown bus 'gone'; declare it under 'buses'");
     refused("rules", "a", "{\"pattern\":{\"a\":[{\"regex\":\"x\"}]}}", "Unrecognized match type regex");
     refused("queues", "dead-letters", "{\"delay\":5}",
