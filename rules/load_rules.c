@@ -174,14 +174,15 @@ static bool name_rule(struct load *l, struct rule *rule, const struct node_pair 
     struct str key = pair->key->text;
     const char *slash = rule->made.ptr && key.size ? memrchr(key.ptr, '/', key.size) : NULL;
     struct str bus_name = slash ? (struct str){key.ptr, (size_t)(slash - key.ptr)} : l->buses->name;
-    const struct bus *bus = text->bus.ptr ? NULL : references_find(&l->names, LOAD_BUSES, bus_name);
+    bool said = node_get(pair->value, "bus");
+    const struct bus *bus = references_find(&l->names, LOAD_BUSES, said ? text->bus : bus_name);
     if (slash)
         key = (struct str){slash + 1, key.size - bus_name.size - 1};
     rule->name = text->name.ptr ? text->name : arena_str(&l->set->keep, key);
-    rule->bus = text->bus.ptr ? text->bus : bus ? bus->name : l->buses->name;
+    rule->bus = bus ? bus->name : l->buses->name;
     if (!rule->name.ptr)
         return load_out_of_memory(l);
-    return text->bus.ptr || bus ||
+    return bus || said || /* or it was reported */
            diag_error(l->diags, rule->pos, "unknown bus '%.*s'; declare it under 'buses'", STR_ARG(bus_name));
 }
 

@@ -194,7 +194,8 @@ static struct change carry_out(const char *section, const char *key, const char 
 #define assert_outcome(c, wanted)                                                                                      \
     do {                                                                                                               \
         if ((c).change.outcome != (wanted))                                                                            \
-            fail_msg("outcome %d: %s", (int)(c).change.outcome, (c).change.message);                                   \
+            fail_msg("%s:%s outcome %d: %s", (c).steps[0].section, (c).steps[0].key, (int)(c).change.outcome,          \
+                     (c).change.message);                                                                              \
     } while (0)
 
 static void make(const char *section, const char *key, const char *document)
