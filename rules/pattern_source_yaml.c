@@ -196,8 +196,10 @@ const struct pattern *pattern_parse_node(struct arena *keep, struct arena *temp,
         diag.line = n->pos.line;
         diag.column = n->pos.column;
     }
-    hint_list(&diag, source.last);
-    hint_operator(&diag);
+    if (language == PATTERN_EXTENDED) { /* hints are for who writes files */
+        hint_list(&diag, source.last);
+        hint_operator(&diag);
+    }
     diag_add(diags, file, &diag);
     return NULL;
 }
