@@ -17,6 +17,7 @@
 #include "router/schedules.h"
 #include "router/tap.h"
 #include "router/xalloc.h"
+#include "rules/read_only.h"
 #include "targets/archive.h"
 #include "targets/bus.h"
 
@@ -36,6 +37,7 @@ struct offer { /* one event while it is matched */
     struct shared_event *event;    /* made at the first flight */
     const uint64_t *chosen;        /* rules that may receive it here; NULL: all */
     const struct target_def *only; /* of their targets; NULL: all */
+    bool held_back;                /* of this bus's rules only those that say so get it: rules/read_only.h */
     unsigned hops;                 /* from bus to bus so far */
     struct weir_time now;
     struct matched matched;
@@ -96,6 +98,7 @@ static void offer_bus(struct offer *o, struct route *route)
     }
     const uint64_t *chosen = o->chosen;
     const struct target_def *only = o->only;
+    bool held_back = o->held_back;
     o->chosen = NULL; /* a replay names rules of the first bus, and targets of those */
     o->only = NULL;
     o->hops++;
@@ -104,6 +107,7 @@ static void offer_bus(struct offer *o, struct route *route)
     o->hops--;
     o->chosen = chosen;
     o->only = only;
+    o->held_back = held_back;
 }
 
 static void offer_route(struct offer *o, struct route *route)
@@ -141,7 +145,7 @@ static bool chosen(const struct offer *o, const struct rule *rule)
 {
     uint32_t i = rule->index;
 
-    if (rule->is_archive && o->in->origin.size)
+    if ((rule->is_archive && o->in->origin.size) || (o->held_back && !rule->all_management_events))
         return false;
     return !o->chosen || (o->chosen[i / 64] >> (i % 64) & 1);
 }
@@ -219,6 +223,7 @@ static void offer_on(struct offer *o, const struct bus *bus)
         return;
     long count = weir_match(bus->matcher, s->scratch, in->event.ptr, in->event.size,
                             in->checked ? WEIR_CHECKED : WEIR_TRUSTED, &ids, &diag);
+    o->held_back = count > 0 && read_only_is_held_back(bus, in->event);
     if (count < 0)
         offer_failed(o, s, diag.message);
     else

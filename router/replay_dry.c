@@ -9,6 +9,7 @@
 #include "matcher/json.h"
 #include "router/replay_int.h"
 #include "router/xalloc.h"
+#include "rules/read_only.h"
 #include "targets/archive.h"
 
 #define DRY_BYTES_MAX (64u << 20)
@@ -51,8 +52,9 @@ static void count_event(struct dry_run *y, struct str event)
 
     y->events++;
     long n = weir_match(y->bus->matcher, y->scratch, event.ptr, event.size, WEIR_CHECKED, &ids, &diag);
+    bool held_back = n > 0 && read_only_is_held_back(y->bus, event);
     for (long i = 0; i < n; i++)
-        y->counts[ids[i]]++;
+        y->counts[ids[i]] += !held_back || y->generation->set->rules[ids[i]].all_management_events;
 }
 
 static bool count_events(struct dry_run *y)

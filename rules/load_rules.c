@@ -26,8 +26,8 @@ struct rule_text {
     int state;
 };
 
-enum { STATE_ENABLED, STATE_DISABLED };
-static const char *const states[] = {"enabled", "disabled", NULL};
+enum { STATE_ENABLED, STATE_DISABLED, STATE_ALL_MANAGEMENT_EVENTS };
+static const char *const states[] = {"enabled", "disabled", "enabled_with_all_cloudtrail_management_events", NULL};
 
 const struct option rule_options[] = {
     {.key = "name",
@@ -45,7 +45,9 @@ const struct option rule_options[] = {
      .offset = offsetof(struct rule_text, state),
      .value = "enabled",
      .names = states,
-     .meaning = "a disabled rule is checked and matches nothing"},
+     .meaning =
+         "a disabled rule is checked and matches nothing; the third makes a difference on buses with strict: aws "
+         "only, whose other rules do not get read-only management events"},
     {.key = "description",
      .type = OPTION_TEXT,
      .offset = offsetof(struct rule_text, description),
@@ -200,7 +202,8 @@ static bool read_rule(struct load *l, const struct node_pair *pair)
         return true;
     ok &= name_rule(l, rule, pair, &text);
     rule->description = text.description;
-    rule->enabled = text.state == STATE_ENABLED;
+    rule->enabled = text.state != STATE_DISABLED;
+    rule->all_management_events = text.state == STATE_ALL_MANAGEMENT_EVENTS;
     if (l->diags->out_of_memory)
         return false;
     ok &= load_check_name(l, "rule", rule->name, NAME_MAX_SIZE, name ? name->pos : rule->pos);

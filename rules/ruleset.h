@@ -60,6 +60,7 @@ struct rule {
     struct str arn; /* arn:aws:events:REGION:ACCOUNT:rule/[BUS/]NAME */
     struct str description;
     bool enabled;
+    bool all_management_events;      /* gets read-only ones on a bus with `strict: aws` too: read_only.h */
     const struct pattern *pattern;   /* NULL: it only has a schedule */
     const struct schedule *schedule; /* rules/schedule.h; NULL: none */
     const struct rule_target *targets;

@@ -12,6 +12,7 @@
 #include "router/cli/verbs.h"
 #include "router/clock.h"
 #include "router/xalloc.h"
+#include "rules/read_only.h"
 #include "rules/ruleset.h"
 
 #define DIAGS_MAX 1000
@@ -24,6 +25,7 @@ struct subject {             /* a pattern that is explained */
     struct explanation explanation; /* of the present event */
     struct arena arena;
     bool explained;
+    bool held_back; /* the rule does not get it though it matches: rules/read_only.h */
 };
 
 struct explain {
@@ -189,6 +191,8 @@ static void print_json(const struct explain *x, const struct subject *s)
         json_write_member(&out, "bus", s->rule->bus);
         json_write_member(&out, "rule", s->rule->name);
         json_write_member(&out, "state", s->rule->enabled ? STR("enabled") : STR("disabled"));
+        json_write_key(&out, "held_back");
+        buf_text(&out, s->held_back ? "true" : "false");
     }
     explanation_write_json(&out, &s->explanation);
     buf_text(&out, "}\n");
@@ -205,6 +209,8 @@ static void print_text(const struct subject *s)
     buf_text(&out, s->explanation.matches ? ": matches" : ": does not match");
     if (s->rule && !s->rule->enabled)
         buf_text(&out, ", and is disabled");
+    if (s->held_back)
+        buf_text(&out, ", and does not get read-only management events (strict: aws)");
     buf_char(&out, '\n');
     explanation_write_text(&out, &s->explanation, EXPLAIN_BRANCHES);
     xbuf(&out);
@@ -264,6 +270,8 @@ static void explain_event(struct explain *x, const char *file, int line, struct 
     for (size_t i = 0; ok && i < x->subject_count; i++) {
         struct subject *s = order[i] = &x->subjects[i];
         ok = explainer_run(s->explainer, &s->arena, event, &s->explanation, &diag);
+        s->held_back = ok && s->explanation.matches && s->rule && !s->rule->all_management_events &&
+                       read_only_is_held_back(ruleset_bus(x->set, s->rule->bus), event);
     }
     if (ok) {
         if (many)

@@ -15,6 +15,7 @@
 #include "router/cli/cli.h"
 #include "router/cli/records.h"
 #include "router/clock.h"
+#include "rules/read_only.h"
 #include "targets/archive_line.h"
 #include "router/xalloc.h"
 #include "rules/input.h"
@@ -192,12 +193,18 @@ static bool is_among(const uint32_t *ids, long count, uint32_t wanted)
 }
 
 /* 1: the rule matches, 0: it does not, -1: diag. */
+static bool is_held_back(const struct run *run)
+{
+    return !run->rule->all_management_events &&
+           read_only_is_held_back(ruleset_bus(run->tests->set, run->rule->bus), buf_view(&run->envelope));
+}
+
 static int meet(struct run *run, const struct weir_matcher *m, struct weir_scratch *s, struct weir_diag *diag)
 {
     const uint32_t *ids;
     long count = weir_match(m, s, run->envelope.data, run->envelope.size, WEIR_CHECKED, &ids, diag);
     if (count < 0 || is_among(ids, count, run->rule->index))
-        return count < 0 ? -1 : 1;
+        return count < 0 ? -1 : !is_held_back(run);
     count = weir_match_given_up(s, &ids);
     if (!is_among(ids, count, run->rule->index))
         return 0;
