@@ -16,6 +16,7 @@
 #include "router/dispatch_int.h"
 #include "router/log.h"
 #include "router/owed_pack.h"
+#include "router/publish.h"
 #include "router/replay.h"
 #include "router/schedules.h"
 #include "router/trail.h"
@@ -194,7 +195,8 @@ static bool open_run(struct ledger_job *job, struct store *store, struct weir_ti
 
     if (!recover_targets(d, store, diag) || !owed_cursor_load(store, &cursor, diag) || !owed_release(store, diag) ||
         !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag) ||
-        !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag) || !pauses_load(d, store, diag))
+        !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag) || !pauses_load(d, store, diag) ||
+        !publish_load(d, store, diag))
         return false;
     d->job_number = cursor.job;
     d->next_id = cursor.last_id + 1;
@@ -220,6 +222,7 @@ static void stop_deliver(struct mail *m)
             t->ops->flush_sends(t);
     }
     replays_stop(d);
+    publish_stop(d);
     dispatch_timer(d->stop_timer, d->drain_ms);
     dispatch_stopped(d);
 }
@@ -251,6 +254,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->schedules);
     TAILQ_INIT(&d->calls);
     STAILQ_INIT(&d->jobs);
+    STAILQ_INIT(&d->publishing);
     pthread_mutex_init(&d->views_lock, NULL);
     if (getrandom(&d->random, sizeof d->random, 0) != sizeof d->random || !d->random)
         d->random = (uint64_t)d->now.wall_ms | 1;

@@ -35,7 +35,8 @@ struct dispatch_options {
     struct ledger *ledger;
     const struct clock *clock;
     const char *data_dir;
-    struct taps *taps; /* see router/tap.h; NULL: none */
+    struct taps *taps;     /* see router/tap.h; NULL: none */
+    struct signer *signer; /* see router/signer.h; NULL: topics sign nothing */
 };
 
 /* Opens every target of the rule set and lets it recover (before ledger_start()); reads the cursor. NULL: diag. */

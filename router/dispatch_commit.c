@@ -17,6 +17,7 @@
 #include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
+#include "router/publish.h"
 #include "router/replay.h"
 #include "router/schedules.h"
 #include "router/trail.h"
@@ -32,6 +33,7 @@ struct turn *turn_create(struct dispatch *d)
     struct turn *t = xalloc(sizeof *t);
     t->dispatch = d;
     STAILQ_INIT(&t->redrives);
+    STAILQ_INIT(&t->published);
     t->cursor = d->turn ? d->turn->cursor : dispatch_cursor(d);
     return t;
 }
@@ -58,6 +60,7 @@ void turn_free(struct turn *t)
     schedule_notes_fini(t);
     noted_ids_fini(t);
     redrives_fini(t);
+    publish_fini(t);
     free(t);
 }
 
@@ -75,6 +78,9 @@ static bool delete_row(struct turn *t, const struct flight *f, struct store *sto
 static bool put_one(struct turn *t, struct flight *f, struct store *store, struct weir_time now, struct weir_diag *diag)
 {
     f->verdict = (struct verdict){0};
+    f->missed = publish_is_duplicate(f);
+    if (f->missed)
+        return true;
     f->outlet->target->ops->put(f->outlet->target, &f->d, store, now, &f->verdict);
     if (f->verdict.kind == VERDICT_RETRY) {
         *diag = (struct weir_diag){.code = WEIR_E_IO};
@@ -140,7 +146,7 @@ static bool turn_run(struct ledger_job *job, struct store *store, struct weir_ti
     backlog_begin(t);
     if (!owed_cursor_move(store, t->number, t->cursor, diag))
         return false;
-    if (!run_puts(t, store, now, diag))
+    if (!publish_write(t, store, now, diag) || !run_puts(t, store, now, diag))
         return false;
     if (!turn_write_created(t, store, now, diag))
         return false;
@@ -202,9 +208,13 @@ static void finish_ended(struct dispatch *d, struct flight *f)
 static void finish(struct dispatch *d, struct turn *t)
 {
     for (size_t i = 0; i < t->puts.count; i++) {
-        count_result(d, t->puts.list[i]);
-        look_behind(d, t->puts.list[i]);
-        flight_free(t->puts.list[i]);
+        struct flight *f = t->puts.list[i];
+        if (f->missed)
+            backlog_end(f);
+        else
+            count_result(d, f);
+        look_behind(d, f);
+        flight_free(f);
     }
     for (size_t i = 0; i < t->ended.count; i++)
         finish_ended(d, t->ended.list[i]);
@@ -227,6 +237,7 @@ static void finish(struct dispatch *d, struct turn *t)
         replay_committed(d, &t->replays[i]);
     schedules_committed(d, t);
     redrives_committed(t);
+    publish_committed(t);
     trail_flush(d->trail);
 }
 
@@ -318,7 +329,7 @@ static bool has_work(const struct dispatch *d)
     const struct turn *t = d->turn;
 
     return t->cursor != d->submitted || t->puts.count || t->created.count || t->ended.count || t->replay_count ||
-           t->note_count;
+           t->note_count || !STAILQ_EMPTY(&t->published);
 }
 
 void turn_schedule(struct dispatch *d)

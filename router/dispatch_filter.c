@@ -22,7 +22,8 @@ void sieves_open(struct generation *g)
             count++;
         s->passed = xarray(count, sizeof *s->passed);
         s->scratch = weir_scratch_create(s->filter->body);
-        if (!s->scratch)
+        s->attributes_scratch = weir_scratch_create(s->filter->attributes);
+        if (!s->scratch || !s->attributes_scratch)
             xfail("out of memory");
     }
 }
@@ -31,6 +32,7 @@ void sieves_close(struct generation *g)
 {
     for (uint32_t i = 0; i < g->set->filter_count; i++) {
         weir_scratch_destroy(g->sieves[i].scratch);
+        weir_scratch_destroy(g->sieves[i].attributes_scratch);
         free(g->sieves[i].passed);
     }
     free(g->sieves);
@@ -86,7 +88,7 @@ static void count_filtered(struct route *route)
 
 bool route_passes(struct dispatch *d, struct route *route, const struct incoming *in)
 {
-    struct sieve *s = route->sieve;
+    struct sieve *s = route->attributes ? NULL : route->sieve;
     bool passes = !route->never;
 
     if (s) {
@@ -94,6 +96,35 @@ bool route_passes(struct dispatch *d, struct route *route, const struct incoming
             judge(d, s, route, in);
         passes = s->passed[route->sieve_index] == s->message;
     }
+    if (!passes)
+        count_filtered(route);
+    return passes;
+}
+
+/* ---- what is published ---- */
+
+static void judge_by(struct sieve *s, struct weir_matcher *matcher, struct weir_scratch *scratch, struct str json)
+{
+    const uint32_t *ids;
+    struct weir_diag diag;
+    long count = weir_match(matcher, scratch, json.ptr, json.size, WEIR_CHECKED, &ids, &diag);
+
+    for (long i = 0; i < count; i++) /* below 0: it is no JSON object, and passes none */
+        s->passed[ids[i]] = s->message;
+}
+
+void sieve_judge(struct sieve *s, struct str text, struct str attributes)
+{
+    s->message++;
+    s->entry = NULL;
+    judge_by(s, s->filter->body, s->scratch, text);
+    judge_by(s, s->filter->attributes, s->attributes_scratch, attributes);
+}
+
+bool route_passes_judged(struct route *route)
+{
+    bool passes = !route->sieve || route->sieve->passed[route->sieve_index] == route->sieve->message;
+
     if (!passes)
         count_filtered(route);
     return passes;

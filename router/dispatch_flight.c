@@ -184,8 +184,8 @@ static void write_key(struct flight *f)
     buf_str(&f->key, f->d.event_id);
     buf_char(&f->key, '/');
     buf_str(&f->key, f->d.rule);
-    buf_char(&f->key, '/');
-    buf_str(&f->key, f->d.target_id);
+    if (!f->route->published)
+        buf_printf(&f->key, "/%.*s", STR_ARG(f->d.target_id));
     if (f->d.subscription.size) {
         buf_char(&f->key, '/');
         buf_str(&f->key, f->d.subscription);
@@ -209,27 +209,16 @@ bool route_input(const struct route *route, struct str event, int64_t accepted_m
 
 bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, struct weir_diag *diag)
 {
-    const struct target_def *topic = f->route->topic;
-
     write_key(f);
     f->d.input = f->d.event;
     buf_clear(&f->input);
     if (f->route->entry->input) {
-        struct buf *out = topic ? &d->work : &f->input;
-        buf_clear(&d->work);
-        if (!route_input(f->route, f->d.event, f->d.accepted.wall_ms, out, diag))
+        if (!route_input(f->route, f->d.event, f->d.accepted.wall_ms, &f->input, diag))
             return false;
-        f->d.input = buf_view(out);
+        f->d.input = buf_view(&f->input);
     }
-    if (!topic)
-        return flight_group(d, f, diag);
-    if (!topic->adapter->wrap || !topic->adapter->wrap(topic, &f->d, now, &f->input)) {
-        *diag = (struct weir_diag){.code = WEIR_E_MEMORY};
-        memcpy(diag->message, "the topic cannot wrap it", sizeof "the topic cannot wrap it");
+    if (f->route->topic && !flight_render_message(d, f, diag))
         return false;
-    }
-    xbuf(&f->input);
-    f->d.input = buf_view(&f->input);
     return flight_group(d, f, diag);
 }
 
@@ -240,6 +229,7 @@ void flight_free(struct flight *f)
     buf_fini(&f->key);
     buf_fini(&f->input);
     buf_fini(&f->ids);
+    flight_message_free(f->message);
     free(f->names);
     free(f);
 }

@@ -52,8 +52,8 @@ bool flight_group(struct dispatch *d, struct flight *f, struct weir_diag *diag)
     const struct rule_target *entry = f->route->entry;
     const struct target_def *def = f->outlet->def;
 
-    if (def->adapter != &queue_adapter || !queue_is_fifo(def->name))
-        return true;
+    if (def->adapter != &queue_adapter || !queue_is_fifo(def->name) || f->route->published)
+        return true; /* what is published brings its own */
     buf_clear(&d->work);
     buf_clear(&f->ids);
     if (entry->message_group_path && !find_group(f, &d->work, diag))

@@ -8,6 +8,8 @@
  *   dispatch_turn.c     journal record ─► match ─► routes ─► flights, gathered in the present turn
  *   dispatch_route.c    a rule set as dispatch needs it: routes (topics flattened) to outlets
  *   dispatch_filter.c   subscriptions' filter policies
+ *   dispatch_topic.c    what a topic's subscriptions are given: envelopes, signed
+ *   publish.c           messages published to a topic, without a rule
  *   dispatch_reload.c   another rule set in the place of the present one
  *   dispatch_flight.c   one delivery in memory: made, rendered, freed
  *   dispatch_group.c    message group and deduplication id of a delivery to a FIFO queue
@@ -57,6 +59,8 @@ struct noted_ids;
 struct flight_group;
 struct order;
 struct lane;
+struct flight_message;
+struct publication;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -128,13 +132,18 @@ struct retired {
 struct route {
     const struct rule *rule;
     const struct rule_target *entry;
-    struct retry_policy retries;    /* the entry's, and where it is silent the outlet's */
-    const struct target_def *topic; /* the topic it came by; NULL: none, or raw delivery */
+    struct retry_policy retries;    /* the subscription's or the entry's, and where they are silent the outlet's */
+    const struct target_def *topic; /* the topic it came by; NULL: none */
     struct str subscription;        /* "" */
+    bool raw;                       /* of the topic: without its envelope */
+    bool published;                 /* for what is published to the topic: there is no rule but a made-up one */
+    bool pending;                   /* of a subscription that is not confirmed */
+    const struct target_def *dead_letter; /* of the subscription; NULL: the entry's */
     struct outlet *outlet;
     const struct bus *forward;           /* goes on to this bus; NULL: is delivered */
     bool never;                          /* the subscription's filter policy lets nothing pass */
     struct sieve *sieve;                 /* decides whether a message passes; NULL: all do */
+    bool attributes;                     /* by its attributes */
     uint32_t sieve_index;                /* as which subscription */
     const struct target_def *subscribed; /* the topic with the policy; NULL: none */
     struct series *filtered;
@@ -144,7 +153,7 @@ struct route {
 /* The filter policies of a topic, at work. */
 struct sieve {
     const struct topic_filter *filter;
-    struct weir_scratch *scratch;
+    struct weir_scratch *scratch, *attributes_scratch;
     uint64_t *passed;                /* by subscription: the number of the last message that passes to it */
     uint64_t message;                /* number of the last one judged, which is … */
     uint64_t event_number;           /* … what this event … */
@@ -171,7 +180,7 @@ struct generation {
     struct outlet **outlets; /* by def->index */
     struct route *routes;
     size_t route_count;
-    struct route_span *spans; /* by rule index */
+    struct route_span *spans; /* by rule index; behind them those of topics, by their definition's index */
     struct series **rule_matches;
     struct scratch *scratches; /* by bus index */
     struct sieve *sieves;      /* by index of the set's filters */
@@ -187,22 +196,24 @@ struct flight {
     struct generation *generation; /* of the route, a reference; NULL where route is */
     struct shared_event *event;
     int64_t id;
-    uint64_t order_key;      /* 0: none */
-    struct lane *lane;       /* in memory, and in its key's order */
-    bool has_row;            /* it was written, to a row or to a block, or is in a job submitted */
-    struct owed_place place; /* in the block; none: it has a row of its own, or nothing */
-    bool spilled;            /* goes straight to a block: its target's window was full */
-    bool open;               /* counted in its turn's `open` */
-    bool counted;            /* counted in its outlet's `memory` */
-    struct redrive *redrive; /* it was a dead letter, see dispatch_redrive.c; NULL */
-    bool missed;             /* that message was not there any more: nothing was written */
-    bool probe;              /* with its target, as the probe of an open circuit */
-    bool refused;            /* its target's backlog was full: its bytes are not counted as owed */
-    bool ended;              /* result stands (send adapters: since the dispatch thread saw the verdict) */
-    char *names;             /* owned copies behind d's slices and target_arn, where route is NULL */
+    uint64_t order_key;              /* 0: none */
+    struct lane *lane;               /* in memory, and in its key's order */
+    bool has_row;                    /* it was written, to a row or to a block, or is in a job submitted */
+    struct owed_place place;         /* in the block; none: it has a row of its own, or nothing */
+    bool spilled;                    /* goes straight to a block: its target's window was full */
+    bool open;                       /* counted in its turn's `open` */
+    bool counted;                    /* counted in its outlet's `memory` */
+    struct redrive *redrive;         /* it was a dead letter, see dispatch_redrive.c; NULL */
+    struct publication *publication; /* it was published in this turn, see publish.c; NULL */
+    bool missed;  /* that message was not there any more, or was published before: nothing was written */
+    bool probe;   /* with its target, as the probe of an open circuit */
+    bool refused; /* its target's backlog was full: its bytes are not counted as owed */
+    bool ended;   /* result stands (send adapters: since the dispatch thread saw the verdict) */
+    char *names;  /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;
-    struct buf key, input; /* behind d.idempotency_key, d.input */
-    struct buf ids;        /* behind d.message_group, d.deduplication_id */
+    struct buf key, input;          /* behind d.idempotency_key, d.input */
+    struct buf ids;                 /* behind d.message_group, d.deduplication_id */
+    struct flight_message *message; /* of a topic, see dispatch_topic.c; NULL */
     int64_t started_age;
 
     /* what became of it */
@@ -246,7 +257,8 @@ struct turn {
     bool awaited;                /* somebody waits for it to be committed */
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
-    struct noted_ids *noted_ids; /* of buses that deduplicate */
+    struct noted_ids *noted_ids;           /* of buses that deduplicate */
+    STAILQ_HEAD(, publish_call) published; /* answered when it is committed */
     STAILQ_HEAD(, redrive)
     redrives;             /* answered when it is committed */
     uint64_t tally_stamp; /* the ledger thread's: see dispatch_backlog.c */
@@ -341,6 +353,10 @@ struct dispatch {
     int64_t schedule_due; /* wall clock: when the next one fires */
     struct event *schedule_timer;
 
+    /* what is published */
+    STAILQ_HEAD(, publish_call) publishing; /* waits for its turn */
+    uint64_t published;                     /* number of the last message */
+
     /* stopping */
     struct mail stop_mail;
     struct event *stop_timer;
@@ -370,6 +386,9 @@ void sieves_close(struct generation *g);
 struct sieve *sieve_of(const struct generation *g, const struct target_def *topic); /* NULL: it has no policies */
 struct incoming;
 bool route_passes(struct dispatch *d, struct route *route, const struct incoming *in); /* counts those that do not */
+/* The same for what is published: judged once by sieve_judge(), attributes as JSON as policies see them. */
+void sieve_judge(struct sieve *s, struct str text, struct str attributes);
+bool route_passes_judged(struct route *route);
 /* What the route's rule makes of the event. */
 bool route_input(const struct route *route, struct str event, int64_t accepted_ms, struct buf *out,
                  struct weir_diag *diag);
@@ -379,6 +398,7 @@ static inline bool route_leads_to(const struct route *route, const struct target
     return route->entry->target == def || (route->outlet && route->outlet->def == def);
 }
 struct series *route_result(struct route *route, enum result result);
+const struct route_span *route_topic_span(const struct generation *g, const struct target_def *topic);
 struct route *route_find(const struct generation *g, struct str bus, struct str rule, struct str target_id,
                          struct str subscription); /* any thread; NULL: gone */
 struct series *route_series(struct flight *f, enum result result);
@@ -403,6 +423,9 @@ struct flight *flight_from_row(struct dispatch *d, struct outlet *from, const st
                                struct shared_event *event);
 struct owed_row flight_row(const struct flight *f, int64_t next_age);
 bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, struct weir_diag *diag);
+/* dispatch_topic.c, of flight_render(), for what comes by a topic. */
+bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_diag *diag);
+void flight_message_free(struct flight_message *m);
 bool flight_group(struct dispatch *d, struct flight *f,
                   struct weir_diag *diag); /* dispatch_group.c, of flight_render() */
 void flight_free(struct flight *f);
@@ -425,6 +448,7 @@ struct matched {
     struct outlet *crowded; /* one that it went to and that is behind; NULL: none */
 };
 struct matched turn_offer(struct dispatch *d, const struct incoming *in);
+void turn_take(struct dispatch *d, struct flight *f); /* a new one, of nothing that was matched */
 void turn_offer_rule(struct dispatch *d, const struct incoming *in, const struct rule *rule); /* unasked, to it alone */
 /* Whether the event passes is unknown, and taken as no: a regex of the rule, or of a filter behind it, was given up. */
 void turn_count_regex_limit(const struct rule *rule, const struct incoming *in);

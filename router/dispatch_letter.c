@@ -7,17 +7,22 @@
  * Attributes are AWS's: RULE_ARN, TARGET_ARN, ERROR_CODE, ERROR_MESSAGE, RETRY_ATTEMPTS (attempts after the first), and
  * EXHAUSTED_RETRY_CONDITION where the retry policy, not the target, made an end. TARGET_ARN is who should have got it:
  * for a topic's subscription that subscription's target. Where the rule leads to that target by several ways, TARGET_ID
- * says by which: the id of the rule's entry, and behind a slash the subscription.
+ * says by which: the id of the rule's entry, and behind a slash the subscription. What was published to a topic has no
+ * rule, but a TOPIC_ARN; its dead letter is the message as the subscription would have got it, as SNS has it. A
+ * subscription with a redrive policy has its dead letters in that queue.
  */
 #include <stdio.h>
 
 #include "matcher/json.h"
 #include "router/dispatch_int.h"
+#include "router/publish.h"
 #include "router/xalloc.h"
 #include "targets/queue.h"
 
 enum result letter_result(const struct flight *f)
 {
+    if (publish_is_dropped(f))
+        return RESULT_DROPPED;
     return f->route && f->route->entry->drop ? RESULT_DROPPED : RESULT_DEAD_LETTERED;
 }
 
@@ -59,7 +64,7 @@ static void write_attributes(struct buf *out, const struct flight *f)
 
     snprintf(retries, sizeof retries, "%u", f->attempts ? f->attempts - 1 : 0);
     buf_char(out, '{');
-    add_attribute(out, "RULE_ARN", "String", f->d.rule_arn);
+    add_attribute(out, publish_is(f) ? "TOPIC_ARN" : "RULE_ARN", "String", f->d.rule_arn);
     add_attribute(out, "TARGET_ARN", "String", f->target_arn);
     add_attribute(out, "ERROR_CODE", "String", str_from(f->verdict.code));
     add_attribute(out, "ERROR_MESSAGE", "String", str_from(f->verdict.message));
@@ -80,10 +85,18 @@ bool letter_write(struct dispatch *d, struct store *store, const struct flight *
     const struct target_def *queue = d->set->dead_letters;
     struct buf attributes = BUF_INIT;
 
-    if (f->route && f->route->entry->dead_letter)
+    if (f->route && f->route->dead_letter)
+        queue = f->route->dead_letter;
+    else if (f->route && f->route->entry->dead_letter)
         queue = f->route->entry->dead_letter;
     write_attributes(&attributes, f);
     struct queue_send m = {.body = f->d.event, .attributes = buf_view(&attributes)};
+    if (publish_is(f) && f->d.input.size)
+        m.body = f->d.input;
+    if (queue_is_fifo(queue->name)) {
+        m.group = f->d.message_group;
+        m.deduplication_id = f->d.deduplication_id;
+    }
     bool ok = queue_put(store, queue, &m, now, NULL, diag);
     buf_fini(&attributes);
     return ok;

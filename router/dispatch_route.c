@@ -56,8 +56,21 @@ static void take_filter(struct generation *g, struct route *route, const struct 
 
     route->subscribed = x->filter ? topic : NULL;
     route->never = x->filter && x->filter_attributes && !s->filter->attributeless[index];
-    route->sieve = x->filter && !x->filter_attributes ? s : NULL;
+    route->sieve = x->filter ? s : NULL;
+    route->attributes = x->filter_attributes;
     route->sieve_index = (uint32_t)index;
+}
+
+static void take_subscription(struct generation *g, struct route *route, const struct target_def *topic,
+                              const struct expansion *x, size_t index)
+{
+    take_filter(g, route, topic, x, index);
+    route->topic = topic;
+    route->raw = x->raw;
+    route->pending = x->pending;
+    route->dead_letter = x->dead_letter;
+    if (x->retry_policy)
+        route->retries = *x->retry_policy;
 }
 
 /* Adds the routes of one rule entry to `def`, itself or what is behind it. */
@@ -70,7 +83,7 @@ static void follow(struct routes *out, const struct route *so_far, const struct 
         route.forward = ruleset_bus(out->generation->set, def->name);
     if (!def->adapter->expand) {
         route.outlet = out->generation->outlets[def->index];
-        route.retries = policy_retries(&route.entry->retry_policy, def->policy);
+        route.retries = policy_retries(&so_far->retries, def->policy);
         add_route(out, &route);
         return;
     }
@@ -80,28 +93,65 @@ static void follow(struct routes *out, const struct route *so_far, const struct 
         return;
     }
     for (size_t i = 0; def->adapter->expand(def, i, &x) == 1; i++) {
-        route.topic = x.raw ? NULL : def;
+        if (x.pending && !so_far->published)
+            continue;
+        route.retries = so_far->retries;
         route.subscription = join_names(out->generation, so_far->subscription, x.name);
-        take_filter(out->generation, &route, def, &x, i);
+        take_subscription(out->generation, &route, def, &x, i);
         follow(out, &route, x.target, depth + 1);
     }
+}
+
+/* What is published to a topic goes as if a rule of its own had it as its target: rule "topic/NAME" of no bus. */
+static const struct rule *topic_rule(struct generation *g, const struct target_def *topic)
+{
+    struct rule *rule = arena_new(&g->names, struct rule);
+    struct rule_target *entry = arena_new(&g->names, struct rule_target);
+
+    if (!rule || !entry)
+        xfail("out of memory");
+    *entry = (struct rule_target){.id = STR("publish"),
+                                  .target = topic,
+                                  .dead_letter = g->set->dead_letters,
+                                  .retry_policy = RETRY_POLICY_UNSAID};
+    *rule = (struct rule){.name = join_names(g, STR("topic"), topic->name),
+                          .bus = STR(""),
+                          .arn = topic->arn,
+                          .enabled = true,
+                          .targets = entry,
+                          .target_count = 1,
+                          .index = g->set->rule_count + topic->index};
+    return rule;
+}
+
+static void follow_entries(struct routes *out, const struct rule *rule, bool published)
+{
+    struct generation *g = out->generation;
+    struct route_span *span = &g->spans[rule->index];
+
+    span->first = (uint32_t)g->route_count;
+    for (uint32_t k = 0; k < rule->target_count; k++) {
+        struct route route = {.rule = rule,
+                              .entry = &rule->targets[k],
+                              .retries = rule->targets[k].retry_policy,
+                              .published = published,
+                              .subscription = STR("")};
+        follow(out, &route, rule->targets[k].target, 0);
+    }
+    span->count = (uint32_t)g->route_count - span->first;
 }
 
 static void make_routes(struct generation *g)
 {
     struct routes all = {.generation = g};
 
-    g->spans = xarray(g->set->rule_count, sizeof *g->spans);
+    g->spans = xarray(g->set->rule_count + g->set->target_count, sizeof *g->spans);
     g->rule_matches = xarray(g->set->rule_count, sizeof(struct series *));
-    for (uint32_t i = 0; i < g->set->rule_count; i++) {
-        const struct rule *rule = &g->set->rules[i];
-        g->spans[i].first = (uint32_t)g->route_count;
-        for (uint32_t k = 0; k < rule->target_count; k++) {
-            struct route route = {.rule = rule, .entry = &rule->targets[k], .subscription = STR("")};
-            follow(&all, &route, rule->targets[k].target, 0);
-        }
-        g->spans[i].count = (uint32_t)g->route_count - g->spans[i].first;
-    }
+    for (uint32_t i = 0; i < g->set->rule_count; i++)
+        follow_entries(&all, &g->set->rules[i], false);
+    for (uint32_t i = 0; i < g->set->target_count; i++)
+        if (g->set->targets[i]->adapter->expand)
+            follow_entries(&all, topic_rule(g, g->set->targets[i]), true);
 }
 
 static void open_scratches(struct generation *g)
@@ -157,14 +207,34 @@ void generation_unref(struct generation *g)
     free(g);
 }
 
+/* Which span is the rule's, or that of what is published to a topic; NULL: neither is there. */
+static const struct route_span *find_span(const struct generation *g, struct str bus, struct str name)
+{
+    const size_t prefix = sizeof "topic/" - 1;
+    const struct rule *rule = ruleset_rule(g->set, bus, name);
+
+    if (rule)
+        return &g->spans[rule->index];
+    if (bus.size || name.size < prefix)
+        return NULL;
+    const struct target_def *topic =
+        ruleset_target(g->set, "topic", (struct str){name.ptr + prefix, name.size - prefix});
+    return topic ? route_topic_span(g, topic) : NULL;
+}
+
+const struct route_span *route_topic_span(const struct generation *g, const struct target_def *topic)
+{
+    return &g->spans[g->set->rule_count + topic->index];
+}
+
 struct route *route_find(const struct generation *g, struct str bus, struct str rule_name, struct str target_id,
                          struct str subscription)
 {
-    const struct rule *rule = ruleset_rule(g->set, bus, rule_name);
+    const struct route_span *found = find_span(g, bus, rule_name);
 
-    if (!rule)
+    if (!found)
         return NULL;
-    struct route_span span = g->spans[rule->index];
+    struct route_span span = *found;
     for (uint32_t i = span.first; i < span.first + span.count; i++)
         if (str_eq(g->routes[i].entry->id, target_id) && str_eq(g->routes[i].subscription, subscription))
             return &g->routes[i];

@@ -13,6 +13,7 @@
 #include "router/deduplication.h"
 #include "router/dispatch_int.h"
 #include "router/log.h"
+#include "router/publish.h"
 #include "router/replay.h"
 #include "router/schedules.h"
 #include "router/tap.h"
@@ -80,6 +81,31 @@ static void offer_put(struct dispatch *d, struct flight *f, struct weir_time now
         outlet_give_up(f, "INVALID_INPUT", diag.message, NULL);
 }
 
+/* Rendered, since its dead letter may be what it would have been given. */
+static void give_up_gone(struct dispatch *d, struct flight *f)
+{
+    struct weir_diag diag;
+
+    flight_render(d, f, d->now, &diag);
+    outlet_give_up(f, "NO_RESOURCE", "the target is not there any more", NULL);
+}
+
+void turn_take(struct dispatch *d, struct flight *f)
+{
+    struct outlet *o = f->outlet;
+    bool full = backlog_is_full(o, f->event->event.size);
+
+    backlog_owe(f);
+    if (!o->target)
+        give_up_gone(d, f);
+    else if (o->target->ops->put)
+        offer_put(d, f, d->now);
+    else if (full)
+        backlog_refuse(f);
+    else
+        outlet_offer(o, f);
+}
+
 static void offer_on(struct offer *o, const struct bus *bus);
 
 /* Hops are counted against a chain of buses; a ring ends by itself, since an event meets a bus once. */
@@ -123,22 +149,13 @@ static void offer_route(struct offer *o, struct route *route)
     if ((route->subscribed && !route_passes(d, route, o->in)) || !route->outlet->target ||
         (o->in->origin.size && route->outlet->def->adapter == &archive_adapter))
         return; /* what came out of an archive is never archived again */
-    bool full = backlog_is_full(route->outlet, o->in->event.size);
     struct flight *f = flight_make(d->generation, route, shared(o), d->next_id++);
     if (route->entry->order_by)
         f->order_key = route_order_key(route, f->event, &d->work);
-    backlog_owe(f);
     o->matched.deliveries++;
-    if (route->outlet->target->ops->put) {
-        offer_put(d, f, o->now);
-        return;
-    }
-    if (backlog_is_crowded(route->outlet))
+    turn_take(d, f);
+    if (!route->outlet->target->ops->put && backlog_is_crowded(route->outlet))
         o->matched.crowded = route->outlet;
-    if (full)
-        backlog_refuse(f);
-    else
-        outlet_offer(route->outlet, f);
 }
 
 static bool chosen(const struct offer *o, const struct rule *rule)
@@ -341,6 +358,7 @@ void turn_read(struct dispatch *d)
         return;
     d->now = dispatch_now(d);
     schedules_feed(d); /* leaves something only when the turn is full; then `more` stays */
+    publish_feed(d);
     bool resting = atomic_load(&d->resting), hungry = !resting && replays_hungry(d);
     while (more && !turn_full(d->turn) && !(hungry && turn_shared(d->turn)))
         more = read_one(d);

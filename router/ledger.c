@@ -16,6 +16,7 @@
 #include "router/deduplication.h"
 #include "router/log.h"
 #include "router/owed.h"
+#include "router/publish.h"
 #include "router/replay.h"
 #include "router/resources.h"
 #include "router/folders.h"
@@ -58,6 +59,7 @@ static const struct store_schema *const schemas[] = {&clock_schema,
                                                      &deduplication_schema,
                                                      &pause_schema,
                                                      &resource_schema,
+                                                     &publish_schema,
                                                      NULL};
 
 static bool clock_load(struct store *store, struct weir_time *out, struct weir_diag *diag)

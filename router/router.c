@@ -27,6 +27,7 @@
 #include "router/log.h"
 #include "router/metrics.h"
 #include "router/queue_waiters.h"
+#include "router/signer.h"
 #include "router/reload.h"
 #include "router/space.h"
 #include "router/tap.h"
@@ -153,6 +154,20 @@ static void collect_cb(void *context)
     series_set(metric(METRIC_LEDGER_FAILURES), (int64_t)l.failures);
 }
 
+/* Where a client of this machine finds the router, for links in what it sends. */
+static void set_url(struct running *r, uint16_t port)
+{
+    struct str host = r->router.set->listen_host;
+    bool v6 = memchr(host.ptr, ':', host.size) != NULL, any = str_is(host, "0.0.0.0") || str_is(host, "::");
+    struct buf url = BUF_INIT;
+
+    if (any)
+        host = STR("localhost");
+    buf_printf(&url, v6 && !any ? "http://[%.*s]:%u" : "http://%.*s:%u", STR_ARG(host), port);
+    signer_set_url(r->router.signer, buf_view(&url));
+    buf_fini(&url);
+}
+
 static int open_stores(struct running *r)
 {
     struct router *router = &r->router;
@@ -162,6 +177,8 @@ static int open_stores(struct running *r)
 
     router->data = r->data;
     router->taps = taps_create();
+    router->signer = signer_create(r->data);
+    set_url(r, router->set->listen_port);
     buf_printf(&path, "%s/weir.db", r->data);
     router->ledger = ledger_open(buf_cstr(&path), &router->clock, &diag);
     enum reload_recovery recovery = router->ledger ? reloader_recover(router->reloader, &diag) : RELOAD_UNREADABLE;
@@ -169,7 +186,8 @@ static int open_stores(struct running *r)
                                        .ledger = router->ledger,
                                        .clock = &router->clock,
                                        .data_dir = r->data,
-                                       .taps = router->taps};
+                                       .taps = router->taps,
+                                       .signer = router->signer};
     router->dispatch = recovery == RELOAD_RECOVERED ? dispatch_open(&options, &diag) : NULL;
     if (router->dispatch)
         router->waiters = queue_waiters_create(dispatch_loop(router->dispatch), router->ledger, &router->clock, &diag);
@@ -206,7 +224,10 @@ static int start_threads(struct running *r)
     ledger_start(router->ledger);
     dispatch_start(router->dispatch, router->journal);
     router->http = http_start(router, router->set->listen_host.ptr, router->set->listen_port, &diag);
-    return router->http ? EXIT_DONE : cli_fail(EXIT_UNAVAILABLE, "%s", diag.message);
+    if (!router->http)
+        return cli_fail(EXIT_UNAVAILABLE, "%s", diag.message);
+    set_url(r, http_port(router->http));
+    return EXIT_DONE;
 }
 
 /* ---- what is said at the start ---- */
@@ -363,6 +384,7 @@ static void stop(struct running *r)
         dispatch_close(router->dispatch);
     taps_destroy(router->taps);
     space_close(router->space);
+    signer_destroy(router->signer);
 }
 
 static int run(struct running *r)

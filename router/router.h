@@ -23,6 +23,7 @@ struct space;
 struct taps;
 struct queue_waiters;
 struct reloader;
+struct signer;
 
 struct router {
     const char *data;         /* the data folder */
@@ -39,6 +40,7 @@ struct router {
     struct queue_waiters *waiters; /* router/queue_waiters.h */
     struct space *space;           /* router/space.h */
     struct reloader *reloader;     /* router/reload.h */
+    struct signer *signer;         /* router/signer.h */
     int64_t started_wall_ms;
     atomic_bool ready; /* rules loaded, stores open, listening */
     atomic_bool draining;

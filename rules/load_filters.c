@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filter policies: one compiled matcher a topic tells which of its subscriptions a message passes to. A policy on
- * message attributes is judged here, once: what a rule hands to a topic has no attributes, so it is as if the
- * attributes were {}; where nothing can ever pass, that is worth a warning.
+ * message attributes is judged here for what rules hand to a topic: that has no attributes, so it is as if they were
+ * {}; where nothing of it can ever pass, that is worth a warning.
  */
 #include "matcher/compile.h"
 #include "rules/load_int.h"
@@ -38,25 +38,32 @@ static bool build(struct load *l, const struct target_def *def, bool attributes,
     return diag_error(l->diags, def->pos, "the filter policies of topic '%.*s': %s", STR_ARG(def->name), diag.message);
 }
 
-static bool judge_attributes(struct load *l, const struct target_def *def, bool *passes)
+static bool judge_attributes(struct load *l, struct weir_matcher *matcher, bool *passes)
 {
-    struct weir_matcher *matcher;
     struct weir_diag diag;
     const uint32_t *ids;
-    if (!build(l, def, true, &matcher))
-        return false;
     struct weir_scratch *scratch = weir_scratch_create(matcher);
     long count = scratch ? weir_match(matcher, scratch, "{}", 2, WEIR_CHECKED, &ids, &diag) : -1;
     for (long i = 0; i < count; i++)
         passes[ids[i]] = true;
     weir_scratch_destroy(scratch);
-    weir_matcher_unref(matcher);
     return count >= 0 || load_out_of_memory(l);
+}
+
+static bool has_rule(const struct load *l, const struct target_def *def)
+{
+    for (uint32_t i = 0; i < l->set->rule_count; i++)
+        for (uint32_t k = 0; k < l->rules[i].target_count; k++)
+            if (l->rules[i].targets[k].target == def)
+                return true;
+    return false;
 }
 
 static bool warn_never(struct load *l, const struct target_def *def, const bool *passes)
 {
     struct expansion x;
+    if (!has_rule(l, def))
+        return true;
     for (uint32_t i = 0; !def->made.ptr && def->adapter->expand(def, i, &x) == 1; i++)
         if (x.filter && x.filter_attributes && !passes[i])
             diag_warn(l->diags, def->pos,
@@ -79,12 +86,13 @@ bool load_filters(struct load *l)
             continue;
         bool *passes = arena_array(&l->set->keep, total, sizeof(*passes));
         struct topic_filter *f = &filters[l->set->filter_count];
-        if (!passes || !judge_attributes(l, def, passes) || !build(l, def, false, &f->body))
-            return passes ? false : load_out_of_memory(l);
+        if (!passes)
+            return load_out_of_memory(l);
         f->topic = def;
         f->attributeless = passes;
-        l->set->filter_count++;
-        if (!warn_never(l, def, passes))
+        l->set->filter_count++; /* what is built of it goes with the set */
+        if (!build(l, def, true, &f->attributes) || !judge_attributes(l, f->attributes, passes) ||
+            !build(l, def, false, &f->body) || !warn_never(l, def, passes))
             return false;
     }
     return true;

@@ -26,9 +26,12 @@ void ruleset_unref(struct ruleset *set)
     for (uint32_t i = 0; i < set->bus_count; i++)
         if (set->buses[i].matcher)
             weir_matcher_unref(set->buses[i].matcher);
-    for (uint32_t i = 0; i < set->filter_count; i++)
+    for (uint32_t i = 0; i < set->filter_count; i++) {
         if (set->filters[i].body)
             weir_matcher_unref(set->filters[i].body);
+        if (set->filters[i].attributes)
+            weir_matcher_unref(set->filters[i].attributes);
+    }
     documents_unref(set->documents);
     arena_fini(&set->keep);
     free(set);

@@ -100,7 +100,8 @@ extern const char *const event_formats[]; /* "auto" and what events can come as;
 /* The filter policies of a topic's subscriptions, compiled. */
 struct topic_filter {
     const struct target_def *topic;
-    struct weir_matcher *body; /* reports indexes of subscriptions whose policy is on the message */
+    struct weir_matcher *body;       /* reports indexes of subscriptions whose policy is on the message … */
+    struct weir_matcher *attributes; /* … and this those of policies on its attributes */
     const bool *attributeless; /* by subscription: its policy is on attributes, and a message without any passes */
 };
 

@@ -112,6 +112,7 @@ struct option {
 
 struct adapter;
 struct target_policy;
+struct retry_policy;
 
 struct target_def {
     const struct adapter *adapter;
@@ -128,6 +129,11 @@ struct target_def {
 
 /* ---- deliveries ---- */
 
+struct delivery_header { /* the last one has name NULL */
+    const char *name;
+    struct str value;
+};
+
 struct delivery {
     /* the key: what identifies it in the ledger */
     struct str origin;       /* "": the journal; else the replay's name */
@@ -143,6 +149,8 @@ struct delivery {
     struct str input;                           /* what to hand over: rendered, wrapped */
     struct str idempotency_key;                 /* event id/rule/target: the same over retries and replays */
     struct str message_group, deduplication_id; /* where the target is a FIFO queue; else "" */
+    struct str attributes;                      /* a raw message's: JSON, as struct queue_send has them; else "" */
+    const struct delivery_header *headers;      /* of a topic, for HTTP: instead of an adapter's own; NULL: none */
     uint32_t attempts;                          /* made before this one */
     struct weir_time accepted;                  /* wall: when it was matched first; age: for maximum_event_age */
     void *state;                                /* the adapter's, while in flight */
@@ -191,10 +199,13 @@ struct host {
 
 struct expansion { /* one target behind a topic */
     const struct target_def *target;
-    struct str name;              /* stable name of the subscription, unique in its topic */
-    bool raw;                     /* the input goes as it is, without the topic's envelope */
-    const struct pattern *filter; /* only what matches it is delivered; NULL: all */
-    bool filter_attributes;       /* it looks at message attributes, not at the message */
+    struct str name;                         /* stable name of the subscription, unique in its topic */
+    bool raw;                                /* the input goes as it is, without the topic's envelope */
+    const struct pattern *filter;            /* only what matches it is delivered; NULL: all */
+    bool filter_attributes;                  /* it looks at message attributes, not at the message */
+    const struct target_def *dead_letter;    /* a queue for what cannot be delivered; NULL: it says none */
+    const struct retry_policy *retry_policy; /* NULL: it says none */
+    bool pending;                            /* not confirmed: it gets only what is meant for it alone */
 };
 
 #define ADAPTER_NAME_MAX 64
@@ -233,8 +244,6 @@ struct adapter {
                   struct weir_diag *diag); /* last, before commit */
 
     size_t (*expand)(const struct target_def *def, size_t index, struct expansion *out); /* 1: filled; 0: no more */
-    /* Wraps d->input in the topic's envelope for a subscription that is not raw. */
-    bool (*wrap)(const struct target_def *def, const struct delivery *d, struct weir_time now, struct buf *out);
 };
 
 struct target { /* first member of every adapter's own struct */

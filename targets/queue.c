@@ -127,8 +127,11 @@ static void put(struct target *t, const struct delivery *d, struct store *store,
                 struct verdict *v)
 {
     const struct queue_options *o = t->def->options;
-    struct queue_send m = {
-        .body = d->input, .delay_ms = -1, .group = d->message_group, .idempotency_key = d->idempotency_key};
+    struct queue_send m = {.body = d->input,
+                           .attributes = d->attributes,
+                           .delay_ms = -1,
+                           .group = d->message_group,
+                           .idempotency_key = d->idempotency_key};
     const char *fault;
     struct weir_diag diag;
 

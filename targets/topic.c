@@ -1,53 +1,94 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The topic: nothing but a list of subscriptions, which dispatch walks while it matches, and SNS's envelope for those
- * that do not ask for raw delivery.
+ * The topic: nothing but a list of subscriptions, which dispatch walks while it matches. What they are given is written
+ * by topic_message.c.
  *
  * A subscription without a name of its own goes by its target's ARN: stable, and unique unless the same target is
- * subscribed twice, which is refused.
- *
- * The envelope has what identifies and carries the message. SNS's signature members (SignatureVersion, Signature,
- * SigningCertURL) and UnsubscribeURL are absent: nobody here could sign as Amazon, and made-up values would only
- * mislead a consumer that checks them. EventBridge sets no Subject, so there is none.
+ * subscribed twice, which is refused. Subscriptions that stand by themselves, in the section `subscriptions` of files
+ * or made by the APIs, are hung on their topics by the loader before anything is checked.
  */
 #include "targets/topic.h"
 
-#include "matcher/json.h"
-#include "targets/archive.h"
-#include "targets/uuid.h"
-
 #include <openssl/evp.h>
-#include <stdio.h>
+
+#include "targets/queue.h"
 
 static const char *const scopes[] = {"MessageBody", "MessageAttributes", NULL};
+static const char *const deduplication_scopes[] = {"topic", "message_group", NULL};
+static const char *const signatures[] = {"1", "2", "none", NULL};
+
+static const struct option redrive_options[] = {
+    {.key = "target",
+     .type = OPTION_QUEUE,
+     .offset = offsetof(struct topic_subscription, dead_letter),
+     .required = true,
+     .meaning = "the queue for messages that could not be delivered to the subscription"},
+    {0},
+};
+
+#define FIELD(name) offsetof(struct topic_subscription, name)
+/* What is said of a subscription wherever it stands. */
+#define SUBSCRIPTION_ROWS                                                                                              \
+    {.key = "raw_message_delivery",                                                                                    \
+     .type = OPTION_BOOL,                                                                                              \
+     .offset = FIELD(raw_message_delivery),                                                                            \
+     .value = "false",                                                                                                 \
+     .meaning = "hand over the message as it is, without SNS's envelope"},                                             \
+        {.key = "filter_policy",                                                                                       \
+         .type = OPTION_PATTERN,                                                                                       \
+         .offset = FIELD(filter_policy),                                                                               \
+         .meaning = "only messages that match this pattern are delivered to the subscription"},                        \
+        {.key = "filter_policy_scope",                                                                                 \
+         .type = OPTION_ENUM,                                                                                          \
+         .offset = FIELD(filter_policy_scope),                                                                         \
+         .value = "MessageBody",                                                                                       \
+         .names = scopes,                                                                                              \
+         .meaning = "what the policy looks at; what comes from rules has no message attributes"},                      \
+        {.key = "redrive_policy",                                                                                      \
+         .type = OPTION_OBJECT,                                                                                        \
+         .members = redrive_options,                                                                                   \
+         .meaning = "where messages go that cannot be delivered; without it, where the rule says, or dead-letters"},   \
+    {                                                                                                                  \
+        .key = "retry_policy", .type = OPTION_OBJECT, .offset = FIELD(retry_policy), .members = retry_defaults,        \
+        .present_offset = FIELD(retries),                                                                              \
+        .meaning = "how long a failing delivery is tried; without it, as the rule or the target says"                  \
+    }
+#define TARGET_MEANING "where the topic's messages go: any target but a topic, a bus or an archive"
 
 static const struct option subscription_options[] = {
     {.key = "target",
      .type = OPTION_TARGET,
-     .offset = offsetof(struct topic_subscription, target),
+     .offset = FIELD(target),
      .required = true,
      .scalar = true,
-     .meaning = "where the topic's messages go: any target but a topic, a bus or an archive"},
-    {.key = "raw_message_delivery",
-     .type = OPTION_BOOL,
-     .offset = offsetof(struct topic_subscription, raw_message_delivery),
-     .value = "false",
-     .meaning = "hand over the message as it is, without SNS's envelope (which is not signed here)"},
+     .meaning = TARGET_MEANING},
     {.key = "name",
      .type = OPTION_TEXT,
-     .offset = offsetof(struct topic_subscription, name),
+     .offset = FIELD(name),
      .max = 256,
      .meaning = "the subscription's name, unique in its topic; without it, the target's ARN"},
-    {.key = "filter_policy",
-     .type = OPTION_PATTERN,
-     .offset = offsetof(struct topic_subscription, filter_policy),
-     .meaning = "only messages that match this pattern are delivered to the subscription"},
-    {.key = "filter_policy_scope",
-     .type = OPTION_ENUM,
-     .offset = offsetof(struct topic_subscription, filter_policy_scope),
-     .value = "MessageBody",
-     .names = scopes,
-     .meaning = "what the policy looks at; what comes from rules has no message attributes"},
+    SUBSCRIPTION_ROWS,
+    {0},
+};
+
+const struct option topic_subscription_options[] = {
+    {.key = "topic",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_subscription_entry, topic),
+     .required = true,
+     .min = 1,
+     .meaning = "the topic, by name or ARN"},
+    {.key = "target", .type = OPTION_TARGET, .offset = FIELD(target), .meaning = TARGET_MEANING},
+    {.key = "url",
+     .type = OPTION_URL,
+     .offset = offsetof(struct topic_subscription_entry, url),
+     .meaning = "instead of a target: messages are posted there as SNS does"},
+    {.key = "pending_confirmation",
+     .type = OPTION_BOOL,
+     .offset = FIELD(pending),
+     .value = "false",
+     .meaning = "the endpoint has not confirmed the subscription yet and gets no messages"},
+    SUBSCRIPTION_ROWS,
     {0},
 };
 
@@ -58,8 +99,30 @@ static const struct option options[] = {
      .members = subscription_options,
      .item_size = sizeof(struct topic_subscription),
      .meaning = "the targets that get every message of the topic"},
+    {.key = "signature_version",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct topic_options, signature_version),
+     .value = "1",
+     .names = signatures,
+     .meaning = "how envelopes are signed: 1 is SHA1withRSA, 2 SHA256withRSA; none saves the time it takes"},
+    {.key = "content_based_deduplication",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct topic_options, content_based_deduplication),
+     .value = "false",
+     .meaning = "FIFO: a message without a deduplication id is known by the SHA-256 of its text"},
+    {.key = "deduplication_scope",
+     .type = OPTION_ENUM,
+     .offset = offsetof(struct topic_options, deduplication_scope),
+     .value = "topic",
+     .names = deduplication_scopes,
+     .meaning = "FIFO: whether a deduplication id counts in the whole topic, or in its message group"},
     {0},
 };
+
+bool topic_is_fifo(const struct target_def *topic)
+{
+    return queue_is_fifo(topic->name);
+}
 
 /* Empty only for a reference that did not resolve, which the loader has reported. */
 static struct str name_of(const struct topic_subscription *s)
@@ -77,6 +140,20 @@ static bool check_target(const struct target_def *topic, const struct topic_subs
         return true;
     return diag_error(diags, topic->pos, "topic '%.*s' cannot have %s '%.*s' as a subscription", STR_ARG(topic->name),
                       adapter->type, STR_ARG(s->target->name));
+}
+
+/* SNS's order cannot be kept by who takes many at once, and a FIFO queue takes nothing without a group. */
+static bool check_fifo(const struct target_def *topic, const struct topic_subscription *s, struct diags *diags)
+{
+    bool fifo = topic_is_fifo(topic);
+
+    if (fifo && s->target->adapter != &queue_adapter)
+        return diag_error(diags, topic->pos, "FIFO topic '%.*s' can have queues as subscriptions only, not %s '%.*s'",
+                          STR_ARG(topic->name), s->target->adapter->type, STR_ARG(s->target->name));
+    if (s->dead_letter && queue_is_fifo(s->dead_letter->name) != (fifo && queue_is_fifo(s->target->name)))
+        return diag_error(diags, topic->pos, "the redrive target '%.*s' of subscription '%.*s' must be a %s queue",
+                          STR_ARG(s->dead_letter->name), STR_ARG(name_of(s)), fifo ? "FIFO" : "standard");
+    return true;
 }
 
 static bool check_name(const struct target_def *topic, const struct topic_subscription *all, size_t index,
@@ -98,7 +175,12 @@ static bool check(const struct target_def *def, struct diags *diags)
 
     for (size_t i = 0; i < o->subscriptions.count; i++)
         if (all[i].target)
-            ok = check_target(def, &all[i], diags) && check_name(def, all, i, diags) && ok;
+            ok = check_target(def, &all[i], diags) && check_fifo(def, &all[i], diags) &&
+                 check_name(def, all, i, diags) && ok;
+    if (!topic_is_fifo(def) && (o->content_based_deduplication || o->deduplication_scope != QUEUE_SCOPE_QUEUE))
+        ok = diag_error(diags, def->pos,
+                        "topic '%.*s' is no FIFO topic (its name does not end in '.fifo'): it deduplicates nothing",
+                        STR_ARG(def->name));
     return ok;
 }
 
@@ -114,57 +196,53 @@ static size_t expand(const struct target_def *def, size_t index, struct expansio
                               .name = name_of(s),
                               .raw = s->raw_message_delivery,
                               .filter = s->filter_policy,
-                              .filter_attributes = s->filter_policy_scope == TOPIC_SCOPE_ATTRIBUTES};
+                              .filter_attributes = s->filter_policy_scope == TOPIC_SCOPE_ATTRIBUTES,
+                              .dead_letter = s->dead_letter,
+                              .retry_policy = s->retries ? &s->retry_policy : NULL,
+                              .pending = s->pending};
     return 1;
 }
 
-/* ---- the envelope ---- */
+/* ---- ARNs of subscriptions ---- */
 
-static void digest_part(EVP_MD_CTX *ctx, struct str part)
+static bool is_uuid(struct str text)
 {
-    uint64_t size = part.size;
-
-    EVP_DigestUpdate(ctx, &size, sizeof(size)); /* or "ab","c" and "a","bc" would be the same message */
-    EVP_DigestUpdate(ctx, part.ptr, part.size);
-}
-
-/* The same for every subscription and every retry of one message, as SNS has it. */
-static bool message_id(const struct target_def *def, const struct delivery *d, char out[UUID_SIZE + 1])
-{
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
-
-    if (ok) {
-        const struct str parts[] = {def->arn, d->origin, d->bus, d->rule, d->target_id, d->event_id};
-        for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
-            digest_part(ctx, parts[i]);
-        EVP_DigestUpdate(ctx, &d->position, sizeof(d->position));
-        ok = EVP_DigestFinal_ex(ctx, digest, NULL) == 1;
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.ptr[i];
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+            return false;
     }
-    EVP_MD_CTX_free(ctx);
-    if (ok)
-        uuid_from_digest(digest, out);
-    return ok;
+    return text.size == UUID_SIZE;
 }
 
-static bool wrap(const struct target_def *def, const struct delivery *d, struct weir_time now, struct buf *out)
+static void write_uuid(struct str name, char out[UUID_SIZE + 1])
 {
-    char id[UUID_SIZE + 1], time[21], stamp[32];
-    int64_t ms = d->accepted.wall_ms; /* not now: a retry sends the same bytes */
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
 
-    if (!message_id(def, d, id))
-        return false;
-    time_format_rfc3339(ms, time);
-    snprintf(stamp, sizeof(stamp), "%.19s.%03dZ", time, (int)((ms % 1000 + 1000) % 1000));
-    buf_char(out, '{');
-    json_write_member(out, "Type", STR("Notification"));
-    json_write_member(out, "MessageId", str_from(id));
-    json_write_member(out, "TopicArn", def->arn);
-    json_write_member(out, "Message", d->input);
-    json_write_member(out, "Timestamp", str_from(stamp));
-    buf_char(out, '}');
-    return !out->failed;
+    if (is_uuid(name)) {
+        memcpy(out, name.ptr, UUID_SIZE);
+        out[UUID_SIZE] = '\0';
+        return;
+    }
+    EVP_Digest(name.ptr, name.size, digest, NULL, EVP_sha256(), NULL);
+    uuid_from_digest(digest, out);
+}
+
+void topic_write_subscription_arn(const struct target_def *topic, struct str name, struct buf *out)
+{
+    char uuid[UUID_SIZE + 1];
+
+    write_uuid(name, uuid);
+    buf_printf(out, "%.*s:%s", STR_ARG(topic->arn), uuid);
+}
+
+bool topic_is_subscription(struct str name, struct str uuid)
+{
+    char own[UUID_SIZE + 1];
+
+    write_uuid(name, own);
+    return str_is(uuid, own);
 }
 
 const struct adapter topic_adapter = {
@@ -172,10 +250,9 @@ const struct adapter topic_adapter = {
     .section = "topics",
     .summary = "pushes every message to each of its subscriptions",
     .arn_format = "arn:aws:sns:{region}:{account}:{name}",
-    .name_max = 256,
+    .name_max = TOPIC_NAME_MAX,
     .options = options,
     .options_size = sizeof(struct topic_options),
     .check = check,
     .expand = expand,
-    .wrap = wrap,
 };
