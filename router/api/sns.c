@@ -2,6 +2,12 @@
 /* SNS's operations by name, how its errors travel (by short codes), and its lists and maps in the query protocol. */
 #include "router/api/sns.h"
 
+#include <stdio.h>
+
+#include "router/router.h"
+#include "router/signer.h"
+#include "router/xalloc.h"
+
 #define LIST(name)                                                                                                     \
     {                                                                                                                  \
         .member = (name), .kind = AWS_WIRE_LIST, .entry = "member"                                                     \
@@ -77,6 +83,8 @@ static const struct aws_error errors[] = {
 };
 
 static const struct aws_operation operations[] = {
+    {"Publish", sns_publish, "No SMS: PhoneNumber is refused."},
+    {"PublishBatch", sns_publish_batch, NULL},
     {0},
 };
 
@@ -92,3 +100,57 @@ const struct aws_service aws_sns = {
     .unknown = "InvalidAction",
     .operations = operations,
 };
+
+/* ---- what the operations share ---- */
+
+bool sns_fault(struct sns_fault *f, const char *code, const char *format, ...)
+{
+    va_list args;
+
+    f->code = code;
+    va_start(args, format);
+    vsnprintf(f->message, sizeof f->message, format, args);
+    va_end(args);
+    return false;
+}
+
+void sns_fail(struct aws_request *r, const struct sns_fault *f)
+{
+    aws_fail(r, 400, f->code, "%s", f->message);
+}
+
+const struct target_def *sns_topic(struct aws_request *r, struct str arn, const char *member, struct sns_fault *fault)
+{
+    const struct ruleset *set = http_set(r->http);
+    size_t colons = 0, at = 0;
+
+    for (size_t i = 0; i < arn.size; i++)
+        if (arn.ptr[i] == ':' && ++colons == 5)
+            at = i + 1;
+    if (colons != 5 || !str_starts(arn, STR("arn:"))) {
+        sns_fault(fault, SNS_INVALID, "Invalid parameter: %s Reason: An ARN must have at least 6 elements, not %zu",
+                  member, arn.size ? colons + 1 : 0);
+        return NULL;
+    }
+    const struct target_def *topic = ruleset_target(set, topic_adapter.type, (struct str){arn.ptr + at, arn.size - at});
+    if (topic && str_eq(topic->arn, arn))
+        return topic;
+    sns_fault(fault, SNS_NOT_FOUND, "Topic does not exist");
+    return NULL;
+}
+
+struct str sns_base_url(struct aws_request *r)
+{
+    const char *host = http_header(r->http, "Host");
+    struct buf url = BUF_INIT;
+
+    if (!host)
+        return signer_url(http_router(r->http)->signer, &r->arena);
+    buf_printf(&url, "http://%s", host);
+    xbuf(&url);
+    struct str kept = arena_str(&r->arena, buf_view(&url));
+    buf_fini(&url);
+    if (!kept.ptr)
+        xfail("out of memory");
+    return kept;
+}
