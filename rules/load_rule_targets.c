@@ -97,9 +97,11 @@ const struct option rule_target_options[] = {
 
 /* ---- input ---- */
 
-/* AWS's Input is JSON text; a YAML value means its JSON. */
+/* AWS's Input is JSON text, and stays as it is; a YAML value means its JSON. Faults have better places as nodes. */
 static const struct input *read_constant(struct load *l, const struct node *n)
 {
+    if (n->type == NODE_TEXT && json_check(n->text, NULL, NULL))
+        return input_constant(&l->set->keep, n->text, n->pos, l->diags);
     if (n->type == NODE_TEXT)
         n = node_read_json(&l->temp, n, l->diags);
     if (!n || n->type == NODE_FAULT)
