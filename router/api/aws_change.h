@@ -54,5 +54,7 @@ void aws_change_start(struct aws_change *c);
 /* For edits: what the request is answered with; always false. code must last. */
 bool aws_refuse(struct aws_change *c, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* A text that is done, into the arena; the buf is empty afterwards. */
+struct str aws_keep(struct arena *a, struct buf *text);
 
 #endif
