@@ -2,6 +2,7 @@
 /* EventBridge's operations by name. One that has no row answers UnknownOperationException. */
 #include "router/api/events.h"
 
+#define MANAGED      "What weir.yaml declares is not changed, Force included: ManagedRuleException."
 #define NO_PARTNERS  "There are no partner event sources: lists are empty, none is found, the rest is disabled."
 #define NO_ENDPOINTS "One machine is one region: there are no global endpoints, and none can be made."
 
@@ -9,6 +10,33 @@ static const struct aws_operation operations[] = {
     {"PutEvents", events_put_events,
      "Sources that begin with aws. are refused on buses with strict: aws only; EndpointId changes nothing."},
     {"TestEventPattern", events_test_event_pattern, NULL},
+
+    {"CreateEventBus", events_create_event_bus,
+     "Keys, DeadLetterConfig and LogConfig are kept and shown, and do nothing."},
+    {"DeleteEventBus", events_delete_event_bus, MANAGED},
+    {"DescribeEventBus", events_describe_event_bus, NULL},
+    {"ListEventBuses", events_list_event_buses, NULL},
+    {"UpdateEventBus", events_update_event_bus, MANAGED},
+    {"PutPermission", events_put_permission, MANAGED},
+    {"RemovePermission", events_remove_permission, MANAGED},
+
+    {"DeleteRule", events_delete_rule, MANAGED},
+    {"DescribeRule", events_describe_rule, "Rules of weir.yaml have ManagedBy weir.yaml."},
+    {"DisableRule", events_disable_rule, MANAGED},
+    {"EnableRule", events_enable_rule, MANAGED},
+    {"ListRuleNamesByTarget", events_list_rule_names_by_target, "A target's name in weir.yaml does for its ARN."},
+    {"ListRules", events_list_rules, "Rules of weir.yaml have ManagedBy weir.yaml."},
+    {"PutRule", events_put_rule, "RoleArn is kept and shown; nobody is assumed."},
+
+    {"ListTargetsByRule", events_list_targets_by_rule, "In order of ids."},
+    {"PutTargets", events_put_targets,
+     "A rule may have 100 targets; a target's name in weir.yaml does for its ARN; one of a service that Weir does not "
+     "have is taken, and its events are dead-lettered with NO_RESOURCE."},
+    {"RemoveTargets", events_remove_targets, MANAGED},
+
+    {"ListTagsForResource", events_list_tags_for_resource, NULL},
+    {"TagResource", events_tag_resource, MANAGED},
+    {"UntagResource", events_untag_resource, MANAGED},
 
     {"CancelReplay", events_cancel_replay, "A replay is cancelled at once; the answer says CANCELLING all the same."},
     {"DescribeReplay", events_describe_replay, NULL},

@@ -32,6 +32,26 @@ void events_delete_endpoint(struct aws_request *r);
 void events_describe_endpoint(struct aws_request *r);
 void events_list_endpoints(struct aws_request *r);
 void events_test_event_pattern(struct aws_request *r);
+void events_create_event_bus(struct aws_request *r);
+void events_update_event_bus(struct aws_request *r);
+void events_describe_event_bus(struct aws_request *r);
+void events_list_event_buses(struct aws_request *r);
+void events_delete_event_bus(struct aws_request *r);
+void events_put_permission(struct aws_request *r);
+void events_remove_permission(struct aws_request *r);
+void events_put_rule(struct aws_request *r);
+void events_describe_rule(struct aws_request *r);
+void events_list_rules(struct aws_request *r);
+void events_enable_rule(struct aws_request *r);
+void events_disable_rule(struct aws_request *r);
+void events_delete_rule(struct aws_request *r);
+void events_list_rule_names_by_target(struct aws_request *r);
+void events_put_targets(struct aws_request *r);
+void events_remove_targets(struct aws_request *r);
+void events_list_targets_by_rule(struct aws_request *r);
+void events_tag_resource(struct aws_request *r);
+void events_untag_resource(struct aws_request *r);
+void events_list_tags_for_resource(struct aws_request *r);
 
 /*
  * An event pattern in AWS's language, into the request's arena. NULL: answered with InvalidEventPatternException in
