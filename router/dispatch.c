@@ -13,7 +13,7 @@
 
 #include "router/archive_delete.h"
 #include "router/deduplication.h"
-#include "router/dispatch_int.h"
+#include "router/dispatch_async.h"
 #include "router/log.h"
 #include "router/owed_pack.h"
 #include "router/publish.h"
@@ -196,7 +196,7 @@ static bool open_run(struct ledger_job *job, struct store *store, struct weir_ti
     if (!recover_targets(d, store, diag) || !owed_cursor_load(store, &cursor, diag) || !owed_release(store, diag) ||
         !owed_count_each(store, count_owed, d, diag) || !replays_load(d, store, now, diag) ||
         !schedules_load(d, store, diag) || !deduplication_load(d, store, now, diag) || !pauses_load(d, store, diag) ||
-        !publish_load(d, store, diag))
+        !publish_load(d, store, diag) || !async_load(d, store, diag))
         return false;
     d->job_number = cursor.job;
     d->next_id = cursor.last_id + 1;
@@ -253,6 +253,7 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->dry_runs);
     TAILQ_INIT(&d->schedules);
     TAILQ_INIT(&d->calls);
+    TAILQ_INIT(&d->async_items);
     STAILQ_INIT(&d->jobs);
     STAILQ_INIT(&d->publishing);
     pthread_mutex_init(&d->views_lock, NULL);
@@ -401,6 +402,7 @@ void dispatch_close(struct dispatch *d)
     }
     turn_free(d->turn);
     close_flights(d);
+    async_close(d);
     replays_close(d);
     schedules_close(d);
     deduplication_close(d);

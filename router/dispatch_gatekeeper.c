@@ -176,31 +176,49 @@ static void closed(struct outlet *o)
     publish(o, NULL);
 }
 
-void outlet_answered(struct flight *f)
+static void tell(struct outlet *o, const struct verdict *v, bool probe)
 {
-    struct outlet *o = f->outlet;
     struct dispatch *d = o->dispatch;
     const struct target_policy *p = policy_of(o);
     int64_t held_until = o->gate.held_until;
-    struct verdict v = f->verdict;
-    bool probe = f->probe;
 
-    f->probe = false;
     if (!p)
         return;
-    if (f->order_key && f->d.attempts && o->gate.circuit == CIRCUIT_CLOSED)
-        v.no_fault = true; /* that one key is stuck must not keep the others waiting: first tries tell of the target */
-    switch (gate_settle(&o->gate, p, &v, probe, d->now.age_ms, dispatch_random(d))) {
-    case GATE_OPENED: opened(o, &f->verdict); break;
-    case GATE_PROBED: publish(o, &f->verdict); break;
+    switch (gate_settle(&o->gate, p, v, probe, d->now.age_ms, dispatch_random(d))) {
+    case GATE_OPENED: opened(o, v); break;
+    case GATE_PROBED: publish(o, v); break;
     case GATE_CLOSED:
         closed(o);
         outlet_load_due(o);
         break;
     case GATE_SAME:
         if (o->gate.held_until != held_until)
-            publish(o, &f->verdict);
+            publish(o, v);
     }
+}
+
+void outlet_answered(struct flight *f)
+{
+    struct verdict v = f->verdict;
+    bool probe = f->probe;
+
+    f->probe = false;
+    if (f->order_key && f->d.attempts && f->outlet->gate.circuit == CIRCUIT_CLOSED)
+        v.no_fault = true; /* that one key is stuck must not keep the others waiting: first tries tell of the target */
+    tell(f->outlet, &v, probe);
+}
+
+bool outlet_run_started(struct outlet *o)
+{
+    return gate_start(&o->gate, policy_of(o), o->dispatch->now.age_ms);
+}
+
+void outlet_run_answered(struct outlet *o, const struct verdict *v, bool probe)
+{
+    struct verdict own = *v;
+
+    own.no_fault = !probe; /* of what failed in one run alone nothing is learnt */
+    tell(o, &own, probe);
 }
 
 void outlet_replaced(struct outlet *o, const struct target *t)

@@ -23,6 +23,7 @@
  *   dispatch_pause.c    targets paused and resumed by a person
  *   dispatch_letter.c   dead letters
  *   dispatch_invoke.c   functions invoked past the rules
+ *   dispatch_async.c    asynchronous invocations
  *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
@@ -57,6 +58,7 @@ struct trail;
 struct deduplicator;
 struct noted_ids;
 struct flight_group;
+struct async;
 struct order;
 struct lane;
 struct flight_message;
@@ -105,6 +107,8 @@ struct outlet {
     int64_t next_due;
     bool loading;
     struct order *order; /* of those with an order_key; NULL: there are none */
+
+    struct async *async; /* of a function: its asynchronous invocations; NULL: there were none */
 
     int64_t owed_bytes; /* of events, of all that is owed to it, wherever it is */
     bool backlog_full;  /* it was said */
@@ -346,6 +350,8 @@ struct dispatch {
     struct invoke_calls calls; /* under way */
     atomic_llong calls_end;    /* ms; 0: the router is not stopping */
     struct mail calls_mail;
+    TAILQ_HEAD(, item)
+    async_items; /* asynchronous invocations in memory */
 
     /* schedules */
     TAILQ_HEAD(, scheduled)
@@ -513,6 +519,8 @@ bool outlet_may_start(struct outlet *o);
 bool outlet_may_fetch(struct outlet *o);
 void outlet_started(struct flight *f);
 void outlet_answered(struct flight *f);                         /* its verdict is there; before it is judged */
+bool outlet_run_started(struct outlet *o);                      /* the same of a direct run; true: it is the probe */
+void outlet_run_answered(struct outlet *o, const struct verdict *v, bool probe);
 void outlet_replaced(struct outlet *o, const struct target *t); /* another target will stand behind it */
 void outlet_pause(struct outlet *o, bool paused, int64_t since_ms);
 void views_fini(struct dispatch *d);

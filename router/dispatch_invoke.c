@@ -33,6 +33,8 @@ static void run_done(struct invocation *i)
         o->in_flight--;
     else
         retired_settled(d, r->target);
+    if (r->gated && r->target == o->target)
+        outlet_run_answered(o, &i->verdict, r->probe);
     series_observe_ms(o->seconds, i->ended_ms - i->started_ms);
     r->done(r);
     outlet_pump(o);
@@ -60,6 +62,8 @@ bool outlet_run(struct outlet *o, struct direct_run *r)
         return false;
     o->in_flight++;
     o->dispatch->in_flight++;
+    if (r->gated)
+        r->probe = outlet_run_started(o);
     return true;
 }
 

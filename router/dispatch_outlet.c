@@ -16,7 +16,7 @@
  */
 #include <stdlib.h>
 
-#include "router/dispatch_int.h"
+#include "router/dispatch_async.h"
 #include "router/log.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
@@ -78,6 +78,7 @@ void outlet_close(struct outlet *o)
     order_close(o);
     free_queue(&o->sent); /* the target has let go of them */
     free((char *)o->key.ptr);
+    free(o->async);
     free(o);
 }
 
@@ -222,6 +223,8 @@ void outlet_pump(struct outlet *o)
 
     while (!d->stopping && !d->reload && (f = TAILQ_FIRST(&o->ready)) && outlet_may_start(o))
         start(d, f);
+    if (o->async)
+        async_pump(o);
 }
 
 void outlet_settle(struct dispatch *d)

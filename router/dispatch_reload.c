@@ -138,7 +138,7 @@ static void take_fresh(struct reload *r)
         outlet_replaced(f->outlet, f->target);
         f->outlet->target = f->target;
         f->outlet->set = ruleset_ref(r->generation->set);
-        if (f->target->ops->send && !f->outlet->seconds)
+        if (f->target->def->adapter->send && !f->outlet->seconds)
             f->outlet->seconds = metric(METRIC_DELIVERY_SECONDS, f->outlet->key.ptr);
     }
 }

@@ -45,7 +45,9 @@ struct direct_run {               /* embed it first, zeroed */
     struct invocation invocation; /* first; its done and dropped are outlet_run()'s */
     void (*done)(struct direct_run *r);
     void (*dropped)(struct direct_run *r); /* instead of done: dispatch is closed */
-    struct outlet *outlet;                 /* private from here */
+    bool gated;                            /* it counts against the function's rate and circuit */
+    bool probe;                            /* private from here */
+    struct outlet *outlet;
     struct target *target;
 };
 /* False: there is no room, or it is paused. Else done or dropped is called, once, later. */

@@ -23,6 +23,7 @@
 #include "router/schedules.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
+#include "targets/invocations.h"
 #include "targets/queue.h"
 
 #define MEASURE_MS   20
@@ -60,6 +61,7 @@ static const struct store_schema *const schemas[] = {&clock_schema,
                                                      &pause_schema,
                                                      &resource_schema,
                                                      &publish_schema,
+                                                     &invocation_schema,
                                                      NULL};
 
 static bool clock_load(struct store *store, struct weir_time *out, struct weir_diag *diag)

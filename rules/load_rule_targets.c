@@ -12,6 +12,7 @@
 #include "rules/tables.h"
 #include "targets/archive.h"
 #include "targets/bus.h"
+#include "targets/function.h"
 #include "targets/queue.h"
 
 #define WHAT_SIZE        400
@@ -198,7 +199,8 @@ static void check_order(struct load *l, const char *what, const struct rule_targ
 {
     const struct adapter *adapter = t->target->adapter;
 
-    if (!t->order_by || adapter->send)
+    bool async = adapter == &function_adapter && function_is_async(t->target->options);
+    if (!t->order_by || (adapter->send && !async))
         return;
     if (adapter == &queue_adapter)
         diag_error(l->diags, t->pos,

@@ -13,9 +13,12 @@
 #include <stdlib.h>
 
 #include "matcher/json.h"
+#include "targets/bus.h"
 #include "targets/fail.h"
 #include "targets/function_int.h"
+#include "targets/invocations.h"
 #include "targets/policy.h"
+#include "targets/queue.h"
 
 const char *const function_runtimes[] = {"command", "provided", NULL};
 
@@ -245,6 +248,30 @@ static void function_flush_sends(struct target *t)
         batcher_flush(&f->batcher);
 }
 
+/* ---- asynchronous ones: to hand a delivery over is to put it into the ledger ---- */
+
+static void function_put(struct target *t, const struct delivery *d, struct store *store, struct weir_time now,
+                         struct verdict *v)
+{
+    struct weir_diag diag;
+    char id[UUID_SIZE + 1];
+    struct invocation_row row = {.function = t->def->name, .payload = d->input, .request_id = {id, UUID_SIZE}};
+
+    if (uuid_random(id) && invocations_insert(store, &row, now, &diag))
+        verdict_set(v, VERDICT_SETTLED, "", "%s", "");
+    else
+        verdict_set(v, VERDICT_RETRY, "LEDGER", "%s", diag.message);
+}
+
+static void function_close(struct target *t);
+
+static const struct adapter asynchronous = {
+    /* of its running target only */
+    .type = "function",
+    .close = function_close,
+    .put = function_put,
+};
+
 /* ---- life ---- */
 
 static void drop_all(struct invocation_queue *q)
@@ -282,7 +309,10 @@ static struct target *function_open(const struct target_def *def, struct host *h
         fail_memory(diag);
         return NULL;
     }
-    f->target = (struct target){.ops = def->adapter, .def = def, .host = host, .gathers = batch_gathers(&o->batch)};
+    f->target = (struct target){.ops = function_is_async(o) ? &asynchronous : def->adapter,
+                                .def = def,
+                                .host = host,
+                                .gathers = batch_gathers(&o->batch)};
     TAILQ_INIT(&f->runs);
     TAILQ_INIT(&f->slots);
     TAILQ_INIT(&f->unserved);
@@ -296,14 +326,41 @@ static struct target *function_open(const struct target_def *def, struct host *h
     function_close(&f->target);
     return NULL;
 }
+/* Who can take the record of a run: what the ledger keeps itself, or the journal. */
+static bool check_destination(const struct target_def *def, const char *key, const struct target_def *to,
+                              struct diags *diags)
+{
+    bool known =
+        !to || to->adapter == &queue_adapter || to->adapter == &function_adapter || to->adapter == &bus_adapter;
+
+    if (known && to && to->adapter == &queue_adapter && queue_is_fifo(to->name))
+        return diag_error(diags, def->pos, "%s of function '%.*s' is FIFO queue '%.*s'; it must be a standard queue",
+                          key, STR_ARG(def->name), STR_ARG(to->name));
+    return known ||
+           diag_error(diags, def->pos, "%s of function '%.*s' is %s '%.*s'; it must be a queue, a function or a bus",
+                      key, STR_ARG(def->name), to->adapter->type, STR_ARG(to->name));
+}
+
+static bool check_batch(const struct target_def *def, struct diags *diags)
+{
+    const struct function_options *o = def->options;
+
+    if (!o->batch.written || !(o->async.on_success || o->async.on_failure || o->async.dead_letter))
+        return true;
+    return diag_error(diags, def->pos,
+                      "function '%.*s' has a 'batch': its runs have no destinations and no dead_letter of their own",
+                      STR_ARG(def->name));
+}
+
 static bool function_check(const struct target_def *def, struct diags *diags)
 {
     const struct function_options *o = def->options;
     const struct str *words = o->command.items;
 
-    if (o->command.count && words[0].size)
-        return true;
-    return diag_error(diags, def->pos, "command of function '%.*s' is empty", STR_ARG(def->name));
+    if (!o->command.count || !words[0].size)
+        return diag_error(diags, def->pos, "command of function '%.*s' is empty", STR_ARG(def->name));
+    return check_destination(def, "on_success", o->async.on_success, diags) &&
+           check_destination(def, "on_failure", o->async.on_failure, diags) && check_batch(def, diags);
 }
 
 static const struct option async_options[] = {
@@ -313,14 +370,34 @@ static const struct option async_options[] = {
      .value = "2",
      .min = 0,
      .max = 2,
-     .meaning = "how often a failed run is tried again, after 1 minute and then 2"},
+     .meaning = "how often a failed run is tried again"},
     {.key = "maximum_event_age",
      .type = OPTION_DURATION,
      .offset = offsetof(struct function_options, async.maximum_event_age),
      .value = "6h",
      .min = 60000,
      .max = 21600000,
-     .meaning = "a failed run is not tried again for an event older than this"},
+     .meaning = "an event older than this is not run any more"},
+    {.key = "retry_interval",
+     .type = OPTION_DURATION,
+     .offset = offsetof(struct function_options, async.retry_interval),
+     .value = "1m",
+     .min = 10,
+     .max = 3600000,
+     .meaning = "a failed run is tried again after this, and the second time after twice as long"},
+    {.key = "on_success",
+     .type = OPTION_TARGET,
+     .offset = offsetof(struct function_options, async.on_success),
+     .meaning = "the queue, function or bus that gets a record of each run that succeeded"},
+    {.key = "on_failure",
+     .type = OPTION_TARGET,
+     .offset = offsetof(struct function_options, async.on_failure),
+     .meaning = "the queue, function or bus that gets a record of each event that was given up"},
+    {.key = "dead_letter",
+     .type = OPTION_QUEUE,
+     .offset = offsetof(struct function_options, async.dead_letter),
+     .meaning =
+         "the queue that gets each event that was given up; default: dead-letters, unless there is an on_failure"},
     {0},
 };
 
@@ -383,7 +460,9 @@ static const struct option function_options[] = {
      .type = OPTION_OBJECT,
      .members = async_options,
      .present_offset = offsetof(struct function_options, async_written),
-     .meaning = "failed runs are tried again; without it a failed run goes to the dead letters at once"},
+     .meaning =
+         "to deliver to it is to put the event into the ledger, from where it is run and tried again; without it "
+         "a delivery is a run, and one that fails goes to the dead letters"},
     BATCH_OPTION(batch_members, struct function_options),
     {0},
 };

@@ -36,7 +36,11 @@ struct function_options {
     struct option_list environment; /* of struct option_header */
     struct {
         int64_t maximum_retry_attempts;
-        int64_t maximum_event_age; /* ms */
+        int64_t maximum_event_age;            /* ms */
+        int64_t retry_interval;               /* ms; the second time it is twice that */
+        const struct target_def *on_success;  /* NULL: nowhere */
+        const struct target_def *on_failure;  /* the same */
+        const struct target_def *dead_letter; /* a queue; NULL: `dead-letters`, unless there is an on_failure */
     } async;
     bool async_written;
     struct batch_options batch;
@@ -71,6 +75,12 @@ struct invocation {            /* embed it, zeroed */
     struct function *function; /* private from here */
     TAILQ_ENTRY(invocation) link;
 };
+
+/* What is delivered to it is kept by the ledger, and run from there (targets/invocations.h). */
+static inline bool function_is_async(const struct function_options *o)
+{
+    return o->async_written && !o->batch.written;
+}
 
 /* Starts it. False: the function runs as many as it may; nothing was done. Else `done` is called later, never from
    inside this call, and once. */

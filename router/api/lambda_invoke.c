@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Invoke. RequestResponse runs the function now and answers with what it says, in its own words: a function that fails
- * is an answer with status 200 and X-Amz-Function-Error, as at AWS. DryRun only looks. A function that runs as many as
+ * is an answer with status 200 and X-Amz-Function-Error, as at AWS. Event is answered when the invocation is on disk;
+ * what becomes of it is dispatch_async.c's affair. DryRun only looks. A function that runs as many as
  * it may is no place to wait: TooManyRequestsException, and the client's own retries come again.
  */
 #include <openssl/evp.h>
@@ -11,7 +12,9 @@
 #include "router/api/lambda.h"
 #include "router/invoke.h"
 #include "router/router.h"
+#include "router/space.h"
 #include "router/xalloc.h"
+#include "targets/invocations.h"
 
 struct invoke {
     struct invoke_call call; /* first */
@@ -82,6 +85,58 @@ static void answer(struct invoke_call *call)
     }
     buf_fini(&call->invocation.answer);
     free(v);
+}
+
+/* ---- asynchronous ones ---- */
+
+struct event {             /* into the ledger, and answered when it is there */
+    struct ledger_job job; /* first */
+    struct http_request *request;
+    struct str function;
+    struct str client_context;
+    char request_id[UUID_SIZE + 1];
+};
+
+static bool insert(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
+{
+    const struct event *e = (const struct event *)job;
+    struct str body = http_body(e->request);
+    struct invocation_row row = {.function = e->function,
+                                 .request_id = {e->request_id, UUID_SIZE},
+                                 .client_context = e->client_context,
+                                 .payload = body.size ? body : STR("{}")};
+    return invocations_insert(s, &row, now, diag);
+}
+
+static void inserted(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct event *e = (struct event *)job;
+
+    http_add_header(e->request, "x-amzn-RequestId", e->request_id);
+    if (ok)
+        http_reply(e->request, 202, "application/json", STR(""));
+    else
+        lambda_fail(e->request, 503, "ServiceException", "The invocation could not be kept: %s", diag->message);
+    free(e);
+}
+
+static void keep(struct http_request *r, const struct target_def *def, struct str client_context)
+{
+    struct space_refusal no;
+    struct event *e = xalloc(sizeof *e);
+
+    if (!space_take(http_router(r)->space, 1, http_body(r).size, &no)) {
+        free(e);
+        lambda_fail(r, 503, "ServiceException", "%s", no.message);
+        return;
+    }
+    e->job = (struct ledger_job){.run = insert, .done = inserted, .reply = http_mailbox(r)};
+    e->request = r;
+    e->function = def->name;
+    e->client_context = client_context;
+    if (!uuid_random(e->request_id))
+        xfail("the kernel gives no random bytes");
+    ledger_submit(http_router(r)->ledger, &e->job);
 }
 
 /* ---- the request ---- */
@@ -155,6 +210,8 @@ void lambda_invoke(struct http_request *r)
         return;
     if (type == DRY_RUN)
         http_reply(r, 204, "application/json", STR(""));
+    else if (type == EVENT)
+        keep(r, def, STR(""));
     else
         run(r, def);
 }

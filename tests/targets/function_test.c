@@ -353,56 +353,6 @@ static void too_much_output(void **state)
     ends("1000000000000", VERDICT_FAILED, "FUNCTION_ERROR", "wrote more than 6291456 bytes to its standard output");
 }
 
-/* ---- asynchronous retries ---- */
-
-static const struct verdict *attempt(uint32_t attempts, const char *input)
-{
-    rig_next(&r)->attempts = attempts;
-    return rig_run(&r, str_from(input));
-}
-
-static void async_retries(void **state)
-{
-    prepare("exit $(cat)");
-    rig_int(&r, "async.maximum_retry_attempts", 2);
-    rig_open(&r);
-    const struct verdict *v = attempt(0, "1");
-    assert_int_equal(v->kind, VERDICT_RETRY);
-    assert_int_equal(v->retry_after_ms, 60000);
-    assert_string_equal(v->code, "FUNCTION_ERROR");
-    v = attempt(1, "1");
-    assert_int_equal(v->kind, VERDICT_RETRY);
-    assert_int_equal(v->retry_after_ms, 120000);
-    assert_int_equal(attempt(2, "1")->kind, VERDICT_FAILED);
-    assert_int_equal(attempt(1, "0")->kind, VERDICT_SETTLED);
-    v = attempt(9, "75"); /* its own wish, not a failure */
-    assert_int_equal(v->kind, VERDICT_RETRY);
-    assert_int_equal(v->retry_after_ms, -1);
-    r.now.age_ms = 21600001; /* older than maximum_event_age: 6h */
-    assert_int_equal(attempt(0, "1")->kind, VERDICT_FAILED);
-}
-
-static void async_without_retries(void **state)
-{
-    prepare("sleep 300");
-    rig_int(&r, "async.maximum_retry_attempts", 0);
-    rig_int(&r, "timeout", 100);
-    rig_open(&r);
-    ends("", VERDICT_FAILED, "TIMEOUT", "did not end within 100 ms");
-}
-
-static void async_timeouts(void **state)
-{
-    prepare("sleep 300");
-    rig_int(&r, "async.maximum_retry_attempts", 1);
-    rig_int(&r, "timeout", 100);
-    rig_open(&r);
-    const struct verdict *v = attempt(0, "");
-    assert_string_equal(v->code, "TIMEOUT");
-    assert_int_equal(v->kind, VERDICT_RETRY);
-    assert_int_equal(v->retry_after_ms, 60000);
-}
-
 /* ---- many, and the end ---- */
 
 static void out_of_order(void **state)
@@ -478,9 +428,6 @@ int main(void)
         cmocka_unit_test_teardown(input_that_nobody_reads, teardown),
         cmocka_unit_test_teardown(both_ways_at_once, teardown),
         cmocka_unit_test_teardown(too_much_output, teardown),
-        cmocka_unit_test_teardown(async_retries, teardown),
-        cmocka_unit_test_teardown(async_without_retries, teardown),
-        cmocka_unit_test_teardown(async_timeouts, teardown),
         cmocka_unit_test_teardown(out_of_order, teardown),
         cmocka_unit_test_teardown(close_while_it_runs, teardown),
         cmocka_unit_test(nothing_is_left),

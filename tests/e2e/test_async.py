@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asynchronous invocations: retries, ages, destinations, dead letters, and kill -9 in the middle of them."""
+import json
+import os
+import random
+import time
+
+import pytest
+
+from conftest import Router, wait_until
+from test_lambda import ARN, client_of, error_of
+
+# Fails as often as its event says, then answers with it; notes each run.
+SCRIPT = """#!/usr/bin/python3
+import json, os, sys, time
+event = json.load(sys.stdin)
+detail = event.get("detail", event.get("requestPayload", event))
+with open("runs", "a") as f:
+    f.write(json.dumps({"id": os.environ["WEIR_REQUEST_ID"], "attempt": os.environ["WEIR_ATTEMPT"], "event": event}) + "\\n")
+time.sleep(detail.get("sleep", 0))
+if int(os.environ["WEIR_ATTEMPT"]) <= detail.get("fails", 0):
+    print("it hurts", file=sys.stderr)
+    sys.exit(3)
+print(json.dumps({"said": detail.get("n")}))
+"""
+CONFIG = """
+buses: {results: {}}
+queues: {good: {}, bad: {}, letters: {}, onbus: {}}
+functions:
+  plain: {command: [./script], working_directory: .}
+  noted: {command: [./script], working_directory: ., concurrency: 2,
+          async: {maximum_retry_attempts: 2, retry_interval: 20ms, on_success: good, on_failure: bad, dead_letter: letters}}
+  bus: {command: [./script], working_directory: ., async: {retry_interval: 10ms, maximum_retry_attempts: 0, on_success: results, on_failure: results}}
+  chain: {command: [./script], working_directory: ., async: {on_success: plain}}
+  ring: {command: [echo, "1"], async: {on_success: ring}}
+  lone: {command: [./script], working_directory: ., async: {maximum_retry_attempts: 0}}
+  stays: {command: [sh, -c, "exit 1"], async: {retry_interval: 1h}}
+rules:
+  noted: {pattern: {source: [test.app]}, targets: [noted]}
+  results: {bus: results, pattern: {source: [lambda]}, targets: [onbus]}
+"""
+
+
+def make(folder, config=CONFIG):
+    r = Router(folder, config)
+    script = r.folder / "script"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+    return r
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    r = make(tmp_path_factory.mktemp("async")).start()
+    yield r
+    r.stop()
+
+
+@pytest.fixture(scope="module")
+def aws(served):
+    return client_of(served)
+
+
+def runs(r):
+    path = r.folder / "runs"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def invoke(aws, name, event):
+    got = aws.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
+    assert (got["StatusCode"], got["Payload"].read()) == (202, b"")
+    return got["ResponseMetadata"]["RequestId"]
+
+
+def records(r, queue, count=1):
+    return [json.loads(m["body"]) for m in r.receive(queue, count)]
+
+
+def test_an_event_is_run(served, aws):
+    id = invoke(aws, "plain", {"n": 1})
+    got = wait_until(lambda: [run for run in runs(served) if run["id"] == id], what="the run")
+    assert got == [{"id": id, "attempt": "1", "event": {"n": 1}}]
+
+
+def test_what_event_refuses(aws):
+    assert error_of(aws.invoke, FunctionName="nobody", InvocationType="Event")[1] == "ResourceNotFoundException"
+    assert error_of(aws.invoke, FunctionName="plain", InvocationType="Event", Payload=b"{")[1] == "InvalidRequestContentException"
+    large = b'"' + b"x" * (1 << 20) + b'"'
+    assert error_of(aws.invoke, FunctionName="plain", InvocationType="Event", Payload=large) == (
+        413, "RequestTooLargeException", "Request must be smaller than 1048576 bytes for the InvokeFunction operation")
+
+
+def test_success_is_recorded_after_retries(served, aws):
+    id = invoke(aws, "noted", {"n": 2, "fails": 2})
+    [record] = records(served, "good")
+    assert record.pop("timestamp").endswith("Z")
+    assert record == {
+        "version": "1.0",
+        "requestContext": {"requestId": id, "functionArn": ARN + "noted:$LATEST", "condition": "Success", "approximateInvokeCount": 3},
+        "requestPayload": {"n": 2, "fails": 2},
+        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+        "responsePayload": {"said": 2}}
+    assert [run["attempt"] for run in runs(served) if run["id"] == id] == ["1", "2", "3"]
+
+
+def test_failure_is_recorded_and_dead_lettered(served, aws):
+    id = invoke(aws, "noted", {"n": 3, "fails": 9})
+    [record] = records(served, "bad")
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 3
+    assert record["responseContext"] == {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+    assert record["responsePayload"]["errorMessage"].endswith("exit status 3: it hurts")
+    [letter] = served.receive("letters", 1)
+    assert json.loads(letter["body"]) == {"n": 3, "fails": 9}
+    a = letter["attributes"]
+    assert (a["RequestID"], a["ErrorCode"], a["ErrorMessage"]) == (id, "200", "exit status 3: it hurts")
+
+
+def test_a_rule_only_hands_over(served):
+    served.send({"source": "test.app", "detail-type": "t", "detail": {"n": 4, "fails": 1}})
+    [record] = records(served, "good")
+    assert record["requestPayload"]["detail"] == {"n": 4, "fails": 1} and record["responsePayload"] == {"said": 4}
+    assert served.metric('weir_deliveries_total{bus="default",rule="noted",target="function/noted",result="delivered"}') == 1
+    assert served.metric('weir_async_invocations_total{target="function/noted",result="retried"}') >= 1
+
+
+def test_results_on_a_bus(served, aws):
+    invoke(aws, "bus", {"n": 5})
+    invoke(aws, "bus", {"n": 6, "fails": 1})
+    got = {e["detail-type"]: e for e in records(served, "onbus", 2)}
+    good = got["Lambda Function Invocation Result - Success"]
+    assert (good["source"], good["resources"][1]) == ("lambda", ARN + "bus:$LATEST")
+    assert good["detail"]["responsePayload"] == {"said": 5}
+    assert got["Lambda Function Invocation Result - Failure"]["detail"]["requestPayload"] == {"n": 6, "fails": 1}
+
+
+def test_results_for_functions(served, aws):
+    id = invoke(aws, "chain", {"n": 7})
+    wait_until(lambda: [run for run in runs(served)
+                        if run["event"].get("requestContext", {}).get("requestId") == id], what="the second function's run")
+    invoke(aws, "ring", {})  # what goes in a circle ends
+    letter = served.receive("dead-letters", 1)[0]
+    assert letter["attributes"]["TARGET_ARN"] == ARN + "ring" and letter["attributes"]["ERROR_CODE"] == "TOO_MANY_HOPS"
+
+
+def test_given_up_without_a_destination(served, aws):
+    invoke(aws, "lone", {"n": 8, "fails": 1})
+    [letter] = served.receive("dead-letters", 1)
+    assert json.loads(letter["body"]) == {"n": 8, "fails": 1}
+    assert letter["attributes"]["EXHAUSTED_RETRY_CONDITION"] == "RetriesExhausted"
+
+
+def test_a_function_that_went_fails_what_is_left(tmp_path):
+    r = make(tmp_path / "gone").start()
+    invoke(client_of(r), "stays", {"n": 9})
+    wait_until(lambda: r.metric('weir_async_invocations_total{target="function/stays",result="retried"}') == 1, what="the first run")
+    r.kill()
+    r.configure("queues: {q: {}}")
+    r.start()
+    letter = wait_until(lambda: r.take("dead-letters"), what="the dead letter")[0]
+    assert letter["attributes"]["ERROR_CODE"] == "NO_RESOURCE"
+    r.stop()
+
+
+def test_nothing_is_lost_by_kill_9(tmp_path):
+    """Whatever was answered is run, over three kills in the middle of runs; what fails keeps its attempts."""
+    r, wanted = make(tmp_path / "killed"), set()
+    for round in range(3):
+        aws = client_of(r.start())
+        for n in range(8):
+            wanted.add(invoke(aws, "noted", {"n": n, "fails": n % 3, "sleep": 0.01}))
+        r.send(*({"source": "test.app", "detail-type": "t", "detail": {"n": n, "from": "rule"}} for n in range(5)))
+        time.sleep(random.uniform(0, 0.3))
+        r.kill()
+    r.start()
+    seen, from_rules = set(), 0
+
+    def all_there():
+        nonlocal from_rules
+        for m in r.take("good"):
+            record = json.loads(m["body"])
+            seen.add(record["requestContext"]["requestId"])
+            from_rules += "detail" in record["requestPayload"]
+        return wanted <= seen and from_rules >= 15
+
+    wait_until(all_there, 30, f"all runs")
+    assert r.receive("bad") == [] and r.receive("letters") == []
+    assert r.stop() == 0
