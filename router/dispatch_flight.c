@@ -219,7 +219,7 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
     }
     if (f->route->topic && !flight_render_message(d, f, diag))
         return false;
-    return flight_group(d, f, diag);
+    return flight_group(d, f, diag) && flight_parameters(f, diag);
 }
 
 void flight_free(struct flight *f)
@@ -230,6 +230,8 @@ void flight_free(struct flight *f)
     buf_fini(&f->input);
     buf_fini(&f->ids);
     flight_message_free(f->message);
+    buf_fini(&f->values);
+    free(f->parameters);
     free(f->names);
     free(f);
 }

@@ -15,12 +15,12 @@
 #include "rules/input.h"
 #include "targets/queue.h"
 
-/* The text that the path finds; of anything but a text, its JSON. */
-static bool find_group(const struct flight *f, struct buf *out, struct weir_diag *diag)
+bool flight_find_text(const struct flight *f, const struct input *path, const char *key, struct buf *out,
+                      struct weir_diag *diag)
 {
     struct input_variables none = {STR(""), STR(""), STR("")};
     struct buf json = BUF_INIT;
-    bool ok = input_render(f->route->entry->message_group_path, f->d.event, &none, &json, diag);
+    bool ok = input_render(path, f->d.event, &none, &json, diag);
 
     xbuf(&json);
     if (ok && json_type_of(buf_view(&json)) == JSON_STRING)
@@ -32,7 +32,7 @@ static bool find_group(const struct flight *f, struct buf *out, struct weir_diag
     if (!ok && strncmp(diag->message, "input_path", 10) == 0) { /* the path is another option's */
         char reason[sizeof diag->message];
         snprintf(reason, sizeof reason, "%s", diag->message + 10);
-        snprintf(diag->message, sizeof diag->message, "message_group_id%.400s", reason);
+        snprintf(diag->message, sizeof diag->message, "%s%.400s", key, reason);
     }
     return ok;
 }
@@ -56,7 +56,8 @@ bool flight_group(struct dispatch *d, struct flight *f, struct weir_diag *diag)
         return true; /* what is published brings its own */
     buf_clear(&d->work);
     buf_clear(&f->ids);
-    if (entry->message_group_path && !find_group(f, &d->work, diag))
+    if (entry->message_group_path &&
+        !flight_find_text(f, entry->message_group_path, "message_group_id", &d->work, diag))
         return false;
     add_id(&f->ids, entry->message_group_path ? buf_view(&d->work) : entry->message_group);
     size_t second = f->ids.size;

@@ -215,9 +215,11 @@ struct flight {
     bool ended;   /* result stands (send adapters: since the dispatch thread saw the verdict) */
     char *names;  /* owned copies behind d's slices and target_arn, where route is NULL */
     struct str target_arn;
-    struct buf key, input;          /* behind d.idempotency_key, d.input */
-    struct buf ids;                 /* behind d.message_group, d.deduplication_id */
-    struct flight_message *message; /* of a topic, see dispatch_topic.c; NULL */
+    struct buf key, input;                 /* behind d.idempotency_key, d.input */
+    struct buf ids;                        /* behind d.message_group, d.deduplication_id */
+    struct flight_message *message;        /* of a topic, see dispatch_topic.c; NULL */
+    struct delivery_parameter *parameters; /* d.parameters, … */
+    struct buf values;                     /* … and what paths found for them */
     int64_t started_age;
 
     /* what became of it */
@@ -434,6 +436,10 @@ bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_dia
 void flight_message_free(struct flight_message *m);
 bool flight_group(struct dispatch *d, struct flight *f,
                   struct weir_diag *diag); /* dispatch_group.c, of flight_render() */
+/* Appends the text that a path finds in the event, of anything but a text its JSON; key: the option, for the reason. */
+bool flight_find_text(const struct flight *f, const struct input *path, const char *key, struct buf *out,
+                      struct weir_diag *diag);
+bool flight_parameters(struct flight *f, struct weir_diag *diag); /* dispatch_parameters.c, of flight_render() */
 void flight_free(struct flight *f);
 void flights_add(struct flight_list *l, struct flight *f);
 void flights_fini(struct flight_list *l);

@@ -33,6 +33,7 @@ const struct lint_check lint_checks[] = {
     {"same-pattern", "two rules of a bus with the same pattern and other targets", NULL, lint_same_pattern},
     {"unused-target", "a target that nothing in the configuration names", NULL, lint_unused_target},
     {"unused-bus", "an event bus without a rule or an archive", NULL, lint_unused_bus},
+    {"plain-secret", "a secret that stands in the file as text", NULL, lint_plain_secret},
     {"load", "what the loader warns of by itself, such as input templates that will deliver nothing", NULL,
      lint_loaded},
     {NULL, NULL, NULL, NULL},

@@ -53,6 +53,7 @@ void lint_no_targets(struct lint *l, const struct rule *rule);
 void lint_duplicates(struct lint *l);
 void lint_same_pattern(struct lint *l);
 void lint_unused_target(struct lint *l);
+void lint_plain_secret(struct lint *l);
 void lint_unused_bus(struct lint *l);
 
 #endif

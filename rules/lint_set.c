@@ -166,7 +166,7 @@ static void use_options(bool *used, const struct option *table, const char *opti
         const char *field = options + o->offset;
         if (o->own)
             continue;
-        if (o->type == OPTION_QUEUE || o->type == OPTION_TARGET)
+        if (o->type == OPTION_QUEUE || o->type == OPTION_TARGET || o->type == OPTION_CONNECTION)
             use(used, *(const struct target_def *const *)field);
         else if (o->type == OPTION_OBJECT)
             use_options(used, o->members, field);
@@ -199,11 +199,41 @@ void lint_unused_target(struct lint *l)
         use_options(used, l->set->targets[i]->adapter->options, l->set->targets[i]->options);
     for (uint32_t i = 0; i < l->set->target_count; i++) {
         const struct target_def *def = l->set->targets[i];
-        if (!used[i] && !def->builtin && def->adapter != &bus_adapter && def->pos.file)
+        if (used[i] || def->builtin || def->adapter == &bus_adapter || !def->pos.file)
+            continue;
+        if (def->adapter->no_target)
+            lint_add(l, def->pos, "name it in an API destination, or remove it", "nothing here names %s '%.*s'",
+                     def->adapter->type, STR_ARG(def->name));
+        else
             lint_add(l, def->pos, "name it in a rule, or remove it if no client uses it directly",
                      "nothing here delivers to %s '%.*s'", def->adapter->type, STR_ARG(def->name));
     }
     free(used);
+}
+
+/* The first key with one; NULL: there is none. */
+static const char *plain_secret(const struct option *table, const char *options)
+{
+    const char *found = NULL;
+    for (const struct option *o = table; !found && o && o->key; o++) {
+        const struct option_secret *secret = (const void *)(options + o->offset);
+        if (o->type == OPTION_SECRET && secret->value.ptr && !secret->secret)
+            found = o->key;
+        else if (o->type == OPTION_OBJECT)
+            found = plain_secret(o->members, options + o->offset);
+    }
+    return found;
+}
+
+void lint_plain_secret(struct lint *l)
+{
+    for (uint32_t i = 0; i < l->set->target_count; i++) {
+        const struct target_def *def = l->set->targets[i];
+        const char *key = plain_secret(def->adapter->options, def->options);
+        if (key)
+            lint_add(l, def->pos, lint_text(l, "write %s: {env: NAME}, and set the variable where weir runs", key),
+                     "the %s of %s '%.*s' stands in the file", key, def->adapter->type, STR_ARG(def->name));
+    }
 }
 
 void lint_unused_bus(struct lint *l)

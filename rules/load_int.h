@@ -55,6 +55,9 @@ bool load_targets(struct load *l);
 bool load_rules(struct load *l);
 bool load_targets_of_rule(struct load *l, struct rule *rule, const struct node *list); /* load_rule_targets.c */
 bool load_tests_of_rule(struct load *l, struct rule *rule, const struct node *list);   /* load_rule_tests.c */
+/* load_http_parameters.c; n NULL: there are none */
+bool load_http_parameters(struct load *l, const struct node *n, const char *what, struct rule_target *t);
+void load_check_http_parameters(struct load *l, const struct rule *rule, const char *what, const struct rule_target *t);
 
 bool load_sources(struct load *l);       /* load_sources.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */

@@ -93,6 +93,11 @@ const struct option rule_target_options[] = {
      .type = OPTION_OBJECT,
      .members = sqs_options,
      .meaning = "what a FIFO queue needs of each message"},
+    {.key = "http_parameters",
+     .type = OPTION_OBJECT,
+     .own = true,
+     .members = http_parameter_options,
+     .meaning = "what requests to an API destination say besides"},
     {0},
 };
 
@@ -294,6 +299,8 @@ static bool read_target(struct load *l, const struct node *n, const char *rule, 
         read_input(l, n, what, t);
         read_order(l, node_get(n, "order_by"), t);
         read_message_group(l, node_get(n, "sqs_parameters"), t);
+        if (!load_http_parameters(l, node_get(n, "http_parameters"), what, t))
+            return false;
         if (t->id.ptr)
             load_check_name(l, "target id", t->id, ID_MAX, node_get(n, "id")->pos);
     }
@@ -333,6 +340,7 @@ static void check_target(struct load *l, const struct rule *rule, const char *wh
         check_bus(l, rule, what, t);
     check_order(l, what, t);
     check_message_group(l, what, t);
+    load_check_http_parameters(l, rule, what, t);
     if (!fits_archive(rule, t))
         diag_error(l->diags, t->pos, "archive '%.*s' belongs to bus '%.*s', %s is on bus '%.*s'",
                    STR_ARG(t->target->name), STR_ARG(((const struct archive_options *)t->target->options)->bus), what,

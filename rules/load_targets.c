@@ -50,21 +50,8 @@ bool load_declare(struct load *l, const char *what, struct str scope, struct str
 
 struct str load_arn(struct load *l, const char *format, struct str name)
 {
-    const struct {
-        struct str word, value;
-    } words[] = {{STR("{region}"), l->set->region}, {STR("{account}"), l->set->account}, {STR("{name}"), name}};
     struct buf out = BUF_INIT;
-    for (struct str rest = str_from(format); rest.size;) {
-        struct str piece = {rest.ptr, 1};
-        size_t step = 1;
-        for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-            if (str_starts(rest, words[i].word)) {
-                piece = words[i].value;
-                step = words[i].word.size;
-            }
-        buf_str(&out, piece);
-        rest = (struct str){rest.ptr + step, rest.size - step};
-    }
+    target_write_arn(&out, format, l->set->region, l->set->account, name);
     struct str arn = out.failed ? (struct str){NULL, 0} : arena_str(&l->set->keep, buf_view(&out));
     l->diags->out_of_memory |= !arn.ptr;
     buf_fini(&out);
@@ -332,9 +319,11 @@ static void fill_all(struct load *l)
     bool ok = true;
     for (uint32_t i = 0; i < l->set->target_count; i++)
         ok &= fill(l, l->targets[i], l->target_nodes[i]);
-    for (uint32_t i = 0; i < l->set->target_count; i++)
+    for (uint32_t i = 0; i < l->set->target_count; i++) {
+        policy_finish(l->targets[i]);
         if (l->targets[i]->adapter == &bus_adapter)
             bus_finish(l, l->targets[i]);
+    }
     /* Checks look at other definitions, so they wait until all are whole. */
     for (uint32_t i = 0; ok && i < l->set->target_count; i++) {
         policy_check(l->targets[i], l->diags);

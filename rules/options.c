@@ -6,7 +6,7 @@
  * A filler reads one node and writes one field. It reports what is wrong and says false; the walk goes on, so that
  * one load shows all errors. Nodes of type NODE_FAULT were reported by the reader: fillers fail on them silently.
  */
-#include "rules/options.h"
+#include "rules/options_int.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -18,21 +18,13 @@
 #include "rules/pattern_source_yaml.h"
 #include "rules/ruleset.h"
 
-#define WHAT_SIZE 320 /* "'subscriptions' of topic 'NAME'", the longest names included */
-
-struct field {
-    const struct options_reader *r;
-    const struct option *option;
-    const struct node *node;
-    const char *what; /* whose option it is */
-    void *out;
-};
+#define WHAT_SIZE OPTIONS_WHAT_SIZE
 
 typedef bool fill_fn(const struct field *f);
 
 /* ---- messages ---- */
 
-static bool expect(const struct field *f, const char *wanted)
+bool options_expect(const struct field *f, const char *wanted)
 {
     if (f->node->type == NODE_FAULT)
         return false;
@@ -40,7 +32,7 @@ static bool expect(const struct field *f, const char *wanted)
                       node_type_name(f->node));
 }
 
-static bool out_of_memory(const struct options_reader *r)
+bool options_out_of_memory(const struct options_reader *r)
 {
     r->diags->out_of_memory = true;
     return false;
@@ -78,7 +70,7 @@ bool options_read_text(const struct options_reader *r, const struct node *n, con
     if (n->type != NODE_TEXT)
         return diag_error(r->diags, n->pos, "%s must be text, not %s", what, node_type_name(n));
     *out = arena_str(r->keep, n->text);
-    return out->ptr || out_of_memory(r);
+    return out->ptr || options_out_of_memory(r);
 }
 
 static bool read_text(const struct field *f, struct str *out)
@@ -132,13 +124,13 @@ static bool fill_path(const struct field *f)
     if (!path->size || memchr(path->ptr, '\0', path->size))
         return diag_error(f->r->diags, f->node->pos, "'%s' must be a path, not empty", f->option->key);
     *path = path_beside(f->r->keep, f->node->pos.file, *path);
-    return path->ptr || out_of_memory(f->r);
+    return path->ptr || options_out_of_memory(f->r);
 }
 
 static bool fill_enum(const struct field *f)
 {
     if (f->node->type != NODE_TEXT)
-        return expect(f, "one of its words");
+        return options_expect(f, "one of its words");
     for (int i = 0; f->option->names[i]; i++)
         if (str_is(f->node->text, f->option->names[i])) {
             *(int *)f->out = i;
@@ -157,7 +149,7 @@ static bool fill_enum(const struct field *f)
 static bool fill_bool(const struct field *f)
 {
     if (f->node->type != NODE_TRUE && f->node->type != NODE_FALSE)
-        return expect(f, "true or false");
+        return options_expect(f, "true or false");
     *(bool *)f->out = f->node->type == NODE_TRUE;
     return true;
 }
@@ -190,7 +182,7 @@ static bool fill_int(const struct field *f)
 {
     char text[32];
     if (f->node->type != NODE_NUMBER)
-        return expect(f, "a whole number");
+        return options_expect(f, "a whole number");
     bool fits = f->node->text.size < sizeof(text) && !memchr(f->node->text.ptr, '.', f->node->text.size);
     char *end = text;
     if (fits) {
@@ -211,7 +203,7 @@ static bool fill_duration(const struct field *f)
                           "%s '%.*s' has no unit; write %.*ss for seconds (units: ms, s, m, h, d)", f->option->key,
                           STR_ARG(f->node->text), STR_ARG(f->node->text));
     if (f->node->type != NODE_TEXT)
-        return expect(f, "a duration such as 30s");
+        return options_expect(f, "a duration such as 30s");
     if (!options_parse_duration(f->node->text, f->out))
         return diag_error(f->r->diags, f->node->pos,
                           "%s '%.*s' is not a duration; write a whole number and ms, s, m, h or d", f->option->key,
@@ -222,7 +214,7 @@ static bool fill_duration(const struct field *f)
 static bool fill_size(const struct field *f)
 {
     if (f->node->type != NODE_TEXT && f->node->type != NODE_NUMBER)
-        return expect(f, "a size such as 64KiB");
+        return options_expect(f, "a size such as 64KiB");
     if (!options_parse_size(f->node->text, f->out))
         return diag_error(f->r->diags, f->node->pos,
                           "%s '%.*s' is not a size; write a whole number of bytes, or of KiB, MiB, GiB or TiB",
@@ -237,7 +229,7 @@ static bool fill_rate(const struct field *f)
         return diag_error(f->r->diags, f->node->pos, "%s '%.*s' has no unit; write %.*s/s for so many a second",
                           f->option->key, STR_ARG(f->node->text), STR_ARG(f->node->text));
     if (f->node->type != NODE_TEXT)
-        return expect(f, "a rate such as 100/s");
+        return options_expect(f, "a rate such as 100/s");
     if (!options_parse_rate(f->node->text, rate))
         return diag_error(f->r->diags, f->node->pos, "%s '%.*s' is not a rate; write a whole number and /s, /m or /h",
                           f->option->key, STR_ARG(f->node->text));
@@ -251,8 +243,10 @@ static bool fill_rate(const struct field *f)
 static bool fill_reference(const struct field *f, const char *type)
 {
     const struct target_def **out = f->out;
+    char wanted[WHAT_SIZE];
+    snprintf(wanted, sizeof(wanted), "the name of a %s", type ? type : "target");
     if (f->node->type != NODE_TEXT)
-        return expect(f, type ? "the name of a queue" : "the name of a target");
+        return options_expect(f, wanted);
     *out = references_find_target(f->r->names, type, f->node->text, f->node->pos, f->r->diags);
     return *out || document_holds(f->node->pos);
 }
@@ -267,10 +261,15 @@ static bool fill_target(const struct field *f)
     return fill_reference(f, NULL);
 }
 
+static bool fill_connection(const struct field *f)
+{
+    return fill_reference(f, "connection");
+}
+
 static bool fill_bus(const struct field *f)
 {
     if (f->node->type != NODE_TEXT)
-        return expect(f, "the name of a bus");
+        return options_expect(f, "the name of a bus");
     const struct bus *bus = references_find(f->r->names, LOAD_BUSES, f->node->text);
     bool unseen = bus && !references_may_see(f->node->pos, bus->made, bus->index == 0);
     if (bus && !unseen) {
@@ -300,12 +299,12 @@ static bool fill_command(const struct field *f)
         return diag_error(f->r->diags, f->node->pos, "'%s' must be a list of words, not text; write [%.*s]",
                           f->option->key, STR_ARG(f->node->text));
     if (f->node->type != NODE_LIST)
-        return expect(f, "a list of words");
+        return options_expect(f, "a list of words");
     if (f->node->count == 0)
         return diag_error(f->r->diags, f->node->pos, "'%s' is empty; it starts with a program", f->option->key);
     struct str *words = arena_array(f->r->keep, f->node->count, sizeof(*words));
     if (!words)
-        return out_of_memory(f->r);
+        return options_out_of_memory(f->r);
     for (uint32_t i = 0; i < f->node->count; i++) {
         struct field word = *f;
         word.node = f->node->items[i];
@@ -316,71 +315,7 @@ static bool fill_command(const struct field *f)
     if (ok && memchr(words[0].ptr, '/', words[0].size))
         words[0] = path_beside(f->r->keep, f->node->items[0]->pos.file, words[0]);
     *list = (struct option_list){words, f->node->count};
-    return ok && (words[0].ptr || out_of_memory(f->r));
-}
-
-static bool is_header_name(struct str s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (s.ptr[i] <= ' ' || s.ptr[i] == 0x7F || strchr("()<>@,;:\\\"/[]?={}", s.ptr[i]))
-            return false;
-    return s.size;
-}
-
-static bool is_header_value(struct str s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') || s.ptr[i] == 0x7F)
-            return false;
-    return true;
-}
-
-/* {env: NAME}: the variable's value, which no message shows. */
-static bool read_env(const struct field *f, struct str *out)
-{
-    const struct node *name = node_get(f->node, "env");
-    if (!name || f->node->count != 1 || name->type != NODE_TEXT)
-        return diag_error(f->r->diags, f->node->pos, "a header's value is text or {env: NAME}");
-    const char *value = memchr(name->text.ptr, '\0', name->text.size) ? NULL : getenv(name->text.ptr);
-    if (!value)
-        return diag_error(f->r->diags, name->pos, "environment variable '%.*s' is not set", STR_ARG(name->text));
-    *out = arena_str(f->r->keep, str_from(value));
-    return out->ptr || out_of_memory(f->r);
-}
-
-static bool fill_header(const struct field *f, const struct node *key, struct option_header *header)
-{
-    char what[WHAT_SIZE];
-    if (!is_header_name(key->text))
-        return diag_error(f->r->diags, key->pos, "'%.*s' is not the name of a header", STR_ARG(key->text));
-    header->name = arena_str(f->r->keep, key->text);
-    header->secret = f->node->type == NODE_MAP;
-    snprintf(what, sizeof(what), "header '%.*s'", STR_ARG(key->text));
-    if (!header->name.ptr)
-        return out_of_memory(f->r);
-    if (!(header->secret ? read_env(f, &header->value) : options_read_text(f->r, f->node, what, &header->value)))
-        return false;
-    if (!is_header_value(header->value))
-        return diag_error(f->r->diags, f->node->pos, "the value of %s has a control character", what);
-    return true;
-}
-
-static bool fill_headers(const struct field *f)
-{
-    struct option_list *list = f->out;
-    bool ok = true;
-    if (f->node->type != NODE_MAP)
-        return expect(f, "a mapping of names to values");
-    struct option_header *headers = arena_array(f->r->keep, f->node->count, sizeof(*headers));
-    if (!headers)
-        return out_of_memory(f->r);
-    for (uint32_t i = 0; i < f->node->count; i++) {
-        struct field value = *f;
-        value.node = f->node->pairs[i].value;
-        ok &= fill_header(&value, f->node->pairs[i].key, &headers[i]);
-    }
-    *list = (struct option_list){headers, f->node->count};
-    return ok;
+    return ok && (words[0].ptr || options_out_of_memory(f->r));
 }
 
 static void describe(const struct field *f, char what[WHAT_SIZE])
@@ -392,7 +327,7 @@ static bool fill_object(const struct field *f)
 {
     char what[WHAT_SIZE];
     if (f->node->type != NODE_MAP && !node_is_empty(f->node))
-        return expect(f, "a mapping");
+        return options_expect(f, "a mapping");
     describe(f, what);
     return options_fill(f->r, f->option->members, f->node, f->node->pos, what, NULL, f->out);
 }
@@ -407,7 +342,7 @@ static bool fill_scalar_item(const struct field *f, char *item)
             struct field one = {f->r, m, f->node, f->what, item + m->offset};
             return options_fill(f->r, f->option->members, NULL, f->node->pos, f->what, NULL, item) & fill_one(&one);
         }
-    return expect(f, "a list of mappings");
+    return options_expect(f, "a list of mappings");
 }
 
 static bool fill_list(const struct field *f)
@@ -419,10 +354,10 @@ static bool fill_list(const struct field *f)
         return diag_error(f->r->diags, f->node->pos, "'%s' must be a list, not text; write [%.*s]", f->option->key,
                           STR_ARG(f->node->text));
     if (f->node->type != NODE_LIST)
-        return expect(f, "a list");
+        return options_expect(f, "a list");
     char *items = arena_array(f->r->keep, f->node->count, f->option->item_size);
     if (!items)
-        return out_of_memory(f->r);
+        return options_out_of_memory(f->r);
     describe(f, what);
     for (uint32_t i = 0; i < f->node->count; i++) {
         char *item = items + i * f->option->item_size;
@@ -441,12 +376,26 @@ static bool fill_list(const struct field *f)
 static bool fill_one(const struct field *f)
 {
     static fill_fn *const fillers[] = {
-        [OPTION_TEXT] = fill_text,         [OPTION_INT] = fill_int,         [OPTION_BOOL] = fill_bool,
-        [OPTION_DURATION] = fill_duration, [OPTION_SIZE] = fill_size,       [OPTION_ENUM] = fill_enum,
-        [OPTION_URL] = fill_url,           [OPTION_PATH] = fill_path,       [OPTION_COMMAND] = fill_command,
-        [OPTION_HEADERS] = fill_headers,   [OPTION_QUEUE] = fill_queue,     [OPTION_TARGET] = fill_target,
-        [OPTION_BUS] = fill_bus,           [OPTION_PATTERN] = fill_pattern, [OPTION_OBJECT] = fill_object,
-        [OPTION_LIST] = fill_list,         [OPTION_RATE] = fill_rate,
+        [OPTION_TEXT] = fill_text,
+        [OPTION_INT] = fill_int,
+        [OPTION_BOOL] = fill_bool,
+        [OPTION_DURATION] = fill_duration,
+        [OPTION_SIZE] = fill_size,
+        [OPTION_ENUM] = fill_enum,
+        [OPTION_URL] = fill_url,
+        [OPTION_PATH] = fill_path,
+        [OPTION_COMMAND] = fill_command,
+        [OPTION_HEADERS] = options_fill_headers,
+        [OPTION_QUEUE] = fill_queue,
+        [OPTION_TARGET] = fill_target,
+        [OPTION_BUS] = fill_bus,
+        [OPTION_PATTERN] = fill_pattern,
+        [OPTION_OBJECT] = fill_object,
+        [OPTION_LIST] = fill_list,
+        [OPTION_RATE] = fill_rate,
+        [OPTION_SECRET] = options_fill_secret,
+        [OPTION_PARAMETERS] = options_fill_headers,
+        [OPTION_CONNECTION] = fill_connection,
     };
     assert((size_t)f->option->type < sizeof(fillers) / sizeof(fillers[0]));
     return fillers[f->option->type](f);
@@ -500,7 +449,7 @@ static bool unknown_key(const struct options_reader *r, const struct option *tab
         own_count++;
     const char **names = arena_array(r->temp, count + own_count + 1, sizeof(*names));
     if (!names)
-        return out_of_memory(r);
+        return options_out_of_memory(r);
     for (size_t i = 0; i < count; i++)
         names[i] = table[i].key;
     for (size_t i = 0; i < own_count; i++)

@@ -75,7 +75,8 @@ void *references_find(const struct references *r, struct str scope, struct str n
 
 static bool is_target_scope(struct str scope)
 {
-    return target_adapter_find(scope) != NULL;
+    const struct adapter *adapter = target_adapter_find(scope);
+    return adapter && !adapter->no_target;
 }
 
 /* scope {NULL,0}: the names of all targets. */
@@ -128,7 +129,7 @@ static const struct target_def *find_any(const struct asked *q, struct buf *kind
     unsigned count = 0;
     for (const struct adapter *const *a = target_adapters; *a; a++) {
         const struct target_def *def = find(q, str_from((*a)->type), q->text);
-        if (!def || *a == &bus_adapter)
+        if (!def || *a == &bus_adapter || (*a)->no_target)
             continue;
         buf_printf(kinds, "%s%s/%.*s", count ? " or " : "", (*a)->type, STR_ARG(q->text));
         found = def;
@@ -148,7 +149,7 @@ static bool is_made(const struct asked *q, struct str kind, struct str name)
 {
     bool made = kind.ptr && references_find(q->names, kind, name);
     for (const struct adapter *const *a = target_adapters; *a && !kind.ptr && !made; a++)
-        made = references_find(q->names, str_from((*a)->type), name);
+        made = !(*a)->no_target && references_find(q->names, str_from((*a)->type), name);
     return made;
 }
 
@@ -171,11 +172,22 @@ static const struct target_def *unknown(const struct asked *q, struct str kind, 
     return NULL;
 }
 
+static const char *with_article(const char *type)
+{
+    return strchr("aeiou", type[0]) ? "an" : "a";
+}
+
 static const struct target_def *right_kind(const struct asked *q, const struct target_def *def)
 {
-    if (!q->type || strcmp(def->adapter->type, q->type) == 0)
+    const char *type = def->adapter->type;
+    if (!q->type && def->adapter->no_target) {
+        diag_error(q->diags, q->pos, "'%.*s' is %s %s, which is no target", STR_ARG(q->text), with_article(type), type);
+        return NULL;
+    }
+    if (!q->type || strcmp(type, q->type) == 0)
         return def;
-    diag_error(q->diags, q->pos, "'%.*s' is a %s; a %s is needed here", STR_ARG(q->text), def->adapter->type, q->type);
+    diag_error(q->diags, q->pos, "'%.*s' is %s %s; %s %s is needed here", STR_ARG(q->text), with_article(type), type,
+               with_article(q->type), q->type);
     return NULL;
 }
 

@@ -104,5 +104,5 @@ void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets
         *rules += !set->rules[i].is_archive;
     for (uint32_t i = 0; i < set->target_count; i++)
         *targets += set->targets[i]->adapter != &bus_adapter && set->targets[i]->adapter != &missing_adapter &&
-                    !set->targets[i]->builtin;
+                    !set->targets[i]->adapter->no_target && !set->targets[i]->builtin;
 }

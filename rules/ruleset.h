@@ -24,6 +24,13 @@ struct files;     /* rules/files.h */
 struct schedule;
 struct input; /* rules/input.h; NULL: the event as it is */
 
+struct rule_parameter { /* one of a target's http_parameters */
+    enum parameter_place place;
+    struct str name;
+    struct str value;         /* or … */
+    const struct input *path; /* … what this finds in the event; NULL: the value */
+};
+
 struct rule_target {
     struct str id; /* unique in its rule; default: the reference as written */
     const struct target_def *target;
@@ -34,6 +41,8 @@ struct rule_target {
     const struct input *order_by;           /* whose value is the key within which order is kept; NULL: it is not */
     struct str message_group;               /* of FIFO queues; "": none, or … */
     const struct input *message_group_path; /* … what this finds in the event */
+    const struct rule_parameter *parameters;
+    uint32_t parameter_count;
     struct diag_pos pos;
 };
 

@@ -227,6 +227,22 @@ static void write_headers(struct buf *out, const struct option *o)
                   "\"additionalProperties\":false}]}");
 }
 
+#define VALUE_OR_SEALED                                                                                                \
+    "\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"env\":{\"type\":\"string\"}},"            \
+    "\"required\":[\"env\"],\"additionalProperties\":false},{\"type\":\"object\","                                     \
+    "\"properties\":{\"encrypted\":{\"type\":\"string\"}},\"required\":[\"encrypted\"],\"additionalProperties\":"      \
+    "false}]"
+
+static void write_secret(struct buf *out, const struct option *o)
+{
+    buf_text(out, VALUE_OR_SEALED);
+}
+
+static void write_parameters(struct buf *out, const struct option *o)
+{
+    buf_text(out, "\"type\":\"object\",\"additionalProperties\":{" VALUE_OR_SEALED "}");
+}
+
 static void write_pattern_ref(struct buf *out, const struct option *o)
 {
     buf_text(out, "\"allOf\":[{\"$ref\":\"#/definitions/pattern\"}]");
@@ -344,17 +360,31 @@ static void write_default(struct buf *out, const struct option *o)
 static void write_option(struct buf *out, const struct option *o)
 {
     static void (*const value_schemas[])(struct buf *, const struct option *) = {
-        [OPTION_TEXT] = write_text,       [OPTION_INT] = write_int,
-        [OPTION_BOOL] = write_bool,       [OPTION_DURATION] = write_duration,
-        [OPTION_SIZE] = write_size,       [OPTION_ENUM] = write_enum,
-        [OPTION_URL] = write_url,         [OPTION_PATH] = write_some_text,
-        [OPTION_COMMAND] = write_command, [OPTION_HEADERS] = write_headers,
-        [OPTION_QUEUE] = write_some_text, [OPTION_TARGET] = write_some_text,
-        [OPTION_BUS] = write_some_text,   [OPTION_PATTERN] = write_pattern_ref,
-        [OPTION_OBJECT] = write_object,   [OPTION_LIST] = write_list,
-        [OPTION_VALUE] = write_value,     [OPTION_EVENT] = write_event,
-        [OPTION_TEXTS] = write_texts,     [OPTION_FILES] = write_files,
-        [OPTION_SECTION] = write_section, [OPTION_RATE] = write_rate,
+        [OPTION_TEXT] = write_text,
+        [OPTION_INT] = write_int,
+        [OPTION_BOOL] = write_bool,
+        [OPTION_DURATION] = write_duration,
+        [OPTION_SIZE] = write_size,
+        [OPTION_ENUM] = write_enum,
+        [OPTION_URL] = write_url,
+        [OPTION_PATH] = write_some_text,
+        [OPTION_COMMAND] = write_command,
+        [OPTION_HEADERS] = write_headers,
+        [OPTION_QUEUE] = write_some_text,
+        [OPTION_TARGET] = write_some_text,
+        [OPTION_BUS] = write_some_text,
+        [OPTION_PATTERN] = write_pattern_ref,
+        [OPTION_OBJECT] = write_object,
+        [OPTION_LIST] = write_list,
+        [OPTION_VALUE] = write_value,
+        [OPTION_EVENT] = write_event,
+        [OPTION_TEXTS] = write_texts,
+        [OPTION_FILES] = write_files,
+        [OPTION_SECTION] = write_section,
+        [OPTION_RATE] = write_rate,
+        [OPTION_SECRET] = write_secret,
+        [OPTION_PARAMETERS] = write_parameters,
+        [OPTION_CONNECTION] = write_some_text,
     };
     assert((size_t)o->type < sizeof(value_schemas) / sizeof(value_schemas[0]) && value_schemas[o->type]);
     buf_char(out, '{');

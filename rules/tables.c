@@ -124,14 +124,31 @@ void tables_write_meaning(struct buf *out, const struct option *o)
 void tables_write_type(struct buf *out, const struct option *o)
 {
     static const char *const names[] = {
-        [OPTION_TEXT] = "text",         [OPTION_INT] = "integer",     [OPTION_BOOL] = "true|false",
-        [OPTION_DURATION] = "duration", [OPTION_SIZE] = "size",       [OPTION_ENUM] = "one of",
-        [OPTION_URL] = "URL",           [OPTION_PATH] = "path",       [OPTION_COMMAND] = "command",
-        [OPTION_HEADERS] = "map",       [OPTION_QUEUE] = "queue",     [OPTION_TARGET] = "target",
-        [OPTION_BUS] = "bus",           [OPTION_PATTERN] = "pattern", [OPTION_OBJECT] = "map",
-        [OPTION_LIST] = "list",         [OPTION_VALUE] = "any value", [OPTION_EVENT] = "event",
-        [OPTION_TEXTS] = "map",         [OPTION_FILES] = "list",      [OPTION_SECTION] = "map of names",
+        [OPTION_TEXT] = "text",
+        [OPTION_INT] = "integer",
+        [OPTION_BOOL] = "true|false",
+        [OPTION_DURATION] = "duration",
+        [OPTION_SIZE] = "size",
+        [OPTION_ENUM] = "one of",
+        [OPTION_URL] = "URL",
+        [OPTION_PATH] = "path",
+        [OPTION_COMMAND] = "command",
+        [OPTION_HEADERS] = "map",
+        [OPTION_QUEUE] = "queue",
+        [OPTION_TARGET] = "target",
+        [OPTION_BUS] = "bus",
+        [OPTION_PATTERN] = "pattern",
+        [OPTION_OBJECT] = "map",
+        [OPTION_LIST] = "list",
+        [OPTION_VALUE] = "any value",
+        [OPTION_EVENT] = "event",
+        [OPTION_TEXTS] = "map",
+        [OPTION_FILES] = "list",
+        [OPTION_SECTION] = "map of names",
         [OPTION_RATE] = "rate",
+        [OPTION_SECRET] = "secret",
+        [OPTION_PARAMETERS] = "map",
+        [OPTION_CONNECTION] = "connection",
     };
     assert((size_t)o->type < sizeof(names) / sizeof(names[0]) && names[o->type]);
     if (o->type != OPTION_ENUM)

@@ -16,11 +16,12 @@
 #include "targets/adapter.h"
 
 /* Each ends with a row without a key, and stands in the file that reads it. */
-extern const struct option root_options[];        /* load_settings.c: the top level, but for adapters' sections */
-extern const struct option source_options[];      /* load_sources.c */
-extern const struct option rule_options[];        /* load_rules.c */
-extern const struct option rule_test_options[];   /* load_rule_tests.c: an entry of `tests` */
-extern const struct option rule_target_options[]; /* load_rule_targets.c: an entry of `targets` */
+extern const struct option root_options[];           /* load_settings.c: the top level, but for adapters' sections */
+extern const struct option source_options[];         /* load_sources.c */
+extern const struct option rule_options[];           /* load_rules.c */
+extern const struct option rule_test_options[];      /* load_rule_tests.c: an entry of `tests` */
+extern const struct option rule_target_options[];    /* load_rule_targets.c: an entry of `targets` */
+extern const struct option http_parameter_options[]; /* load_http_parameters.c: `http_parameters` of such an entry */
 
 /*
  * The top level, row by row: root_options with the sections of adapters (made from their rows) before `targets`.

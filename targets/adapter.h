@@ -44,25 +44,28 @@ struct weir_time {
         schema all walk it ---- */
 
 enum option_type {
-    OPTION_TEXT,     /* struct str */
-    OPTION_INT,      /* int64_t, min..max */
-    OPTION_BOOL,     /* bool */
-    OPTION_DURATION, /* int64_t milliseconds, written 500ms, 30s, 5m, 24h, 30d; min..max in ms */
-    OPTION_SIZE,     /* int64_t bytes, written 512, 64KiB, 10MiB, 1GiB */
-    OPTION_RATE,     /* struct option_rate: written 100/s, 10/m, 5000/h */
-    OPTION_ENUM,     /* int: index into names */
-    OPTION_URL,      /* struct str: http:// or https:// */
-    OPTION_PATH,     /* struct str: made absolute against the file it stands in */
-    OPTION_COMMAND,  /* struct option_list of struct str: a list of texts; the first one, if it has a slash and is
-                        relative, is made absolute against the file */
-    OPTION_HEADERS,  /* struct option_list of struct option_header: name to text, or to {env: NAME} */
-    OPTION_QUEUE,    /* const struct target_def *: the name (or ARN) of a queue */
-    OPTION_TARGET,   /* const struct target_def *: a reference to any target: name, kind/name or ARN */
-    OPTION_BUS,      /* struct str: the name of a declared bus */
-    OPTION_PATTERN,  /* const struct pattern *: an event pattern, YAML or JSON text */
-    OPTION_OBJECT,   /* members, in place at offset */
-    OPTION_LIST,     /* struct option_list of items described by members, item_size bytes each; where one member is
-                        marked `scalar`, an item that is a bare scalar stands for that member */
+    OPTION_TEXT,       /* struct str */
+    OPTION_INT,        /* int64_t, min..max */
+    OPTION_BOOL,       /* bool */
+    OPTION_DURATION,   /* int64_t milliseconds, written 500ms, 30s, 5m, 24h, 30d; min..max in ms */
+    OPTION_SIZE,       /* int64_t bytes, written 512, 64KiB, 10MiB, 1GiB */
+    OPTION_RATE,       /* struct option_rate: written 100/s, 10/m, 5000/h */
+    OPTION_ENUM,       /* int: index into names */
+    OPTION_URL,        /* struct str: http:// or https:// */
+    OPTION_PATH,       /* struct str: made absolute against the file it stands in */
+    OPTION_COMMAND,    /* struct option_list of struct str: a list of texts; the first one, if it has a slash and is
+                          relative, is made absolute against the file */
+    OPTION_HEADERS,    /* struct option_list of struct option_header: name to text, or to {env: NAME} */
+    OPTION_QUEUE,      /* const struct target_def *: the name (or ARN) of a queue */
+    OPTION_TARGET,     /* const struct target_def *: a reference to any target: name, kind/name or ARN */
+    OPTION_BUS,        /* struct str: the name of a declared bus */
+    OPTION_PATTERN,    /* const struct pattern *: an event pattern, YAML or JSON text */
+    OPTION_SECRET,     /* struct option_secret: text, {env: NAME}, or {encrypted: TEXT} of the APIs; never shown */
+    OPTION_PARAMETERS, /* struct option_list of struct option_header: any name to such a value */
+    OPTION_CONNECTION, /* const struct target_def *: the name (or ARN) of a connection */
+    OPTION_OBJECT,     /* members, in place at offset */
+    OPTION_LIST,       /* struct option_list of items described by members, item_size bytes each; where one member is
+                          marked `scalar`, an item that is a bare scalar stands for that member */
 
     /* Shapes that only rows marked `own` may have: */
     OPTION_VALUE,  /* any value */
@@ -85,7 +88,14 @@ struct option_rate { /* count in each period; count 0: none was written */
 struct option_header {
     struct str name;
     struct str value; /* resolved: {env: NAME} was read at load */
-    bool secret;      /* came from the environment: never shown */
+    bool secret;      /* came from the environment, or was given to the APIs as one: never shown */
+    bool sealed;      /* value is as targets/secret.h writes it */
+};
+
+struct option_secret {
+    struct str value; /* {NULL,0}: none was written */
+    bool secret;      /* false: it stands in the file as text */
+    bool sealed;      /* value is as targets/secret.h writes it */
 };
 
 struct option {
@@ -129,6 +139,14 @@ struct target_def {
 
 /* ---- deliveries ---- */
 
+enum parameter_place { PARAMETER_PATH, PARAMETER_HEADER, PARAMETER_QUERY };
+
+struct delivery_parameter {
+    enum parameter_place place;
+    struct str name; /* of a PATH "": they replace the URL's * one after the other */
+    struct str value;
+};
+
 struct delivery_header { /* the last one has name NULL */
     const char *name;
     struct str value;
@@ -146,14 +164,16 @@ struct delivery {
     struct str event;    /* the envelope, compact JSON, as accepted (with replay-name when replayed) */
     struct str event_id; /* decoded */
     struct str rule_arn;
-    struct str input;                           /* what to hand over: rendered, wrapped */
-    struct str idempotency_key;                 /* event id/rule/target: the same over retries and replays */
-    struct str message_group, deduplication_id; /* where the target is a FIFO queue; else "" */
-    struct str attributes;                      /* a raw message's: JSON, as struct queue_send has them; else "" */
-    const struct delivery_header *headers;      /* of a topic, for HTTP: instead of an adapter's own; NULL: none */
-    uint32_t attempts;                          /* made before this one */
-    struct weir_time accepted;                  /* wall: when it was matched first; age: for maximum_event_age */
-    void *state;                                /* the adapter's, while in flight */
+    struct str input;                            /* what to hand over: rendered, wrapped */
+    struct str idempotency_key;                  /* event id/rule/target: the same over retries and replays */
+    struct str message_group, deduplication_id;  /* where the target is a FIFO queue; else "" */
+    struct str attributes;                       /* a raw message's: JSON, as struct queue_send has them; else "" */
+    const struct delivery_header *headers;       /* of a topic, for HTTP: instead of an adapter's own; NULL: none */
+    const struct delivery_parameter *parameters; /* `http_parameters` of the rule's target, rendered */
+    size_t parameter_count;
+    uint32_t attempts;         /* made before this one */
+    struct weir_time accepted; /* wall: when it was matched first; age: for maximum_event_age */
+    void *state;               /* the adapter's, while in flight */
 };
 
 enum verdict_kind {
@@ -214,10 +234,14 @@ struct adapter {
     const char *type;       /* "queue" */
     const char *section;    /* top-level key of weir.yaml: "queues"; NULL: under targets:, by `type:` */
     const char *summary;    /* one sentence for `weir targets` */
-    const char *arn_format; /* "arn:aws:sqs:{region}:{account}:{name}" */
+    const char *arn_format; /* "arn:aws:sqs:{region}:{account}:{name}"; {uuid} may stand behind the name */
     uint32_t name_max;      /* characters of a name; 0: ADAPTER_NAME_MAX */
     const struct option *options;
     size_t options_size;
+    bool no_target; /* its definitions are named by others (connection); nothing is ever sent to one */
+    /* send: offset of an int64_t among its options, deliveries started a second where no rate_limit is written; 0:
+       there is no such option */
+    size_t rate_offset;
     const char *concurrency; /* send: its default, and the most there may be: deliveries in flight at once */
     int64_t concurrency_max;
 
@@ -256,6 +280,10 @@ struct target { /* first member of every adapter's own struct */
 /* Do two definitions of one adapter say the same? Targets they refer to are compared by name, patterns are not looked
    at: no running target depends on one. */
 bool target_def_equal(const struct target_def *a, const struct target_def *b);
+
+/* A format's {region}, {account} and {name} filled in, and {uuid}, which follows from the others; appended to nothing.
+ */
+void target_write_arn(struct buf *out, const char *format, struct str region, struct str account, struct str name);
 
 extern const struct adapter *const target_adapters[]; /* targets/table.c, ended by NULL */
 const struct adapter *target_adapter_find(struct str type);

@@ -43,6 +43,12 @@ static bool names_equal(const struct target_def *a, const struct target_def *b)
     return a == b || (a && b && a->adapter == b->adapter && str_eq(a->name, b->name));
 }
 
+/* What a connection says is part of what is sent by it. */
+static bool connections_equal(const struct target_def *a, const struct target_def *b)
+{
+    return names_equal(a, b) && (a == b || target_def_equal(a, b));
+}
+
 static bool option_equal(const struct option *o, const char *a, const char *b)
 {
     switch (o->type) {
@@ -57,7 +63,12 @@ static bool option_equal(const struct option *o, const char *a, const char *b)
     case OPTION_BOOL: return *(const bool *)a == *(const bool *)b;
     case OPTION_ENUM: return *(const int *)a == *(const int *)b;
     case OPTION_COMMAND: return words_equal((const void *)a, (const void *)b);
-    case OPTION_HEADERS: return headers_equal((const void *)a, (const void *)b);
+    case OPTION_HEADERS:
+    case OPTION_PARAMETERS: return headers_equal((const void *)a, (const void *)b);
+    case OPTION_SECRET:
+        return str_eq(((const struct option_secret *)a)->value, ((const struct option_secret *)b)->value);
+    case OPTION_CONNECTION:
+        return connections_equal(*(const struct target_def *const *)a, *(const struct target_def *const *)b);
     case OPTION_QUEUE:
     case OPTION_TARGET: return names_equal(*(const struct target_def *const *)a, *(const struct target_def *const *)b);
     case OPTION_PATTERN:

@@ -13,6 +13,7 @@
 #include "targets/batch.h"
 #include "targets/fail.h"
 #include "targets/http_client.h"
+#include "targets/http_text.h"
 #include "targets/policy.h"
 
 enum method { METHOD_POST, METHOD_PUT, METHOD_PATCH };

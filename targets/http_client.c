@@ -316,11 +316,6 @@ void http_call_fini(struct http_call *call)
 
 /* ---- what adapters share in judging ---- */
 
-bool http_is_framing(const char *name)
-{
-    return strcasecmp(name, "Content-Length") == 0 || strcasecmp(name, "Transfer-Encoding") == 0;
-}
-
 static bool is_again(int status, const int *again)
 {
     for (; *again; again++)

@@ -83,9 +83,6 @@ bool http_call_header(struct http_call *call, const char *name, struct str value
 bool http_call_start(struct http_client *c, struct http_call *call, const struct http_request_line *line);
 void http_call_fini(struct http_call *call); /* under way: it is given up */
 
-/* Names of what only libcurl can say rightly: they part one request from the next. */
-bool http_is_framing(const char *name);
-
 /* What a call's end means for a delivery. 2xx is done; again (ended by 0) and 5xx, and everything that happens to
    connections, is tried again, not before the Retry-After that the server gave; the rest is for good. show_answer: the
    message may have the beginning of the body. */

@@ -157,6 +157,17 @@ void policy_bind(struct target_def *def)
     def->policy = def->adapter->send ? (const void *)((const char *)def->options + policy_offset(def->adapter)) : NULL;
 }
 
+void policy_finish(struct target_def *def)
+{
+    size_t offset = def->adapter->rate_offset;
+
+    if (!def->adapter->send || !offset)
+        return;
+    struct target_policy *p = (struct target_policy *)((char *)def->options + policy_offset(def->adapter));
+    if (!p->rate_limit.count)
+        p->rate_limit = (struct option_rate){*(const int64_t *)((const char *)def->options + offset), 1000};
+}
+
 bool policy_check(const struct target_def *def, struct diags *diags)
 {
     const struct target_policy *p = def->policy;

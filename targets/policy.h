@@ -51,6 +51,8 @@ size_t policy_block_size(const struct adapter *adapter);
 bool policy_row(const struct adapter *adapter, size_t index, struct option *out);
 /* Points def->policy into def->options. */
 void policy_bind(struct target_def *def);
+/* Once def's options are read: what its adapter calls its rate is the policy's, where that has none. */
+void policy_finish(struct target_def *def);
 /* What the table cannot say. Adds to diags and returns false. */
 bool policy_check(const struct target_def *def, struct diags *diags);
 

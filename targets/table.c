@@ -5,8 +5,10 @@
  * nothing that anybody else may call, so it is declared here.
  */
 #include "targets/adapter.h"
+#include "targets/api_destination.h"
 #include "targets/archive.h"
 #include "targets/bus.h"
+#include "targets/connection.h"
 #include "targets/queue.h"
 #include "targets/topic.h"
 
@@ -14,7 +16,7 @@ extern const struct adapter function_adapter, http_adapter, file_adapter, log_ad
 
 const struct adapter *const target_adapters[] = {
     &bus_adapter, &queue_adapter,   &topic_adapter, &function_adapter, &http_adapter, &file_adapter,
-    &log_adapter, &archive_adapter, NULL,
+    &log_adapter, &connection_adapter, &api_destination_adapter, &archive_adapter, NULL,
 };
 
 const struct adapter *target_adapter_find(struct str type)

@@ -259,7 +259,7 @@ void rig_header(struct rig *r, const char *key, const char *name, const char *va
     need(items != NULL, "out of memory");
     if (list->count)
         memcpy(items, list->items, list->count * sizeof *items);
-    items[list->count] = (struct option_header){keep(r, name), keep(r, value), true};
+    items[list->count] = (struct option_header){.name = keep(r, name), .value = keep(r, value), .secret = true};
     *list = (struct option_list){items, list->count + 1};
 }
 
