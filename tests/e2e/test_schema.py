@@ -193,6 +193,11 @@ def options(schema):
                         yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
                             "queues": {"q.fifo": {}}, "rules": {"r": {**rule, part: [{**put(v), "target": "q.fifo"}]}}}
                         continue
+                    if name.startswith("http_parameters"):  # of an API destination only
+                        yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
+                            "api_destinations": {"t": {"connection": NAME, "invocation_endpoint": "http://localhost/"}},
+                            "rules": {"r": {**rule, part: [{**put(v), "target": "t"}]}}}
+                        continue
                     if name == "order_by":  # of what is sent to only
                         yield f"rules.{part}.{name}", s, lambda v, part=part, put=put: {
                             "targets": {"t": {"type": "log"}}, "rules": {"r": {**rule, part: [{**put(v), "target": "t"}]}}}
@@ -208,6 +213,14 @@ def options(schema):
                 base = {"t": {"type": "folder", "path": "x"}} if name in ["path", "format", "bus"] else {"events": {"rate": 1}}
                 yield f"{section}.{name}", s, lambda v, base=base, put=put: {
                     "sources": {key: {**value, **put(v)} for key, value in base.items()}}
+        elif section == "connections":  # only the parameters of its own type may be there
+            for name, s, put in members(entry, schema):
+                kind = "API_KEY" if "api_key" in name else "OAUTH_CLIENT_CREDENTIALS" if "oauth" in name else "BASIC"
+                own = {} if name == "authorization_type" else {"authorization_type": kind}
+                if name == "deauthorized":
+                    own["auth_parameters"] = {"basic": {"username": "x", "password": "x"}}
+                yield f"{section}.{name}", s, lambda v, own=own, put=put: {
+                    "connections": {"t": {"deauthorized": True, **put(v), **own}}}
         elif isinstance(entry, dict):
             for name, s, put in members(entry, schema):
                 yield f"{section}.{name}", s, lambda v, section=section, put=put: {section: {"t": put(v)}}
@@ -226,7 +239,8 @@ def members(s, schema):
 
 
 def document(put, value):
-    whole = {"version": 1, "buses": {NAME: {}}}
+    whole = {"version": 1, "buses": {NAME: {}}, "connections": {
+        NAME: {"authorization_type": "BASIC", "auth_parameters": {"basic": {"username": "x", "password": "x"}}}}}
     for key, part in put(value).items():
         whole[key] = {**whole[key], **part} if key in whole else part
     return whole
