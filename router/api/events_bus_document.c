@@ -4,8 +4,6 @@
 #include "router/clock.h"
 #include "targets/bus.h"
 
-#define DESCRIPTION_MAX 512 /* bytes, of weir.yaml's key: AWS counts characters, and keeps longer ones to itself */
-
 static int64_t kept_number(struct str document, const char *member)
 {
     struct str raw = events_kept(document, member);
@@ -86,7 +84,7 @@ void events_bus_put(struct aws_change *c, struct resources *resources, struct st
 
     says->changed_ms = clock_wall_ms();
     buf_char(&json, '{');
-    if (says->description.size && says->description.size <= DESCRIPTION_MAX)
+    if (says->description.size && says->description.size <= EVENTS_DESCRIPTION_BYTES)
         json_write_member(&json, "description", says->description);
     json_write_key(&json, "x-aws");
     buf_char(&json, '{');

@@ -98,17 +98,44 @@ static bool is_same(struct put *put, const struct rule *rule)
            str_eq(put->says.description, present.description) && str_eq(put->says.state, present.state);
 }
 
+static bool has_wildcard(const struct pattern_atom *atoms, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (atoms[i].op == PATTERN_WILDCARD || has_wildcard(atoms[i].excluded, atoms[i].excluded_count))
+            return true;
+    return false;
+}
+
+static bool is_wildcard_pattern(const struct pattern *pattern)
+{
+    for (uint32_t i = 0; pattern && i < pattern->conjunction_count; i++)
+        for (uint32_t j = 0; j < pattern->conjunctions[i].leaf_count; j++) {
+            const struct pattern_leaf *leaf = pattern->conjunctions[i].leaves[j];
+            if (has_wildcard(leaf->atoms, leaf->atom_count))
+                return true;
+        }
+    return false;
+}
+
+/* With the rule as it shall be in place of the one of its name, if there is one. */
 static bool exceeds_quota(const struct ruleset *set, const struct put *put)
 {
     const struct bus *bus = ruleset_bus(set, put->says.bus);
-    int64_t rules = 1;
+    int64_t rules = 1, wildcards = 1;
 
-    if (!bus)
+    if (!bus || !bus->strict_aws)
         return false;
-    for (uint32_t i = 0; i < set->rule_count; i++)
-        rules += !set->rules[i].is_archive && str_eq(set->rules[i].bus, bus->name);
+    for (uint32_t i = 0; i < set->rule_count; i++) {
+        const struct rule *rule = &set->rules[i];
+        if (rule->is_archive || !str_eq(rule->bus, bus->name) || str_eq(rule->name, put->says.name))
+            continue;
+        rules++;
+        wildcards += is_wildcard_pattern(rule->pattern);
+    }
     return events_quota_exceeded(set, bus, EVENTS_QUOTA_RULES, rules) ||
-           events_quota_exceeded(set, bus, EVENTS_QUOTA_PATTERN_LENGTH, (int64_t)aws_length(put->says.pattern));
+           events_quota_exceeded(set, bus, EVENTS_QUOTA_PATTERN_LENGTH, (int64_t)aws_length(put->says.pattern)) ||
+           (is_wildcard_pattern(put->pattern) &&
+            events_quota_exceeded(set, bus, EVENTS_QUOTA_WILDCARD_RULES, wildcards));
 }
 
 static bool edit_new(struct put *put, struct resources *resources)
@@ -119,8 +146,6 @@ static bool edit_new(struct put *put, struct resources *resources)
         return events_refuse_bus(&put->change, put->says.bus);
     if (managed)
         return !is_same(put, managed) && events_refuse_managed_rule(&put->change, put->says.name);
-    if (exceeds_quota(resources_set(resources), put))
-        return aws_refuse(&put->change, 400, "LimitExceededException", "%s", EVENTS_QUOTA_MESSAGE);
     return true;
 }
 
@@ -135,6 +160,8 @@ static bool edit_put(struct aws_change *c, struct resources *resources)
     put->arn = events_rule_arn(a, resources_set(resources), says.bus, says.name);
     if (!document.ptr && !edit_new(put, resources))
         return false;
+    if (exceeds_quota(resources_set(resources), put))
+        return aws_refuse(c, 400, "LimitExceededException", "%s", EVENTS_QUOTA_MESSAGE);
     if (document.ptr) {
         events_rule_read(a, document, &present);
         says.tags = present.tags;

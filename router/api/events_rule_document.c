@@ -3,6 +3,8 @@
  * Rules between their two forms, see events_rules.h: read from a document or made of the rule set, and written as a
  * document. weir.yaml's words are derived from what was sent and never read back.
  */
+#include <ctype.h>
+
 #include "matcher/pattern_write.h"
 #include "router/api/events_rules.h"
 #include "router/xalloc.h"
@@ -72,7 +74,9 @@ void events_rule_show(struct arena *a, const struct rule *rule, struct rule_says
         return;
     }
     out->managed = true;
-    out->state = rule->enabled ? STR("ENABLED") : STR("DISABLED");
+    out->state = !rule->enabled                ? STR("DISABLED")
+                 : rule->all_management_events ? STR("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
+                                               : STR("ENABLED");
     if (rule->pattern)
         out->pattern = pattern_text(a, rule->pattern);
     if (rule->schedule)
@@ -103,10 +107,16 @@ static void write_pattern(struct buf *json, struct str text)
     arena_fini(&a);
 }
 
+/* weir.yaml has the same states in small letters, and enabled need not be said. */
 static void write_state(struct buf *json, struct str state)
 {
-    if (str_is(state, "DISABLED"))
-        json_write_member(json, "state", STR("disabled"));
+    if (str_is(state, "ENABLED"))
+        return;
+    json_write_key(json, "state");
+    buf_char(json, '"');
+    for (size_t i = 0; i < state.size; i++)
+        buf_char(json, (char)tolower((unsigned char)state.ptr[i]));
+    buf_char(json, '"');
 }
 
 static void write_targets(struct arena *a, struct buf *json, struct str targets)
@@ -154,7 +164,7 @@ struct str events_rule_document(struct arena *a, const struct rule_says *says)
         json_write_member(&json, "bus", says->bus);
     }
     write_state(&json, says->state);
-    if (says->description.size)
+    if (says->description.size && says->description.size <= EVENTS_DESCRIPTION_BYTES)
         json_write_member(&json, "description", says->description);
     if (says->pattern.ptr)
         write_pattern(&json, says->pattern);

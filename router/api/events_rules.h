@@ -54,6 +54,9 @@ bool events_refuse_managed_bus(struct aws_change *c, struct str bus);
 
 /* ---- documents ---- */
 
+/* What `description` may have in weir.yaml: AWS counts characters, and longer ones stand under "x-aws" alone. */
+#define EVENTS_DESCRIPTION_BYTES 512
+
 /* The JSON text of a member under "x-aws"; {NULL,0}: none. */
 struct str events_kept(struct str document, const char *member);
 /* The same of a text, decoded into the arena. */

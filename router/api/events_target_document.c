@@ -22,9 +22,11 @@ static void copy_text(struct arena *a, struct buf *json, const char *key, struct
         json_write_member(json, key, json_decode_in(a, raw));
 }
 
+/* {NULL,0}: not there, or null. */
 static struct str member_of(struct str structure, const char *member)
 {
-    return structure.ptr ? json_member(structure, member) : structure;
+    struct str value = structure.ptr ? json_member(structure, member) : structure;
+    return value.ptr && json_type_of(value) == JSON_NULL ? (struct str){NULL, 0} : value;
 }
 
 /* An object or a list stands there as one, where YAML can say it; what else it may be is JSON in a text. */
@@ -52,7 +54,7 @@ static void write_transformer(struct buf *json, struct str transformer)
         return;
     json_write_key(json, "input_transformer");
     buf_char(json, '{');
-    if (paths.ptr && json_type_of(paths) == JSON_OBJECT) {
+    if (paths.ptr) {
         json_write_key(json, "input_paths_map");
         buf_str(json, paths);
     }
@@ -97,6 +99,28 @@ static void write_group(struct buf *json, struct str parameters, struct str refe
     buf_printf(json, "{\"message_group_id\":%.*s}", STR_ARG(group));
 }
 
+/* Lists and maps of texts, the same in both. */
+static void write_http(struct buf *json, struct str parameters, struct str reference)
+{
+    static const char *const members[] = {"PathParameterValues", "HeaderParameters", "QueryStringParameters"};
+    static const char *const keys[] = {"path_parameter_values", "header_parameters", "query_string_parameters"};
+    bool is_arn = str_starts(reference, STR("arn:"));
+
+    if (!parameters.ptr ||
+        (is_arn && !memmem(reference.ptr, reference.size, ":api-destination/", strlen(":api-destination/"))))
+        return;
+    json_write_key(json, "http_parameters");
+    buf_char(json, '{');
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        struct str value = member_of(parameters, members[i]);
+        if (!value.ptr)
+            continue;
+        json_write_key(json, keys[i]);
+        buf_str(json, value);
+    }
+    buf_char(json, '}');
+}
+
 void events_target_document(struct arena *a, struct buf *json, struct str target)
 {
     struct str reference = json_decode_in(a, json_member(target, "Arn"));
@@ -110,6 +134,7 @@ void events_target_document(struct arena *a, struct buf *json, struct str target
     write_retries(json, json_member(target, "RetryPolicy"));
     copy_text(a, json, "dead_letter", member_of(json_member(target, "DeadLetterConfig"), "Arn"));
     write_group(json, json_member(target, "SqsParameters"), reference);
+    write_http(json, json_member(target, "HttpParameters"), reference);
     buf_char(json, '}');
 }
 

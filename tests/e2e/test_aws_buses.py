@@ -7,7 +7,7 @@ import pytest
 
 from conftest import Router
 from events_client import ARN, SQS, invalid, put, raw, refused, violates
-from test_aws import aws, client
+from test_aws import client
 
 CONFIG = """
 buses: {audit: {description: What was done}}
@@ -156,10 +156,3 @@ def test_permissions(r):
     assert json.loads(events.describe_event_bus()["Policy"])["Statement"][0]["Resource"] == ARN + "event-bus/default"
     events.remove_permission(StatementId="a")
     events.delete_event_bus(Name="shared")
-
-
-def test_the_aws_command(r):
-    code, out, err = aws(r, "events", "create-event-bus", "--name", "by-hand")
-    assert code == 0 and json.loads(out) == {"EventBusArn": ARN + "event-bus/by-hand"}, err
-    code, out, err = aws(r, "events", "describe-event-bus", "--name", "nowhere")
-    assert code == 254 and "(ResourceNotFoundException) when calling the DescribeEventBus operation: Event bus nowhere does not exist." in err

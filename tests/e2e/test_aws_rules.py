@@ -19,6 +19,7 @@ rules:
     pattern: {source: [filed], detail: {n: [{numeric: [">", 1]}], $or: [{a: [1]}, {b: [2]}]}}
     targets: [inbox]
   off: {state: disabled, schedule: rate(5 minutes), targets: [inbox]}
+  trail: {bus: audit, state: enabled_with_all_cloudtrail_management_events, pattern: {source: [shop]}, targets: [inbox]}
 """
 NOT_FOUND = "ResourceNotFoundException"
 PATTERN = '{ "source": ["shop"] }'
@@ -158,6 +159,7 @@ def test_what_weir_yaml_declares_is_shown_and_stays(r):
                                        "ManagedBy": "weir.yaml", "EventBusName": "default", "CreatedBy": "000000000000"}
     off = without_metadata(events.describe_rule(Name="off"))
     assert (off["State"], off["ScheduleExpression"], off["ManagedBy"]) == ("DISABLED", "rate(5 minutes)", "weir.yaml")
+    assert events.describe_rule(Name="trail", EventBusName="audit")["State"] == "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
     for call, members in (
         (events.put_rule, {"Name": "filed", "EventPattern": PATTERN}),
         (events.disable_rule, {"Name": "filed"}),
@@ -193,7 +195,7 @@ def test_pages(r):
     assert events.list_rule_names_by_target(TargetArn="queue/three")["RuleNames"] == names
     assert events.list_rule_names_by_target(TargetArn=SQS + "two")["RuleNames"] == []
     assert events.list_rule_names_by_target(TargetArn=SQS + "inbox")["RuleNames"] == ["filed", "off"]
-    assert [x["Name"] for x in events.list_rules(EventBusName="audit")["Rules"]] == ["Events-Archive-kept"]
+    assert [x["Name"] for x in events.list_rules(EventBusName="audit")["Rules"]] == ["Events-Archive-kept", "trail"]
     for operation, members in (("ListRules", {}), ("ListRuleNamesByTarget", {"TargetArn": "a"}), ("ListTargetsByRule", {"Rule": "filed"})):
         status, answer = raw(r, operation, NextToken="x", **members)
         assert (status, answer["message"]) == (400, "Parameter NextToken is not valid.")
@@ -207,6 +209,13 @@ def test_quotas_of_a_strict_bus(r):
     limit = ("LimitExceededException", "The requested resource exceeds the maximum number allowed.")
     refused(events.put_rule, *limit, Name="long", EventBusName="tight", EventPattern=json.dumps({"source": ["s" * 2048]}))
     events.put_rule(Name="five", EventBusName="tight", EventPattern=PATTERN)
+    wild = '{"source": [{"anything-but": {"wildcard": "a*b"}}]}'
+    for n in range(30):
+        events.put_rule(Name=f"wild-{n}", EventBusName="tight", EventPattern=wild)
+    events.put_rule(Name="wild-0", EventBusName="tight", EventPattern=wild)
+    refused(events.put_rule, *limit, Name="five", EventBusName="tight", EventPattern=wild)
+    for n in range(30):
+        events.delete_rule(Name=f"wild-{n}", EventBusName="tight")
     targets = [{"Id": str(n), "Arn": SQS + "inbox"} for n in range(6)]
     refused(events.put_targets, *limit, Rule="five", EventBusName="tight", Targets=targets)
     events.put_targets(Rule="five", EventBusName="tight", Targets=targets[:5])
@@ -240,8 +249,8 @@ def test_a_rule_is_live_at_the_answer(r):
 
 
 def test_the_aws_command(r):
-    code, out, err = aws(r, "events", "put-rule", "--name", "by-hand", "--event-pattern", PATTERN)
-    assert code == 0 and json.loads(out) == {"RuleArn": ARN + "rule/by-hand"}, err
-    code, out, err = aws(r, "events", "list-rules", "--name-prefix", "by-")
-    assert code == 0 and json.loads(out)["Rules"][0]["EventPattern"] == PATTERN, err
-    client(r).delete_rule(Name="by-hand")
+    client(r).put_rule(Name="by-hand", EventPattern=PATTERN)
+    code, out, err = aws(r, "events", "put-targets", "--rule", "by-hand", "--targets", f"Id=a,Arn={SQS}inbox,InputPath=$.detail")
+    assert code == 0 and json.loads(out) == {"FailedEntryCount": 0, "FailedEntries": []}, err
+    assert client(r).list_targets_by_rule(Rule="by-hand")["Targets"] == [{"Id": "a", "Arn": SQS + "inbox", "InputPath": "$.detail"}]
+    remove(client(r), "by-hand")

@@ -6,7 +6,7 @@ import pytest
 
 from conftest import Router, wait_until
 from events_client import ARN, SNS, SQS, put, raw, refused, violates
-from test_aws import aws, client
+from test_aws import client
 
 CONFIG = """
 buses: {audit: {}}
@@ -226,10 +226,3 @@ def test_targets_of_weir_yaml(r):
         {"Id": "text", "Arn": "arn:weir:file:us-east-1:000000000000:hook",
          "InputTransformer": {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '"<n>: <aws.events.rule-name>"'}},
     ]
-
-
-def test_the_aws_command(r, events):
-    code, out, err = aws(r, "events", "put-targets", "--rule", "rule", "--targets", f"Id=a,Arn={SQS}inbox,InputPath=$.detail")
-    assert code == 0 and json.loads(out) == {"FailedEntryCount": 0, "FailedEntries": []}, err
-    code, out, err = aws(r, "events", "list-targets-by-rule", "--rule", "rule")
-    assert code == 0 and json.loads(out) == {"Targets": [{"Id": "a", "Arn": SQS + "inbox", "InputPath": "$.detail"}]}, err
