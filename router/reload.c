@@ -64,8 +64,10 @@ static void keep_settings(struct reloader *r, struct ruleset *set, bool tell)
 struct ruleset *reload_build(struct reloader *r, struct files *files, struct documents *documents, struct diags *diags)
 {
     const struct ruleset *present = r->router->set;
-    struct ruleset *set = ruleset_build(files, documents, present ? present->generation + 1 : 1, diags);
+    struct ruleset *set = NULL;
 
+    if (files_parse(files, diags))
+        set = ruleset_build(files, documents, present ? present->generation + 1 : 1, diags);
     if (diags->out_of_memory)
         xfail("out of memory");
     if (set && present)
@@ -178,6 +180,13 @@ static void failed(struct reloader *r, const char *error)
     log_error("the changed configuration is not taken; the present one stays in force", LOG_TEXT("reason", error));
 }
 
+/* Trees are kept for who has changes to make: until then nothing is built from these files again. */
+static void rest(struct reloader *r)
+{
+    if (!r->present.documents->count)
+        files_forget_trees(r->present.files);
+}
+
 /* ---- the way into force ---- */
 
 void reload_wake(struct reloader *r)
@@ -273,6 +282,7 @@ static void take(struct reloader *r)
     drop_offer(&r->present);
     r->present = r->offer;
     r->offer = (struct offer){NULL, NULL, NULL};
+    rest(r);
     ruleset_unref(before);
     if (of_files) {
         files_unref(r->refused);
@@ -466,6 +476,7 @@ enum reload_recovery reloader_recover(struct reloader *r, struct weir_diag *diag
         ruleset_unref(r->router->set);
         r->router->set = set;
     }
+    rest(r);
     report(r->router, NULL);
     return RELOAD_RECOVERED;
 }

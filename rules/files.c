@@ -90,12 +90,13 @@ static void file_append(struct reading *l, struct file_tree *f)
     l->files->count++;
 }
 
-static void file_parse(struct reading *l, struct file_tree *f, struct str text)
+static void parse_text(struct files *files, struct file_tree *f, struct diags *diags)
 {
-    const struct node *root = yaml_parse(&l->files->arena, f->name, text, l->diags);
+    const struct node *root = yaml_parse(&files->trees, f->name, f->text, diags);
+    f->root = &empty_map;
     if (!root)
         return;
-    struct node *nothing = node_is_empty(root) ? arena_new(&l->files->arena, struct node) : NULL;
+    struct node *nothing = node_is_empty(root) ? arena_new(&files->trees, struct node) : NULL;
     if (nothing) {
         *nothing = empty_map;
         nothing->pos = (struct diag_pos){f->name, 1, 1};
@@ -103,7 +104,13 @@ static void file_parse(struct reading *l, struct file_tree *f, struct str text)
     } else if (root->type == NODE_MAP)
         f->root = root;
     else
-        diag_error(l->diags, root->pos, "a configuration file must be a mapping, not %s", node_type_name(root));
+        diag_error(diags, root->pos, "a configuration file must be a mapping, not %s", node_type_name(root));
+}
+
+static void file_parse(struct reading *l, struct file_tree *f, struct str text)
+{
+    f->text = text;
+    parse_text(l->files, f, l->diags);
 }
 
 static const struct file_tree *find_same(const struct reading *l, const struct file_tree *f)
@@ -305,7 +312,7 @@ static struct files *reading_end(struct reading *l, bool ok)
     files->globs = globs;
     files->glob_count = globs ? bytes / sizeof(*globs) : 0;
     buf_fini(&l->globs);
-    l->diags->out_of_memory |= files->arena.failed;
+    l->diags->out_of_memory |= files->arena.failed || files->trees.failed;
     if (ok && !l->diags->out_of_memory) {
         files_stamp(files);
         return files;
@@ -326,6 +333,23 @@ struct files *files_read_text(const char *name, struct str text, struct diags *d
     return reading_start(&l, name, diags) ? reading_end(&l, read_text(&l, name, text)) : NULL;
 }
 
+void files_forget_trees(struct files *f)
+{
+    for (struct file_tree *one = f->first; one; one = one->next)
+        if (one->text.ptr)
+            one->root = NULL;
+    arena_fini(&f->trees);
+}
+
+bool files_parse(struct files *f, struct diags *diags)
+{
+    for (struct file_tree *one = f->first; one; one = one->next)
+        if (!one->root)
+            parse_text(f, one, diags);
+    diags->out_of_memory |= f->trees.failed;
+    return !diags->out_of_memory;
+}
+
 struct files *files_ref(struct files *f)
 {
     unsigned before = atomic_fetch_add_explicit(&f->references, 1, memory_order_relaxed);
@@ -337,6 +361,7 @@ void files_unref(struct files *f)
 {
     if (!f || atomic_fetch_sub_explicit(&f->references, 1, memory_order_acq_rel) != 1)
         return;
+    arena_fini(&f->trees);
     arena_fini(&f->arena);
     free(f);
 }

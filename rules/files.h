@@ -3,9 +3,10 @@
 #define RULES_FILES_H
 
 /*
- * The files of a configuration as they were read: the first one and what its includes name, parsed. Read once and
- * immutable from then on, so that a rule set can be built from them again whatever became of them meanwhile: a change
- * made by an API is no reload.
+ * The files of a configuration as they were read: the first one and what its includes name, parsed. Read once, so that
+ * a rule set can be built from them again whatever became of them meanwhile: a change made by an API is no reload.
+ * Trees take some twenty times the memory of the text, so they can be forgotten until they are needed again; but for
+ * that, which is one thread's business, nothing changes any more.
  *
  *     struct files *files = files_read("weir.yaml", &diags);
  *     struct ruleset *set = ruleset_build(files, NULL, 1, &diags);       rules/ruleset.h
@@ -23,14 +24,15 @@
 struct file_tree {
     struct file_tree *next;
     const char *name;        /* interned; NULL: there is no configuration, and this stands for an empty file */
-    const struct node *root; /* an empty mapping where the file was faulty or empty */
+    struct str text;         /* {NULL,0}: it could not be read */
+    const struct node *root; /* an empty mapping where the file was faulty or empty; NULL: forgotten */
     uint64_t device, inode;
     int64_t size, changed_ns; /* as it was read */
     struct diag_pos included; /* file NULL: the first file */
 };
 
 struct files {
-    struct arena arena;
+    struct arena arena, trees;
     atomic_uint references;
     const char *name;        /* as given; "" : none */
     struct file_tree *first; /* in the order of their reading; there is always one */
@@ -47,6 +49,9 @@ struct files {
 struct files *files_read(const char *name, struct diags *diags);
 /* The same of a text; name stands for the file in positions. It has no folder: `include` is an error in it. */
 struct files *files_read_text(const char *name, struct str text, struct diags *diags);
+/* Gives the trees' memory back, and makes them anew where they were forgotten; false: out of memory. */
+void files_forget_trees(struct files *f);
+bool files_parse(struct files *f, struct diags *diags);
 struct files *files_ref(struct files *f);
 void files_unref(struct files *f);
 

@@ -7,6 +7,8 @@
  */
 #include "rules/load_int.h"
 
+#include <assert.h>
+
 static struct load_file **add(struct load *l, struct load_file **end, const struct load_file *one)
 {
     *end = arena_new(&l->temp, struct load_file);
@@ -65,8 +67,10 @@ bool load_trees(struct load *l, const struct files *files)
 {
     const struct documents *documents = l->set->documents;
     struct load_file **end = &l->files;
-    for (const struct file_tree *f = files->first; end && f; f = f->next)
+    for (const struct file_tree *f = files->first; end && f; f = f->next) {
+        assert(f->root);
         end = add(l, end, &(struct load_file){.name = f->name, .root = f->root});
+    }
     if (end && documents && documents->count) {
         const struct node *root = tree_of(l, documents);
         end = root ? add(l, end, &(struct load_file){.name = "(API)", .root = root, .made = true}) : NULL;
