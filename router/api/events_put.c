@@ -27,6 +27,8 @@
 #define SOURCE  "aws" /* in metrics */
 #define NO_TIME INT64_MIN
 
+#define RESOURCE_LENGTH_MAX 2048
+
 struct entry {
     int64_t time_ms;
     struct str source, detail_type, detail, bus_name, trace_header;
@@ -57,7 +59,7 @@ struct put {
 };
 
 static struct aws_regex bus_regex =
-    AWS_REGEX("(arn:aws[\\w-]*:events:[a-z]{2}-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+");
+    AWS_REGEX("(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+");
 static struct aws_regex endpoint_regex = AWS_REGEX("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$");
 
 struct input {
@@ -98,8 +100,13 @@ static void refused(const char *reason, int64_t count)
 
 /* ---- reading ---- */
 
-/* The size of an entry, as AWS documents it. */
-static size_t entry_size(const struct entry *e)
+static size_t resource_size(struct aws_request *r, struct str raw)
+{
+    return memchr(raw.ptr, '\\', raw.size) ? json_decode_in(&r->arena, raw).size : raw.size - 2;
+}
+
+/* The size of an entry, as AWS documents it: in bytes of UTF-8. */
+static size_t entry_size(struct aws_request *r, const struct entry *e)
 {
     size_t size = (e->time_ms == NO_TIME ? 0 : 14) + e->source.size + e->detail_type.size + e->detail.size;
     struct aws_list list;
@@ -107,7 +114,7 @@ static size_t entry_size(const struct entry *e)
 
     if (e->resources.ptr)
         for (aws_list_start(&list, e->resources); aws_list_next(&list, &one);)
-            size += one.size - 2;
+            size += resource_size(r, one);
     return size;
 }
 
@@ -123,10 +130,39 @@ static bool is_too_large(const struct put *put)
     bool over = false;
 
     for (unsigned i = 0; i < put->count; i++)
-        size += entry_size(&put->entries[i]);
+        size += entry_size(put->request, &put->entries[i]);
     for (unsigned i = 0; i < put->count; i++)
         over |= events_quota_exceeded(put->set, bus_of(put, &put->entries[i]), EVENTS_QUOTA_PUT_BYTES, (int64_t)size);
     return over || size > PUT_EVENTS_BYTES_MAX;
+}
+
+/* A list of texts as AWS shows it: [a, b]. False: each of them is short enough. */
+static bool show_resources(struct aws_request *r, struct str resources, struct buf *out)
+{
+    struct aws_list list;
+    struct str one;
+    bool over = false;
+
+    for (aws_list_start(&list, resources); aws_list_next(&list, &one);) {
+        struct str text = json_decode_in(&r->arena, one);
+        buf_printf(out, "%s%.*s", list.index == 1 ? "[" : ", ", STR_ARG(text));
+        over |= aws_length(text) > RESOURCE_LENGTH_MAX;
+    }
+    buf_char(out, ']');
+    xbuf(out);
+    return over;
+}
+
+/* Of a list's elements AWS names the constraint, and not which one broke it. */
+static void check_resources(struct aws_request *r, const char *path, const struct entry *e)
+{
+    struct buf shown = BUF_INIT;
+
+    if (e->resources.size > RESOURCE_LENGTH_MAX && show_resources(r, e->resources, &shown))
+        aws_fault(r, path, "Resources", buf_view(&shown),
+                  "Member must satisfy constraint: [Member must have length less than or equal to %d]",
+                  RESOURCE_LENGTH_MAX);
+    buf_fini(&shown);
 }
 
 /* False: the request is answered. */
@@ -146,6 +182,7 @@ static bool read_entries(struct put *put)
         e->time_ms = NO_TIME;
         if (!aws_read(r, one, path, entry_members, e))
             return false;
+        check_resources(r, path, e);
     }
     if (!aws_valid(r))
         return false;
