@@ -38,6 +38,11 @@ static const struct aws_operation operations[] = {
     {"TagResource", events_tag_resource, MANAGED},
     {"UntagResource", events_untag_resource, MANAGED},
 
+    {"CreateArchive", events_create_archive, "RetentionDays is at most 36525; SizeBytes is exact and never behind."},
+    {"DeleteArchive", events_delete_archive, NULL},
+    {"DescribeArchive", events_describe_archive, "What weir.yaml declares came to be when the router started."},
+    {"ListArchives", events_list_archives, NULL},
+    {"UpdateArchive", events_update_archive, "Archives of weir.yaml are shown and not changed: ManagedRuleException."},
     {"CancelReplay", events_cancel_replay, "A replay is cancelled at once; the answer says CANCELLING all the same."},
     {"DescribeReplay", events_describe_replay, NULL},
     {"ListReplays", events_list_replays, "Shows the thousand newest; those that `weir replay` started too."},

@@ -15,6 +15,11 @@
 #define EVENT_PATTERN_LENGTH_MAX 4096 /* a pattern that comes by the API: as the service model says */
 
 void events_put_events(struct aws_request *r);
+void events_create_archive(struct aws_request *r);
+void events_describe_archive(struct aws_request *r);
+void events_list_archives(struct aws_request *r);
+void events_update_archive(struct aws_request *r);
+void events_delete_archive(struct aws_request *r);
 void events_start_replay(struct aws_request *r);
 void events_describe_replay(struct aws_request *r);
 void events_list_replays(struct aws_request *r);

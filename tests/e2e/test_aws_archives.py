@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CreateArchive and its kin by the real clients; what they make lives beside what weir.yaml declares."""
+import datetime
+import json
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import Router
+from test_aws import aws, client
+
+CONFIG = """
+buses: {audit: {}, tight: {strict: aws}}
+queues: {one: {}, other: {}}
+archives: {declared: {bus: audit, retention: 36h, pattern: {source: [shop]}, description: by hand}}
+rules:
+  one: {pattern: {source: [shop]}, targets: [one]}
+  other: {pattern: {source: [shop]}, targets: [other]}
+"""
+ARN = "arn:aws:events:us-east-1:000000000000:"
+BUS = ARN + "event-bus/default"
+PATTERN = '{"detail": {"n": [{"numeric": ["<", 5]}]}}'
+
+
+@pytest.fixture(scope="module")
+def r(tmp_path_factory):
+    router = Router(tmp_path_factory.mktemp("archives"), CONFIG).start()
+    yield router
+    router.stop()
+
+
+def refused(code, message, call, *arguments, **members):
+    with pytest.raises(ClientError) as caught:
+        call(*arguments, **members)
+    assert caught.value.response["Error"] == {"Code": code, "Message": message}
+
+
+def said(answer):
+    return {k: v for k, v in answer.items() if k not in ("ResponseMetadata", "CreationTime")}
+
+
+def put(events, *numbers, source="shop"):
+    answer = events.put_events(Entries=[{"Source": source, "DetailType": "t", "Detail": json.dumps({"n": n})} for n in numbers])
+    assert answer["FailedEntryCount"] == 0
+
+
+def files(r, archive):
+    return sorted(p for p in (r.folder / "data" / "archives").glob(f"{archive}/**/*") if p.is_file())
+
+
+def test_an_archive_from_beginning_to_end(r):
+    events = client(r)
+    before = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+    answer = events.create_archive(ArchiveName="orders", EventSourceArn=BUS, Description="all of them", EventPattern=PATTERN,
+                                   RetentionDays=7)
+    assert said(answer) == {"ArchiveArn": ARN + "archive/orders", "State": "ENABLED"}
+    assert before < answer["CreationTime"] < before + datetime.timedelta(seconds=60)
+    put(events, *range(8))
+    r.settled()
+    shown = events.describe_archive(ArchiveName="orders")
+    text = files(r, "orders")[0].read_bytes()
+    assert said(shown) == {"ArchiveArn": ARN + "archive/orders", "ArchiveName": "orders", "EventSourceArn": BUS, "Description": "all of them",
+                           "EventPattern": PATTERN, "State": "ENABLED", "RetentionDays": 7, "SizeBytes": len(text), "EventCount": 5}
+    assert shown["CreationTime"] == answer["CreationTime"] and text.count(b"\n") == 5
+
+    start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
+    for queue in ("one", "other"):
+        r.receive(queue, 8)
+    events.start_replay(ReplayName="again", EventSourceArn=ARN + "archive/orders", EventStartTime=start,
+                        EventEndTime=start + datetime.timedelta(hours=2),
+                        Destination={"Arn": BUS, "FilterArns": [ARN + "rule/one"]})
+    got = [json.loads(m["body"]) for m in r.receive("one", 5)]
+    assert [(e["detail"]["n"], e["replay-name"]) for e in got] == [(n, "again") for n in range(5)]
+    r.settled()
+    assert not r.take("other") and events.describe_archive(ArchiveName="orders")["EventCount"] == 5
+
+    assert said(events.update_archive(ArchiveName="orders", EventPattern='{"source":["nobody"]}', RetentionDays=0)) == {
+        "ArchiveArn": ARN + "archive/orders", "State": "ENABLED"}
+    put(events, 1)
+    r.settled()
+    shown = events.describe_archive(ArchiveName="orders")
+    assert (shown["EventPattern"], shown["RetentionDays"], shown["EventCount"], shown["Description"]) == (
+        '{"source":["nobody"]}', 0, 5, "all of them")
+    events.update_archive(ArchiveName="orders", EventPattern="", Description="some")
+    put(events, 9)
+    r.kill()  # what was answered stays
+    r.start()
+    r.settled()
+    events = client(r)
+    shown = events.describe_archive(ArchiveName="orders")
+    assert "EventPattern" not in shown and (shown["EventCount"], shown["Description"]) == (6, "some")
+
+    events.delete_archive(ArchiveName="orders")
+    assert files(r, "orders") == [] and not (r.folder / "data" / "archives" / "orders").exists()
+    refused("ResourceNotFoundException", "Archive orders does not exist.", events.describe_archive, ArchiveName="orders")
+    assert events.create_archive(ArchiveName="orders", EventSourceArn=BUS)["State"] == "ENABLED"
+    assert events.describe_archive(ArchiveName="orders")["EventCount"] == 0
+    put(events, 1)
+    r.settled()
+    assert events.describe_archive(ArchiveName="orders")["EventCount"] == 1
+    assert r.metric('weir_archive_events{archive="orders"}') in (0, 1, None)
+    events.delete_archive(ArchiveName="orders")
+
+
+def test_what_weir_yaml_declares(r):
+    events = client(r)
+    shown = events.describe_archive(ArchiveName="declared")
+    assert said(shown) == {"ArchiveArn": ARN + "archive/declared", "ArchiveName": "declared", "EventSourceArn": ARN + "event-bus/audit",
+                           "Description": "by hand", "EventPattern": '{"source":["shop"]}', "State": "ENABLED", "RetentionDays": 2,
+                           "SizeBytes": 0, "EventCount": 0}
+    managed = ("ManagedRuleException", "Archive declared is managed. It is declared in weir.yaml, and is changed there.")
+    refused(*managed, events.update_archive, ArchiveName="declared", Description="by script")
+    refused(*managed, events.delete_archive, ArchiveName="declared")
+    refused("ResourceAlreadyExistsException", "Archive declared already exists.", events.create_archive, ArchiveName="declared",
+            EventSourceArn=ARN + "event-bus/audit")
+    same = events.update_archive(ArchiveName="declared", EventPattern='{"source": ["shop"]}', RetentionDays=2, Description="by hand")
+    assert same["CreationTime"] == shown["CreationTime"]
+
+
+def test_what_is_refused(r):
+    events = client(r)
+    refused("ResourceNotFoundException", "Event bus none does not exist.", events.create_archive, ArchiveName="bad",
+            EventSourceArn=ARN + "event-bus/none")
+    refused("ValidationException", "1 validation error detected: Value 'default' at 'eventSourceArn' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: ^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$",
+            events.create_archive, ArchiveName="bad", EventSourceArn="default")
+    refused("ValidationException", "1 validation error detected: Value 'a b' at 'archiveName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+", events.create_archive, ArchiveName="a b",
+            EventSourceArn=BUS)
+    refused("ValidationException", "1 validation error detected: Value '40000' at 'retentionDays' failed to satisfy constraint: "
+            "Member must have value less than or equal to 36525", events.create_archive, ArchiveName="bad", EventSourceArn=BUS,
+            RetentionDays=40000)
+    refused("InvalidEventPatternException", 'Event pattern is not valid. Reason: "a" must be an object or an array\n'
+            ' at [Source: (String)"{"a":1}"; line: 1, column: 7]', events.create_archive, ArchiveName="bad", EventSourceArn=BUS,
+            EventPattern='{"a":1}')
+    refused("LimitExceededException", "The requested resource exceeds the maximum number allowed.", events.create_archive,
+            ArchiveName="bad", EventSourceArn=ARN + "event-bus/tight", EventPattern=json.dumps({"source": ["x" * 2048]}))
+    missing = ("ResourceNotFoundException", "Archive none does not exist.")
+    refused(*missing, events.describe_archive, ArchiveName="none")
+    refused(*missing, events.update_archive, ArchiveName="none", Description="x")
+    refused(*missing, events.delete_archive, ArchiveName="none")
+    refused("ValidationException", "At least one of EventPattern, RetentionDays or Description must be provided.",
+            events.update_archive, ArchiveName="none")
+    code, out, err = aws(r, "events", "delete-archive", "--archive-name", "none")
+    assert code == 254 and "(ResourceNotFoundException)" in err
+
+
+def test_lists(r):
+    events = client(r)
+    for name in ("list-b", "list-a", "list-c"):
+        events.create_archive(ArchiveName=name, EventSourceArn=BUS)
+    names = lambda **members: [x["ArchiveName"] for x in events.list_archives(**members)["Archives"]]
+    assert names() == ["declared", "list-a", "list-b", "list-c"]
+    assert names(NamePrefix="list-") == ["list-a", "list-b", "list-c"]
+    assert names(EventSourceArn=ARN + "event-bus/audit") == ["declared"] and names(EventSourceArn="none") == []
+    assert names(State="ENABLED") == names() and names(State="DISABLED") == []
+    first = events.list_archives(NamePrefix="list-", Limit=2)
+    assert [x["ArchiveName"] for x in first["Archives"]] == ["list-a", "list-b"]
+    assert names(NamePrefix="list-", NextToken=first["NextToken"]) == ["list-c"]
+    assert said(first["Archives"][0]) == {"ArchiveName": "list-a", "EventSourceArn": BUS, "State": "ENABLED", "RetentionDays": 0,
+                                          "SizeBytes": 0, "EventCount": 0}
+    refused("ValidationException", "At most one filter is allowed for ListArchives. Use either : State, EventSourceArn, or NamePrefix.",
+            events.list_archives, NamePrefix="a", State="ENABLED")
+    refused("ValidationException", "Parameter NextToken is not valid.", events.list_archives, NextToken="a")
+    refused("ValidationException", "1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: Member must satisfy "
+            "enum value set: [ENABLED, DISABLED, CREATING, UPDATING, CREATE_FAILED, UPDATE_FAILED]", events.list_archives, State="ON")
+    for name in ("list-b", "list-a", "list-c"):
+        events.delete_archive(ArchiveName=name)
