@@ -11,6 +11,7 @@
 #include "rules/tables.h"
 #include "targets/api_destination.h"
 #include "targets/http_text.h"
+#include "targets/missing.h"
 
 #define WHAT_SIZE 500
 
@@ -130,7 +131,7 @@ static void check_path_values(struct load *l, const char *what, const struct rul
 void load_check_http_parameters(struct load *l, const struct rule *rule, const char *what, const struct rule_target *t)
 {
     if (t->target->adapter != &api_destination_adapter) {
-        if (t->parameter_count)
+        if (t->parameter_count && t->target->adapter != &missing_adapter)
             diag_error(l->diags, t->pos, "a target of %s has 'http_parameters', which %s '%.*s' does not take", what,
                        t->target->adapter->type, STR_ARG(t->target->name));
         return;

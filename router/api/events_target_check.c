@@ -8,6 +8,7 @@
  */
 #include "router/api/events_target.h"
 #include "router/xalloc.h"
+#include "targets/missing.h"
 #include "targets/queue.h"
 
 #define DIAGS_MAX      8
@@ -43,7 +44,7 @@ const struct target_def *events_target_find(const struct ruleset *set, struct st
 
     if (str_starts(reference, STR("arn:"))) {
         for (uint32_t i = 0; i < set->target_count; i++)
-            if (str_eq(set->targets[i]->arn, reference))
+            if (str_eq(set->targets[i]->arn, reference) && set->targets[i]->adapter != &missing_adapter)
                 return set->targets[i];
         return NULL;
     }

@@ -185,6 +185,51 @@ static void show_group(struct buf *json, const struct rule_target *target)
     buf_char(json, '}');
 }
 
+static bool has_parameters(const struct rule_target *target, enum parameter_place place)
+{
+    for (uint32_t i = 0; i < target->parameter_count; i++)
+        if (target->parameters[i].place == place)
+            return true;
+    return false;
+}
+
+/* A list of values, or, of parameters with names, a map. */
+static void show_parameters_of(struct buf *json, const struct rule_target *target, enum parameter_place place,
+                               const char *member)
+{
+    bool comma = false;
+
+    if (!has_parameters(target, place))
+        return;
+    json_write_key(json, member);
+    buf_char(json, place == PARAMETER_PATH ? '[' : '{');
+    for (uint32_t i = 0; i < target->parameter_count; i++) {
+        const struct rule_parameter *p = &target->parameters[i];
+        if (p->place != place)
+            continue;
+        buf_text(json, comma ? "," : "");
+        comma = true;
+        if (place != PARAMETER_PATH) {
+            json_write_string(json, p->name);
+            buf_char(json, ':');
+        }
+        json_write_string(json, p->path ? input_source(p->path).path : p->value);
+    }
+    buf_char(json, place == PARAMETER_PATH ? ']' : '}');
+}
+
+static void show_parameters(struct buf *json, const struct rule_target *target)
+{
+    if (!target->parameter_count)
+        return;
+    json_write_key(json, "HttpParameters");
+    buf_char(json, '{');
+    show_parameters_of(json, target, PARAMETER_PATH, "PathParameterValues");
+    show_parameters_of(json, target, PARAMETER_HEADER, "HeaderParameters");
+    show_parameters_of(json, target, PARAMETER_QUERY, "QueryStringParameters");
+    buf_char(json, '}');
+}
+
 static void show_dead_letter(struct buf *json, const struct target_def *queue)
 {
     if (!queue || queue->builtin)
@@ -220,6 +265,7 @@ void events_target_show(struct buf *json, const struct rule_target *target)
     if (target->input)
         show_input(json, target->input);
     show_group(json, target);
+    show_parameters(json, target);
     show_dead_letter(json, target->dead_letter);
     show_retries(json, &target->retry_policy);
     buf_char(json, '}');

@@ -226,3 +226,34 @@ def test_targets_of_weir_yaml(r):
         {"Id": "text", "Arn": "arn:weir:file:us-east-1:000000000000:hook",
          "InputTransformer": {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '"<n>: <aws.events.rule-name>"'}},
     ]
+
+
+def test_an_api_destination(router, receiver):
+    got = receiver()
+    parameters = {"PathParameterValues": ["v1", "$.detail.n"], "HeaderParameters": {"X-Who": "$.detail.who"},
+                  "QueryStringParameters": {"q": "a b"}}
+    r = router(f"""
+connections: {{c: {{authorization_type: BASIC, auth_parameters: {{basic: {{username: ann, password: {{env: PASSWORD}}}}}}}}}}
+api_destinations: {{calls: {{connection: c, invocation_endpoint: "{got.url}/*/*"}}}}
+queues: {{letters: {{}}}}
+rules:
+  filed:
+    pattern: {{source: [filed]}}
+    targets: [{{target: calls, id: c, http_parameters: {{path_parameter_values: [v1, $.detail.n],
+               header_parameters: {{X-Who: $.detail.who}}, query_string_parameters: {{q: a b}}}}}}]
+""", env={"PASSWORD": "p"})
+    events = client(r)
+    (filed,) = listed(events, "filed")
+    assert filed.pop("Arn").startswith(ARN + "api-destination/calls/") and filed == {"Id": "c", "HttpParameters": parameters}
+    arn = listed(events, "filed")[0]["Arn"]
+    events.put_rule(Name="rule", EventPattern='{"source": ["shop"]}')
+    targets = [{"Id": "c", "Arn": arn, "HttpParameters": parameters, "InputPath": "$.detail"},
+               {"Id": "gone", "Arn": ARN + "api-destination/gone/1", "HttpParameters": parameters, "DeadLetterConfig": {"Arn": SQS + "letters"}},
+               {"Id": "queue", "Arn": SQS + "letters", "HttpParameters": parameters}]
+    events.put_targets(Rule="rule", Targets=targets)
+    assert listed(events) == targets
+    put(events, n=7, who="me")
+    assert len(r.receive("letters", 2)) == 2
+    wait_until(lambda: got.requests, what="the request")
+    headers, body = got.requests[0]
+    assert (headers["X-Who"], json.loads(body)) == ("me", {"n": 7, "who": "me"})
