@@ -46,12 +46,14 @@ static bool fail_invalid(struct aws_request *r, const char *message)
 static bool check_schedule(struct aws_request *r, const struct rule_says *says)
 {
     struct weir_diag diag;
+    const struct schedule *schedule;
 
     if (!says->schedule.ptr)
         return true;
     if (!str_is(says->bus, BUS_DEFAULT))
         return fail_invalid(r, "ScheduleExpression is supported only on the default event bus.");
-    return schedule_parse(&r->arena, says->schedule, &diag) ||
+    schedule = schedule_parse(&r->arena, says->schedule, &diag);
+    return (schedule && schedule_is_portable(schedule)) ||
            fail_invalid(r, "Parameter ScheduleExpression is not valid.");
 }
 

@@ -9,6 +9,7 @@
 #include "router/api/events_rules.h"
 #include "router/xalloc.h"
 #include "rules/schedule.h"
+#include "targets/archive.h"
 #include "targets/bus.h"
 
 /* Texts of struct rule_says under "x-aws". */
@@ -52,6 +53,23 @@ static struct str pattern_text(struct arena *a, const struct pattern *pattern)
     return aws_keep(a, &json);
 }
 
+/* An archive's rule has what AWS adds to it: what is replayed is not archived again. */
+static struct str archive_pattern(struct arena *a, const struct rule *rule)
+{
+    const struct archive_options *options = rule->targets[0].target->options;
+    struct buf json = BUF_INIT;
+
+    buf_char(&json, '{');
+    if (options->pattern) {
+        buf_clear(&json);
+        pattern_write(&json, options->pattern);
+        json.size--;
+    }
+    json_write_key(&json, "replay-name");
+    buf_text(&json, "[{\"exists\":false}]}");
+    return aws_keep(a, &json);
+}
+
 static struct str targets_text(struct arena *a, const struct rule *rule)
 {
     struct buf json = BUF_INIT;
@@ -77,7 +95,9 @@ void events_rule_show(struct arena *a, const struct rule *rule, struct rule_says
     out->state = !rule->enabled                ? STR("DISABLED")
                  : rule->all_management_events ? STR("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
                                                : STR("ENABLED");
-    if (rule->pattern)
+    if (rule->is_archive)
+        out->pattern = archive_pattern(a, rule);
+    else if (rule->pattern)
         out->pattern = pattern_text(a, rule->pattern);
     if (rule->schedule)
         out->schedule = schedule_text(rule->schedule);

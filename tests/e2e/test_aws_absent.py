@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What EventBridge has and one's own machine has not: partner event sources and global endpoints answer cleanly."""
 import pytest
-from botocore.exceptions import ClientError
 
 from conftest import Router
+from events_client import refused
 from test_aws import aws, client
 
 SOURCE = "aws.partner/shop.example/orders"
@@ -16,12 +16,6 @@ def r(tmp_path_factory):
     router = Router(tmp_path_factory.mktemp("absent"), "").start()
     yield router
     router.stop()
-
-
-def refused(call, code, message, **arguments):
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    assert caught.value.response["Error"] == {"Code": code, "Message": message}
 
 
 def test_partner_event_sources(r):

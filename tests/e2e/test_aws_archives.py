@@ -2,11 +2,12 @@
 """CreateArchive and its kin by the real clients; what they make lives beside what weir.yaml declares."""
 import datetime
 import json
+import sqlite3
 
 import pytest
-from botocore.exceptions import ClientError
 
 from conftest import Router
+from events_client import ARN, refused
 from test_aws import aws, client
 
 CONFIG = """
@@ -17,7 +18,6 @@ rules:
   one: {pattern: {source: [shop]}, targets: [one]}
   other: {pattern: {source: [shop]}, targets: [other]}
 """
-ARN = "arn:aws:events:us-east-1:000000000000:"
 BUS = ARN + "event-bus/default"
 PATTERN = '{"detail": {"n": [{"numeric": ["<", 5]}]}}'
 
@@ -27,12 +27,6 @@ def r(tmp_path_factory):
     router = Router(tmp_path_factory.mktemp("archives"), CONFIG).start()
     yield router
     router.stop()
-
-
-def refused(code, message, call, *arguments, **members):
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **members)
-    assert caught.value.response["Error"] == {"Code": code, "Message": message}
 
 
 def said(answer):
@@ -59,8 +53,8 @@ def test_an_archive_from_beginning_to_end(r):
     r.settled()
     shown = events.describe_archive(ArchiveName="orders")
     text = files(r, "orders")[0].read_bytes()
-    assert said(shown) == {"ArchiveArn": ARN + "archive/orders", "ArchiveName": "orders", "EventSourceArn": BUS, "Description": "all of them",
-                           "EventPattern": PATTERN, "State": "ENABLED", "RetentionDays": 7, "SizeBytes": len(text), "EventCount": 5}
+    assert said(shown) == {"ArchiveArn": ARN + "archive/orders", "ArchiveName": "orders", "EventSourceArn": BUS,
+                           "Description": "all of them", "EventPattern": PATTERN, "State": "ENABLED", "RetentionDays": 7, "SizeBytes": len(text), "EventCount": 5}
     assert shown["CreationTime"] == answer["CreationTime"] and text.count(b"\n") == 5
 
     start = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)
@@ -92,7 +86,7 @@ def test_an_archive_from_beginning_to_end(r):
 
     events.delete_archive(ArchiveName="orders")
     assert files(r, "orders") == [] and not (r.folder / "data" / "archives" / "orders").exists()
-    refused("ResourceNotFoundException", "Archive orders does not exist.", events.describe_archive, ArchiveName="orders")
+    refused(events.describe_archive, "ResourceNotFoundException", "Archive orders does not exist.", ArchiveName="orders")
     assert events.create_archive(ArchiveName="orders", EventSourceArn=BUS)["State"] == "ENABLED"
     assert events.describe_archive(ArchiveName="orders")["EventCount"] == 0
     put(events, 1)
@@ -109,9 +103,9 @@ def test_what_weir_yaml_declares(r):
                            "Description": "by hand", "EventPattern": '{"source":["shop"]}', "State": "ENABLED", "RetentionDays": 2,
                            "SizeBytes": 0, "EventCount": 0}
     managed = ("ManagedRuleException", "Archive declared is managed. It is declared in weir.yaml, and is changed there.")
-    refused(*managed, events.update_archive, ArchiveName="declared", Description="by script")
-    refused(*managed, events.delete_archive, ArchiveName="declared")
-    refused("ResourceAlreadyExistsException", "Archive declared already exists.", events.create_archive, ArchiveName="declared",
+    refused(events.update_archive, *managed, ArchiveName="declared", Description="by script")
+    refused(events.delete_archive, *managed, ArchiveName="declared")
+    refused(events.create_archive, "ResourceAlreadyExistsException", "Archive declared already exists.", ArchiveName="declared",
             EventSourceArn=ARN + "event-bus/audit")
     same = events.update_archive(ArchiveName="declared", EventPattern='{"source": ["shop"]}', RetentionDays=2, Description="by hand")
     assert same["CreationTime"] == shown["CreationTime"]
@@ -119,28 +113,33 @@ def test_what_weir_yaml_declares(r):
 
 def test_what_is_refused(r):
     events = client(r)
-    refused("ResourceNotFoundException", "Event bus none does not exist.", events.create_archive, ArchiveName="bad",
+    refused(events.create_archive, "ResourceNotFoundException", "Event bus none does not exist.", ArchiveName="bad",
             EventSourceArn=ARN + "event-bus/none")
-    refused("ValidationException", "1 validation error detected: Value 'default' at 'eventSourceArn' failed to satisfy constraint: "
+    refused(events.create_archive, "ValidationException",
+            "1 validation error detected: Value 'default' at 'eventSourceArn' failed to satisfy constraint: "
             "Member must satisfy regular expression pattern: ^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$",
-            events.create_archive, ArchiveName="bad", EventSourceArn="default")
-    refused("ValidationException", "1 validation error detected: Value 'a b' at 'archiveName' failed to satisfy constraint: "
-            "Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+", events.create_archive, ArchiveName="a b",
+            ArchiveName="bad", EventSourceArn="default")
+    refused(events.create_archive, "ValidationException",
+            "1 validation error detected: Value 'a b' at 'archiveName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+", ArchiveName="a b",
             EventSourceArn=BUS)
-    refused("ValidationException", "1 validation error detected: Value '40000' at 'retentionDays' failed to satisfy constraint: "
-            "Member must have value less than or equal to 36525", events.create_archive, ArchiveName="bad", EventSourceArn=BUS,
+    refused(events.create_archive, "ValidationException",
+            "1 validation error detected: Value '40000' at 'retentionDays' failed to satisfy constraint: "
+            "Member must have value less than or equal to 36525", ArchiveName="bad", EventSourceArn=BUS,
             RetentionDays=40000)
-    refused("InvalidEventPatternException", 'Event pattern is not valid. Reason: "a" must be an object or an array\n'
-            ' at [Source: (String)"{"a":1}"; line: 1, column: 7]', events.create_archive, ArchiveName="bad", EventSourceArn=BUS,
+    refused(events.create_archive, "InvalidEventPatternException",
+            'Event pattern is not valid. Reason: "a" must be an object or an array\n'
+            ' at [Source: (String)"{"a":1}"; line: 1, column: 7]', ArchiveName="bad", EventSourceArn=BUS,
             EventPattern='{"a":1}')
-    refused("LimitExceededException", "The requested resource exceeds the maximum number allowed.", events.create_archive,
+    refused(events.create_archive, "LimitExceededException", "The requested resource exceeds the maximum number allowed.",
             ArchiveName="bad", EventSourceArn=ARN + "event-bus/tight", EventPattern=json.dumps({"source": ["x" * 2048]}))
     missing = ("ResourceNotFoundException", "Archive none does not exist.")
-    refused(*missing, events.describe_archive, ArchiveName="none")
-    refused(*missing, events.update_archive, ArchiveName="none", Description="x")
-    refused(*missing, events.delete_archive, ArchiveName="none")
-    refused("ValidationException", "At least one of EventPattern, RetentionDays or Description must be provided.",
-            events.update_archive, ArchiveName="none")
+    refused(events.describe_archive, *missing, ArchiveName="none")
+    refused(events.update_archive, *missing, ArchiveName="none", Description="x")
+    refused(events.delete_archive, *missing, ArchiveName="none")
+    refused(events.update_archive, "ValidationException",
+            "At least one of EventPattern, RetentionDays or Description must be provided.",
+            ArchiveName="none")
     code, out, err = aws(r, "events", "delete-archive", "--archive-name", "none")
     assert code == 254 and "(ResourceNotFoundException)" in err
 
@@ -159,10 +158,30 @@ def test_lists(r):
     assert names(NamePrefix="list-", NextToken=first["NextToken"]) == ["list-c"]
     assert said(first["Archives"][0]) == {"ArchiveName": "list-a", "EventSourceArn": BUS, "State": "ENABLED", "RetentionDays": 0,
                                           "SizeBytes": 0, "EventCount": 0}
-    refused("ValidationException", "At most one filter is allowed for ListArchives. Use either : State, EventSourceArn, or NamePrefix.",
-            events.list_archives, NamePrefix="a", State="ENABLED")
-    refused("ValidationException", "Parameter NextToken is not valid.", events.list_archives, NextToken="a")
-    refused("ValidationException", "1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: Member must satisfy "
-            "enum value set: [ENABLED, DISABLED, CREATING, UPDATING, CREATE_FAILED, UPDATE_FAILED]", events.list_archives, State="ON")
+    refused(events.list_archives, "ValidationException",
+            "At most one filter is allowed for ListArchives. Use either : State, EventSourceArn, or NamePrefix.",
+            NamePrefix="a", State="ENABLED")
+    refused(events.list_archives, "ValidationException", "Parameter NextToken is not valid.", NextToken="a")
+    refused(events.list_archives, "ValidationException",
+            "1 validation error detected: Value 'ON' at 'state' failed to satisfy constraint: Member must satisfy "
+            "enum value set: [ENABLED, DISABLED, CREATING, UPDATING, CREATE_FAILED, UPDATE_FAILED]", State="ON")
     for name in ("list-b", "list-a", "list-c"):
         events.delete_archive(ArchiveName=name)
+
+
+def test_a_crash_while_one_is_deleted(r):
+    events = client(r)
+    for name in ("half", "kept"):
+        events.create_archive(ArchiveName=name, EventSourceArn=BUS)
+    put(events, 1)
+    r.settled()
+    r.kill()
+    with sqlite3.connect(r.folder / "data" / "weir.db") as db:  # half has left the rule set, kept was only marked
+        db.execute("UPDATE archive SET doomed = 1 WHERE name IN ('half', 'kept')")
+        assert db.execute("DELETE FROM resource WHERE section = 'archives' AND key = 'half'").rowcount == 1
+    r.start()
+    events = client(r)
+    assert files(r, "half") == [] and len(files(r, "kept")) == 1 and "an archive that was deleted loses its files" in r.logged()
+    assert events.describe_archive(ArchiveName="kept")["EventCount"] == 1
+    assert [x["ArchiveName"] for x in events.list_archives()["Archives"]] == ["declared", "kept"]
+    events.delete_archive(ArchiveName="kept")

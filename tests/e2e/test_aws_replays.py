@@ -4,9 +4,9 @@ import datetime
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 from conftest import Router, wait_until
+from events_client import ARN, refused
 from test_aws import aws, client
 
 CONFIG = """
@@ -18,7 +18,6 @@ rules:
   other: {pattern: {source: [shop]}, targets: [other]}
   audit: {bus: audit, pattern: {source: [shop]}, targets: [other]}
 """
-ARN = "arn:aws:events:us-east-1:000000000000:"
 START = datetime.datetime(2024, 1, 2, 3, 0, tzinfo=datetime.timezone.utc)
 HOUR = datetime.timedelta(hours=1)
 WHAT = {"EventSourceArn": ARN + "archive/kept", "EventStartTime": START, "EventEndTime": START + HOUR,
@@ -34,12 +33,6 @@ def r(tmp_path_factory):
     router.receive("one", 8), router.receive("other", 8)
     yield router
     router.stop()
-
-
-def refused(code, message, call, *arguments, **members):
-    with pytest.raises(ClientError) as caught:
-        call(*arguments, **members)
-    assert caught.value.response["Error"] == {"Code": code, "Message": message}
 
 
 def ended(events, name, state="COMPLETED"):
@@ -99,14 +92,14 @@ def test_what_is_refused(r):
         ({"ReplayName": "a b"}, invalid, "1 validation error detected: Value 'a b' at 'replayName' failed to satisfy constraint: "
          "Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+"),
     ):
-        refused(code, message, events.start_replay, **{"ReplayName": "bad", **WHAT, **members})
+        refused(events.start_replay, code, message, **{"ReplayName": "bad", **WHAT, **members})
     events.start_replay(ReplayName="twice", **WHAT)
-    refused("ResourceAlreadyExistsException", "Replay twice already exists.", events.start_replay, ReplayName="twice", **WHAT)
+    refused(events.start_replay, "ResourceAlreadyExistsException", "Replay twice already exists.", ReplayName="twice", **WHAT)
     ended(events, "twice")
-    refused("ResourceAlreadyExistsException", "Replay twice already exists.", events.start_replay, ReplayName="twice", **WHAT)
-    refused("ResourceNotFoundException", "Replay none does not exist.", events.describe_replay, ReplayName="none")
-    refused("ResourceNotFoundException", "Replay none does not exist.", events.cancel_replay, ReplayName="none")
-    refused("IllegalStatusException", "Replay twice is not in a valid state for this operation.", events.cancel_replay,
+    refused(events.start_replay, "ResourceAlreadyExistsException", "Replay twice already exists.", ReplayName="twice", **WHAT)
+    refused(events.describe_replay, "ResourceNotFoundException", "Replay none does not exist.", ReplayName="none")
+    refused(events.cancel_replay, "ResourceNotFoundException", "Replay none does not exist.", ReplayName="none")
+    refused(events.cancel_replay, "IllegalStatusException", "Replay twice is not in a valid state for this operation.",
             ReplayName="twice")
 
 
@@ -114,7 +107,7 @@ def test_many_at_once(r):
     events = client(r)
     for n in range(10):
         slow(r, f"slow-{n}", rules=["one"])
-    refused("LimitExceededException", "The requested resource exceeds the maximum number allowed.", events.start_replay,
+    refused(events.start_replay, "LimitExceededException", "The requested resource exceeds the maximum number allowed.",
             ReplayName="eleventh", **WHAT)
     shown = events.describe_replay(ReplayName="slow-3")  # what another client started
     assert shown["Destination"] == {"Arn": ARN + "event-bus/default", "FilterArns": [ARN + "rule/one"]}
@@ -140,11 +133,13 @@ def test_lists(r):
     assert [x["ReplayName"] for x in first["Replays"]] == ["list-a", "list-b"]
     assert names(NamePrefix="list-", NextToken=first["NextToken"]) == ["list-c"]
     assert "Destination" not in first["Replays"][0] and first["Replays"][0]["EventSourceArn"] == ARN + "archive/kept"
-    refused("ValidationException", "At most one filter is allowed for ListReplays. Use either : State, EventSourceArn, or NamePrefix.",
-            events.list_replays, NamePrefix="a", State="FAILED")
-    refused("ValidationException", "Parameter NextToken is not valid.", events.list_replays, NextToken="a")
-    refused("ValidationException", "1 validation error detected: Value 'DONE' at 'state' failed to satisfy constraint: Member must "
-            "satisfy enum value set: [STARTING, RUNNING, CANCELLING, COMPLETED, CANCELLED, FAILED]", events.list_replays, State="DONE")
+    refused(events.list_replays, "ValidationException",
+            "At most one filter is allowed for ListReplays. Use either : State, EventSourceArn, or NamePrefix.",
+            NamePrefix="a", State="FAILED")
+    refused(events.list_replays, "ValidationException", "Parameter NextToken is not valid.", NextToken="a")
+    refused(events.list_replays, "ValidationException",
+            "1 validation error detected: Value 'DONE' at 'state' failed to satisfy constraint: Member must "
+            "satisfy enum value set: [STARTING, RUNNING, CANCELLING, COMPLETED, CANCELLED, FAILED]", State="DONE")
     r.kill()
     r.start()
     assert client(r).describe_replay(ReplayName="first")["Description"] == "again"
