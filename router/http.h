@@ -26,6 +26,7 @@
 
 struct router;
 struct ruleset;
+struct auth;
 struct event_base;
 struct http_server;
 struct http_request; /* one request; lives until it is answered */
@@ -59,7 +60,11 @@ struct str http_query_text(const struct http_request *r);                /* all 
 const char *http_header(const struct http_request *r, const char *name); /* NULL: none */
 void http_each_header(const struct http_request *r, void (*each)(void *context, const char *name, const char *value),
                       void *context);
+struct str http_path_text(const struct http_request *r);    /* as it stands in the request line, not decoded */
+bool http_is_tls(const struct http_request *r);             /* did it come by HTTPS? */
+const struct auth *http_auth(const struct http_request *r); /* who sent it: router/auth.h */
 struct str http_body(const struct http_request *r);
+void http_set_body(struct http_request *r, struct str body); /* what handlers get as the body; lives until the answer */
 void http_drop_body(struct http_request *r); /* it is not needed until the answer: its memory serves the next one */
 
 /* For handlers that keep a request for long: `gone` is called once, on the request's thread, when the client has ended

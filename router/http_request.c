@@ -11,6 +11,7 @@
 
 #include "matcher/json.h"
 #include "matcher/utf8.h"
+#include "router/auth.h"
 #include "router/http_guard.h"
 #include "router/http_int.h"
 #include <event2/http_struct.h> /* the request's HTTP version has no getter; needs http.h before it */
@@ -26,7 +27,9 @@ struct http_request {
     struct str path;                /* decoded; owned */
     size_t rest;                    /* where in path the part of a "*" starts */
     struct evkeyvalq query;
+    struct str raw_path; /* in the request line */
     struct str body;
+    struct auth auth;
     struct event *closing; /* NULL: nobody asked to be told */
     void (*gone)(void *context);
     void *gone_context;
@@ -67,9 +70,29 @@ struct str http_path_rest(const struct http_request *r)
     return (struct str){r->path.ptr + r->rest, r->path.size - r->rest};
 }
 
+struct str http_path_text(const struct http_request *r)
+{
+    return r->raw_path;
+}
+
+bool http_is_tls(const struct http_request *r)
+{
+    return false;
+}
+
+const struct auth *http_auth(const struct http_request *r)
+{
+    return &r->auth;
+}
+
 struct str http_body(const struct http_request *r)
 {
     return r->body;
+}
+
+void http_set_body(struct http_request *r, struct str body)
+{
+    r->body = body;
 }
 
 void http_drop_body(struct http_request *r)
@@ -189,6 +212,7 @@ void http_reply(struct http_request *r, int status, const char *content_type, st
     evhttp_send_reply(r->ev, status, phrase(status), out);
     evbuffer_free(out);
     evhttp_clear_headers(&r->query);
+    auth_fini(&r->auth);
     free((char *)r->path.ptr);
     ruleset_unref(r->set);
     free(r);
@@ -273,7 +297,8 @@ static void route(struct http_request *r)
             buf_fini(&allow);
             r->route = one;
             r->rest = rest;
-            one->handle(r);
+            if (auth_take(r, &r->auth))
+                one->handle(r);
             return;
         }
         if (allow.size)
@@ -312,8 +337,8 @@ static void take_target(struct http_request *r, const char *target)
         target += strcspn(target, "/?");
     }
     const char *mark = strchr(target, '?');
-    char *raw =
-        xtext(*target == '/' ? (struct str){target, mark ? (size_t)(mark - target) : strlen(target)} : STR("/"));
+    r->raw_path = *target == '/' ? (struct str){target, mark ? (size_t)(mark - target) : strlen(target)} : STR("/");
+    char *raw = xtext(r->raw_path);
     char *path = evhttp_uridecode(raw, 0, &size);
     free(raw);
     if (!path)

@@ -54,6 +54,7 @@ enum metric {
     METRIC_FOLDER_FILES,      /* folder, result: taken, bad, changed */
     METRIC_SCHEDULES_FIRED,   /* rule */
     METRIC_SCHEDULES_SKIPPED, /* rule */
+    METRIC_AUTH_REFUSED,
     METRIC_HTTP_REQUESTS,     /* route, code */
     METRIC_HTTP_CONNECTIONS,  /* gauge */
     METRIC_CONFIG_GENERATION, /* gauge */

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "router/auth.h"
 #include "router/cli/cli.h"
 #include "router/log.h"
 #include "router/metrics.h"
@@ -124,6 +125,10 @@ static bool load(struct reloader *r, struct buf *error)
         xfail("out of memory");
     struct ruleset *set = build_aloud(r, files, r->present.documents, &diags, error);
     diags_fini(&diags);
+    if (set && r->router->set && !auth_check_listen(set, error)) {
+        ruleset_unref(set);
+        set = NULL;
+    }
     if (!set) {
         files_unref(r->refused);
         r->refused = files;

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "router/auth.h"
 #include "router/cli/cli.h"
 #include "router/folders.h"
 #include "router/http.h"
@@ -70,6 +71,21 @@ static bool override_listen(struct ruleset *set, const char *text)
     set->listen_host = arena_str(&set->keep, host);
     set->listen_port = (uint16_t)port;
     return set->listen_host.ptr != NULL;
+}
+
+/* Nobody must come to be open to the world by a slip. */
+static bool may_listen(const struct ruleset *set, const struct router_options *options)
+{
+    const struct diag_pos *pos = &set->listen_pos;
+    struct buf why = BUF_INIT;
+    bool may = auth_check_listen(set, &why);
+
+    if (!may && pos->file && !options->listen)
+        fprintf(stderr, "%s:%d:%d: error: %s\n", pos->file, pos->line, pos->column, buf_cstr(&why));
+    else if (!may)
+        cli_fail(EXIT_CONFIG, "%s", buf_cstr(&why));
+    buf_fini(&why);
+    return may;
 }
 
 /* ---- the data folder ---- */
@@ -397,6 +413,8 @@ static int run(struct running *r)
         return EXIT_CONFIG;
     if (options->listen && !override_listen(router->set, options->listen))
         return cli_fail(EXIT_USAGE, "--listen takes HOST:PORT, got '%s'", options->listen);
+    if (!may_listen(router->set, options))
+        return EXIT_CONFIG;
     r->data = options->data ? xtext(str_from(options->data)) : xtext(router->set->data);
     int code = lock_folder(r);
     if (code == EXIT_DONE)

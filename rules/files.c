@@ -59,6 +59,7 @@ static bool read_file(struct reading *l, struct file_tree *f, struct diag_pos po
         f->device = st.st_dev;
         f->inode = st.st_ino;
         f->size = st.st_size;
+        f->mode = st.st_mode;
         f->changed_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
     }
     if (fd < 0)
@@ -240,6 +241,61 @@ static bool include_all(struct reading *l, const struct file_tree *f)
     return true;
 }
 
+/* ---- what is read, or only watched, beside the configuration ---- */
+
+static bool watch_file(struct reading *l, struct str path)
+{
+    struct buf name = BUF_INIT;
+    add_escaped(&name, path);
+    bool ok = !name.failed && watch_add(l, buf_view(&name));
+    buf_fini(&name);
+    return ok || out_of_memory(l);
+}
+
+/* The path that an option of a section of the first file names; {NULL,0}: none, which its table says. */
+static struct str path_of(struct reading *l, const struct file_tree *first, const char *section, const char *key,
+                          struct diag_pos *pos)
+{
+    const struct node *map = node_get(first->root, section), *path = map ? node_get(map, key) : NULL;
+    if (!path || path->type != NODE_TEXT || !path->text.size || memchr(path->text.ptr, '\0', path->text.size))
+        return (struct str){NULL, 0};
+    *pos = path->pos;
+    return path_beside(&l->files->arena, first->name, path->text);
+}
+
+static bool read_beside(struct reading *l, const struct file_tree *first)
+{
+    static const struct {
+        const char *section, *key;
+        bool is_yaml;
+    } options[] = {
+        {"auth", "access_keys", true}, {"auth", "tokens", true}, {"tls", "certificate", false}, {"tls", "key", false}};
+    struct diag_pos pos;
+    struct str text;
+
+    for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+        struct str path = path_of(l, first, options[i].section, options[i].key, &pos);
+        if (path.ptr && !watch_file(l, path))
+            return false;
+        struct file_tree *f = path.ptr && options[i].is_yaml ? file_add(l, path, pos) : NULL;
+        if (!f)
+            continue;
+        f->next = l->files->beside;
+        l->files->beside = f;
+        if (read_file(l, f, pos, &text))
+            file_parse(l, f, text);
+    }
+    return !l->diags->out_of_memory;
+}
+
+const struct file_tree *files_beside(const struct files *f, struct str path)
+{
+    const struct file_tree *one = f->beside;
+    while (one && !str_is(path, one->name))
+        one = one->next;
+    return one;
+}
+
 /* ---- all of them ---- */
 
 static bool read_first(struct reading *l, const char *name)
@@ -248,12 +304,8 @@ static bool read_first(struct reading *l, const char *name)
     struct str text;
     if (!first)
         return false;
-    struct buf glob_name = BUF_INIT;
-    add_escaped(&glob_name, str_from(first->name));
-    bool watched = !glob_name.failed && watch_add(l, buf_view(&glob_name));
-    buf_fini(&glob_name);
-    if (!watched)
-        return out_of_memory(l);
+    if (!watch_file(l, str_from(first->name)))
+        return false;
     bool readable = read_file(l, first, (struct diag_pos){.file = first->name}, &text);
     file_append(l, first);
     if (!readable)
@@ -262,7 +314,7 @@ static bool read_first(struct reading *l, const char *name)
     for (const struct file_tree *f = first; f; f = f->next) /* the list grows as it is walked */
         if (!include_all(l, f))
             return false;
-    return true;
+    return read_beside(l, first);
 }
 
 static bool read_text(struct reading *l, const char *name, struct str text)
@@ -333,19 +385,31 @@ struct files *files_read_text(const char *name, struct str text, struct diags *d
     return reading_start(&l, name, diags) ? reading_end(&l, read_text(&l, name, text)) : NULL;
 }
 
-void files_forget_trees(struct files *f)
+static void forget_trees(struct file_tree *list)
 {
-    for (struct file_tree *one = f->first; one; one = one->next)
+    for (struct file_tree *one = list; one; one = one->next)
         if (one->text.ptr)
             one->root = NULL;
+}
+
+void files_forget_trees(struct files *f)
+{
+    forget_trees(f->first);
+    forget_trees(f->beside);
     arena_fini(&f->trees);
+}
+
+static void parse_trees(struct files *f, struct file_tree *list, struct diags *diags)
+{
+    for (struct file_tree *one = list; one; one = one->next)
+        if (!one->root)
+            parse_text(f, one, diags);
 }
 
 bool files_parse(struct files *f, struct diags *diags)
 {
-    for (struct file_tree *one = f->first; one; one = one->next)
-        if (!one->root)
-            parse_text(f, one, diags);
+    parse_trees(f, f->first, diags);
+    parse_trees(f, f->beside, diags);
     diags->out_of_memory |= f->trees.failed;
     return !diags->out_of_memory;
 }

@@ -28,6 +28,7 @@ struct file_tree {
     const struct node *root; /* an empty mapping where the file was faulty or empty; NULL: forgotten */
     uint64_t device, inode;
     int64_t size, changed_ns; /* as it was read */
+    unsigned mode;            /* who may read and write it */
     struct diag_pos included; /* file NULL: the first file */
 };
 
@@ -37,6 +38,7 @@ struct files {
     const char *name;        /* as given; "" : none */
     struct file_tree *first; /* in the order of their reading; there is always one */
     size_t count;
+    struct file_tree *beside; /* what `auth:` names: no configuration, but read with it, so that both change at once */
     const char *const *globs; /* what a change would be seen by: the file and the globs of the includes, … */
     size_t glob_count;
     uint64_t fingerprint; /* … of what they found; 0: a file changed while it was read */
@@ -54,6 +56,9 @@ void files_forget_trees(struct files *f);
 bool files_parse(struct files *f, struct diags *diags);
 struct files *files_ref(struct files *f);
 void files_unref(struct files *f);
+
+/* One that was read beside the configuration; NULL: none of that name was. */
+const struct file_tree *files_beside(const struct files *f, struct str path);
 
 /* The fingerprint of the files as they are now; files_stamp() also keeps it, 0 where one changed since it was read. */
 uint64_t files_now(const struct files *f);

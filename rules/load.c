@@ -74,7 +74,7 @@ static const struct target_def *dangling_cb(void *context, struct str text)
 struct ruleset *ruleset_build(const struct files *files, struct documents *documents, uint64_t generation,
                               struct diags *diags)
 {
-    struct load l = {.set = set_create(files, documents, generation), .diags = diags};
+    struct load l = {.set = set_create(files, documents, generation), .diags = diags, .sources = files};
     if (!l.set) {
         diags->out_of_memory = true;
         return NULL;

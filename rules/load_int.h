@@ -38,6 +38,7 @@ struct load {
     const struct adapter *row_adapter; /* whose rows, with the policy's, … */
     const struct option *rows;         /* … these are, in temp */
     struct load_file *files;           /* in order: the first file first; there is always one */
+    const struct files *sources;       /* what they were made of, and what was read with them */
 
     /* What the set shows as const, while it is made. */
     struct bus *buses;
@@ -50,6 +51,11 @@ struct load {
 /* False from any step: out of memory; what is wrong with the files is in diags only. */
 bool load_trees(struct load *l, const struct files *files);
 bool load_settings(struct load *l);
+struct load_auth { /* `auth:` */
+    struct str access_keys, tokens;
+    bool public_metrics;
+};
+bool load_access(struct load *l, const struct node *auth, const struct load_auth *settings); /* load_access.c */
 bool load_buses(struct load *l);
 bool load_targets(struct load *l);
 bool load_rules(struct load *l);

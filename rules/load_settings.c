@@ -18,6 +18,8 @@
 
 struct settings {
     struct str data, account, region;
+    struct load_auth auth;
+    struct str certificate, certificate_key;
     int64_t data_limit;
     struct option_list allowed_hosts; /* of struct str */
 };
@@ -31,6 +33,36 @@ static const struct option host_options[] = {
      .required = true,
      .scalar = true,
      .meaning = "a host name as it stands in a request's Host header, without a port"},
+    {0},
+};
+
+static const struct option auth_options[] = {
+    {.key = "access_keys",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct load_auth, access_keys),
+     .meaning = "a file of access keys, whose signatures the AWS protocols ask for"},
+    {.key = "tokens",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct load_auth, tokens),
+     .meaning = "a file of bearer tokens, which everything but the AWS protocols asks for"},
+    {.key = "public_metrics",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct load_auth, public_metrics),
+     .value = "false",
+     .meaning = "may everybody read /metrics? Else it asks for a token"},
+    {0},
+};
+
+static const struct option tls_options[] = {
+    {.key = "certificate",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct settings, certificate),
+     .required = true,
+     .meaning = "a PEM file: the certificate, and those between it and the root"},
+    {.key = "key",
+     .type = OPTION_PATH,
+     .offset = offsetof(struct settings, certificate_key),
+     .meaning = "a PEM file with its private key; not written: it stands in the certificate's file"},
     {0},
 };
 
@@ -82,6 +114,15 @@ const struct option root_options[] = {
      .members = host_options,
      .item_size = sizeof(struct str),
      .meaning = "host names that requests may come under, besides addresses and localhost"},
+    {.key = "auth",
+     .type = OPTION_OBJECT,
+     .offset = offsetof(struct settings, auth),
+     .members = auth_options,
+     .meaning = "who may in; without it everybody, and then only loopback addresses are listened on"},
+    {.key = "tls",
+     .type = OPTION_OBJECT,
+     .members = tls_options,
+     .meaning = "HTTPS instead of HTTP, TLS 1.2 and later"},
     {.key = "sources",
      .type = OPTION_SECTION,
      .own = true,
@@ -292,6 +333,8 @@ bool load_settings(struct load *l)
     struct diag_pos pos = {.file = first->name, .line = 1, .column = 1};
     options_fill(&l->options, root_options, root, pos, "the configuration", known, &s);
     set->data = s.data;
+    set->certificate = s.certificate;
+    set->certificate_key = s.certificate_key.ptr ? s.certificate_key : s.certificate;
     set->data_limit = s.data_limit;
     set->account = s.account;
     set->region = s.region;
@@ -300,5 +343,7 @@ bool load_settings(struct load *l)
     check_data_limit(l, node_get(root, "data_limit"), s.data_limit);
     check_account(l, node_get(root, "account"), s.account);
     check_region(l, node_get(root, "region"), s.region);
-    return read_listen(l, node_get(root, "listen")) && !l->diags->out_of_memory;
+    const struct node *listen = node_get(root, "listen");
+    set->listen_pos = listen ? listen->pos : (struct diag_pos){0};
+    return read_listen(l, listen) && load_access(l, node_get(root, "auth"), &s.auth) && !l->diags->out_of_memory;
 }

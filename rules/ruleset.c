@@ -3,6 +3,7 @@
  * What is done with a loaded rule set: counting who holds it, and finding things in it by name. Names are asked for
  * by API calls, the command line and rows of the ledger. Rules are many and have a table; the rest is walked.
  */
+#include "rules/access.h"
 #include "rules/load_int.h"
 
 #include <assert.h>
@@ -33,6 +34,7 @@ void ruleset_unref(struct ruleset *set)
             weir_matcher_unref(set->filters[i].attributes);
     }
     documents_unref(set->documents);
+    access_unref(set->access);
     arena_fini(&set->keep);
     free(set);
 }

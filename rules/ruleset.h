@@ -22,6 +22,7 @@
 struct documents; /* rules/documents.h */
 struct files;     /* rules/files.h */
 struct schedule;
+struct access;
 struct input; /* rules/input.h; NULL: the event as it is */
 
 struct rule_parameter { /* one of a target's http_parameters */
@@ -139,6 +140,9 @@ struct ruleset {
     struct str account, region;
     const struct str *allowed_hosts; /* further Host names accepted besides IP literals and localhost */
     uint32_t allowed_host_count;
+    struct diag_pos listen_pos;              /* file NULL: not written */
+    struct access *access;                   /* rules/access.h: who may in; NULL: everybody */
+    struct str certificate, certificate_key; /* PEM files; {NULL,0}: no TLS */
 
     const struct bus *buses; /* [0] is "default" */
     uint32_t bus_count;

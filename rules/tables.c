@@ -84,6 +84,8 @@ bool tables_may_be_included(const struct option *row)
 static const struct table tables[] = {
     {"root", "the top level of weir.yaml", NULL, NULL},
     {"source", "an entry of sources", source_options, NULL},
+    {"access-key", "an entry of the file that auth.access_keys names", access_key_options, NULL},
+    {"token", "an entry of the file that auth.tokens names", access_token_options, NULL},
     {"rule", "a rule, under rules", rule_options, NULL},
     {"rule-target", "an entry of a rule's targets", rule_target_options, NULL},
     {"rule-test", "an entry of a rule's tests", rule_test_options, NULL},

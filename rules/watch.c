@@ -63,4 +63,7 @@ void files_stamp(struct files *f)
     for (const struct file_tree *one = f->first; f->glob_count && one; one = one->next)
         if (!is_as_read(one))
             f->fingerprint = 0;
+    for (const struct file_tree *one = f->beside; one; one = one->next)
+        if (!is_as_read(one))
+            f->fingerprint = 0;
 }

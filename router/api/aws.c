@@ -15,6 +15,7 @@
 
 #include "router/api/api.h"
 #include "router/api/aws.h"
+#include "router/api/aws_auth.h"
 #include "router/router.h"
 #include "router/xalloc.h"
 
@@ -29,6 +30,14 @@ static void make_id(struct aws_request *r)
         xfail("the kernel gives no random bytes");
 }
 
+void aws_destroy(struct aws_request *r)
+{
+    buf_fini(&r->form);
+    buf_fini(&r->faults);
+    arena_fini(&r->arena);
+    free(r);
+}
+
 static void reply(struct aws_request *r, int status, const char *content_type, const struct buf *body)
 {
     xbuf(body);
@@ -38,10 +47,7 @@ static void reply(struct aws_request *r, int status, const char *content_type, c
     if (status == 503)
         http_add_header(r->http, "Retry-After", "1");
     http_reply(r->http, status, content_type, buf_view(body));
-    buf_fini(&r->form);
-    buf_fini(&r->faults);
-    arena_fini(&r->arena);
-    free(r);
+    aws_destroy(r);
 }
 
 static void reply_xml(struct aws_request *r, struct str object)
@@ -199,6 +205,8 @@ static bool may_run(struct aws_request *r, const char *name)
 {
     const struct router *router = http_router(r->http);
 
+    if (!aws_may_act(r))
+        return false;
     if (!r->operation)
         aws_fail(r, 400, r->service->unknown, "The operation %.100s is not known.", name);
     else if (!r->operation->run)
@@ -244,7 +252,7 @@ static bool take_form(struct aws_request *r, struct str form)
 
 /* ---- dispatch ---- */
 
-static struct aws_request *create(struct http_request *http, enum aws_protocol protocol)
+struct aws_request *aws_create(struct http_request *http, enum aws_protocol protocol)
 {
     struct aws_request *r = xalloc(sizeof *r);
 
@@ -257,7 +265,7 @@ static struct aws_request *create(struct http_request *http, enum aws_protocol p
 
 struct aws_request *aws_begin(struct http_request *http, const struct aws_service *service, const char *operation)
 {
-    struct aws_request *r = create(http, AWS_REST);
+    struct aws_request *r = aws_create(http, AWS_REST);
 
     r->service = service;
     r->operation = find_operation(service, operation);
@@ -266,7 +274,7 @@ struct aws_request *aws_begin(struct http_request *http, const struct aws_servic
 
 static void run_json(struct http_request *http, const char *target)
 {
-    struct aws_request *r = create(http, AWS_JSON);
+    struct aws_request *r = aws_create(http, AWS_JSON);
     const char *dot = strchr(target, '.');
     const struct aws_service *service = find_target((struct str){target, dot ? (size_t)(dot - target) : 0});
 
@@ -274,13 +282,13 @@ static void run_json(struct http_request *http, const char *target)
         r->service = service;
         r->operation = find_operation(service, dot + 1);
     }
-    if (may_run(r, target) && aws_take_json(r))
+    if (may_run(r, target) && aws_take_json(r) && aws_may_use(r))
         r->operation->run(r);
 }
 
 static void run_form(struct http_request *http, struct str form, const char *action)
 {
-    struct aws_request *r = create(http, AWS_QUERY);
+    struct aws_request *r = aws_create(http, AWS_QUERY);
     struct buf version = BUF_INIT;
 
     aws_form_value(form, "Version", &version);
@@ -288,7 +296,7 @@ static void run_form(struct http_request *http, struct str form, const char *act
     buf_fini(&version);
     r->service = service ? service : &aws_sqs;
     r->operation = service ? find_operation(service, action) : NULL;
-    if (may_run(r, action) && take_form(r, form))
+    if (may_run(r, action) && take_form(r, form) && aws_may_use(r))
         r->operation->run(r);
 }
 
@@ -313,7 +321,7 @@ void aws_post(struct http_request *http)
     else if ((form = find_form(http, &action)).ptr)
         run_form(http, form, buf_cstr(&action));
     else
-        aws_fail(create(http, AWS_JSON), 400, "UnknownOperationException",
+        aws_fail(aws_create(http, AWS_JSON), 400, "UnknownOperationException",
                  "POST / takes the AWS protocols, which name an operation in the header X-Amz-Target or the parameter "
                  "Action. Plain events go to POST /events.");
     buf_fini(&action);

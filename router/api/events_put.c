@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "router/api/aws_auth.h"
 #include "router/api/events.h"
 #include "router/api/events_quota.h"
 #include "router/log.h"
@@ -283,10 +284,16 @@ static bool check_entry(const struct entry *e, struct result *result, struct det
 static void put_entry(struct put *put, const struct entry *e, struct result *result)
 {
     struct detail detail = {0};
+    const char *refusal, *reason;
 
     result->bus = bus_of(put, e);
     if (!check_entry(e, result, &detail))
         return;
+    refusal = aws_refuse_entry(put->request, result->bus ? result->bus->name : e->bus_name, e->source, &reason);
+    if (refusal) {
+        fail_entry(result, refusal, reason);
+        return;
+    }
     if (!uuid_random(result->id))
         xfail("the kernel gives no random bytes");
     if (result->bus) {

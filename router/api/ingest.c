@@ -10,6 +10,7 @@
 
 #include "matcher/json.h"
 #include "router/api/api.h"
+#include "router/auth.h"
 #include "router/limits.h"
 #include "router/metrics.h"
 #include "router/router.h"
@@ -59,6 +60,12 @@ static bool find_bus(struct ingest *in)
     struct str name = http_path_rest(in->request);
 
     in->bus = name.size ? ruleset_bus(set, name) : &set->buses[0];
+    if (!auth_may_use_bus(in->request, in->bus ? in->bus->name : name)) {
+        refused(in, "forbidden");
+        http_reply_error(in->request, 403, "token '%.*s' may not use event bus '%.*s'",
+                         STR_ARG(auth_holder(in->request)->id), name.size > 200 ? 200 : (int)name.size, name.ptr);
+        return false;
+    }
     if (in->bus)
         return true;
     const char **names = xarray(set->bus_count, sizeof *names);
@@ -149,12 +156,12 @@ static bool take_body(struct ingest *in, struct str *body)
 /* ---- parsing ---- */
 
 /* {"message":"line 3: missing 'source'","line":3} */
-static void answer_fault(struct ingest *in, const struct diags *diags, const char *unit)
+static void answer_fault(struct ingest *in, const struct diags *diags, const char *unit, bool forbidden)
 {
     const struct weir_diag *fault = diags->count ? &diags->list[0] : NULL;
     struct buf message = BUF_INIT, json = BUF_INIT;
 
-    refused(in, "invalid");
+    refused(in, forbidden ? "forbidden" : "invalid");
     if (fault && fault->line)
         buf_printf(&message, "%s %d: ", unit, fault->line);
     if (fault && fault->column && strcmp(unit, "line") == 0)
@@ -167,7 +174,7 @@ static void answer_fault(struct ingest *in, const struct diags *diags, const cha
         json_write_int(&json, fault->line);
     }
     buf_char(&json, '}');
-    http_reply_json(in->request, 400, &json);
+    http_reply_json(in->request, forbidden ? 403 : 400, &json);
     buf_fini(&json);
     buf_fini(&message);
 }
@@ -181,6 +188,11 @@ static void each_header_of(void *request, void (*each)(void *context, const char
                            void *context)
 {
     http_each_header(request, each, context);
+}
+
+static bool may_send(void *request, struct str source)
+{
+    return auth_may_send(request, source);
 }
 
 static bool parse(struct ingest *in, struct str body)
@@ -201,6 +213,7 @@ static bool parse(struct ingest *in, struct str body)
         .out = &in->out,
         .unit = "line",
         .request = in->request,
+        .may_send = http_set(in->request)->access ? may_send : NULL,
         .header = header_of,
         .each_header = each_header_of,
     };
@@ -209,7 +222,7 @@ static bool parse(struct ingest *in, struct str body)
     if (!ok && (diags.out_of_memory || arena.failed))
         xfail("out of memory");
     if (!ok)
-        answer_fault(in, &diags, context.unit);
+        answer_fault(in, &diags, context.unit, context.forbidden);
     else
         limits_charge(in->set, http_route_name(in->request), context.now.age_ms, in->events.count);
     diags_fini(&diags);

@@ -14,7 +14,7 @@ const struct http_route http_routes[] = {
     {"POST", "/", "aws", aws_post},
     {"POST", "/2015-03-31/functions/*", "lambda", lambda_invoke},
     {"GET POST", "/############/*", "aws", aws_post}, /* the URL of a queue */
-    {"GET HEAD", "/SimpleNotificationService-*", "aws", sns_certificate},
+    {"GET HEAD", "/SimpleNotificationService-*", "certificate", sns_certificate},
     {"GET HEAD", "/", "root", health_root},
     {"GET HEAD", "/metrics", "metrics", health_metrics},
     {"GET HEAD", "/healthz", "healthz", health_live},

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "matcher/json.h"
+#include "router/auth.h"
 #include "router/cli/check_diff.h"
 #include "router/cli/verbs.h"
 #include "rules/ruleset.h"
@@ -45,6 +46,21 @@ static void print_summary(const struct ruleset *set, const char *file)
            set->bus_count == 1 ? "" : "es", targets, targets == 1 ? "" : "s");
 }
 
+/* What would load and still not be run is an error, too. */
+static struct ruleset *load(const char *file, struct diags *diags)
+{
+    struct ruleset *set = ruleset_load(file, 1, diags);
+    struct buf why = BUF_INIT;
+
+    if (set && !auth_check_listen(set, &why)) {
+        diag_error(diags, set->listen_pos, "%s", buf_cstr(&why));
+        ruleset_unref(set);
+        set = NULL;
+    }
+    buf_fini(&why);
+    return set;
+}
+
 static int check(struct cli *cli)
 {
     struct diags diags;
@@ -56,7 +72,7 @@ static int check(struct cli *cli)
         return cli_fail(EXIT_CONFIG, "no configuration: neither ./weir.yaml nor /etc/weir/weir.yaml is there");
     if (!diags_init(&diags, DIAGS_MAX))
         return cli_fail(EXIT_INTERNAL, "out of memory");
-    struct ruleset *set = ruleset_load(file, 1, &diags);
+    struct ruleset *set = load(file, &diags);
     if (cli->json)
         print_json(&diags);
     else

@@ -144,6 +144,11 @@ bool envelope_add(struct source_context *c, const struct envelope *e, const stru
 {
     size_t offset = c->out->size;
 
+    if (c->may_send && !c->may_send(c->request, e->source)) {
+        c->forbidden = true;
+        return body_error(c, record, "events of the source %.*s may not be put with this token",
+                          e->source.size > 100 ? 100 : (int)e->source.size, e->source.ptr);
+    }
     if (!c->given.time.ptr && !make_given(c))
         c->out->failed = true;
     write_envelope(c, e);

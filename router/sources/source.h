@@ -39,6 +39,8 @@ struct source_context {
 
     /* Of the HTTP request it came by; NULL for files. */
     void *request;
+    bool (*may_send)(void *request, struct str source);     /* source: a JSON string; NULL: any */
+    bool forbidden;                                         /* out: the fault is that it may not */
     const char *(*header)(void *request, const char *name); /* NULL: none */
     void (*each_header)(void *request, void (*each)(void *context, const char *name, const char *value), void *context);
 };

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Allow lists, in AWS's words. EventBridge says AccessDeniedException, SNS AuthorizationError, and each protocol has a
+ * name of its own for a signature that is not one.
+ */
+#include "router/api/aws_auth.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "router/api/api.h"
+#include "router/auth.h"
+#include "router/http.h"
+#include "router/metrics.h"
+#include "router/router.h"
+#include "router/xalloc.h"
+
+/* ---- not signed, or not well ---- */
+
+static const struct {
+    const char *json, *query; /* the error's name by protocol; REST has JSON's */
+    int query_status;
+} names[] = {
+    [SIGV4_MISSING] = {"MissingAuthenticationTokenException", "MissingAuthenticationToken", 403},
+    [SIGV4_INCOMPLETE] = {"IncompleteSignatureException", "IncompleteSignature", 400},
+    [SIGV4_UNKNOWN_KEY] = {"UnrecognizedClientException", "InvalidClientTokenId", 403},
+    [SIGV4_MISMATCH] = {"InvalidSignatureException", "SignatureDoesNotMatch", 403},
+    [SIGV4_EXPIRED] = {"RequestExpired", "RequestExpired", 400},
+};
+
+static const struct aws_service *service_of(const char *target)
+{
+    for (const struct aws_service *const *one = aws_services; *one; one++)
+        if ((*one)->target && strncmp(target, (*one)->target, strlen((*one)->target)) == 0)
+            return *one;
+    return &aws_events;
+}
+
+void aws_refuse_signature(struct http_request *http, const struct sigv4_result *result)
+{
+    const char *target = http_header(http, "X-Amz-Target");
+    bool query = !target && strcmp(http_route_name(http), "aws") == 0;
+    struct aws_request *r = aws_create(http, query ? AWS_QUERY : target ? AWS_JSON : AWS_REST);
+
+    r->service = query ? &aws_sqs : service_of(target ? target : "");
+    aws_fail(r,
+             query    ? names[result->fault].query_status
+             : target ? 400
+                      : 403,
+             query ? names[result->fault].query : names[result->fault].json, "%s", result->message);
+}
+
+/* ---- not allowed ---- */
+
+static bool is_sns(const struct aws_request *r)
+{
+    return strcmp(r->service->prefix, "sns") == 0;
+}
+
+static const char *denied(const struct aws_request *r)
+{
+    if (is_sns(r))
+        return "AuthorizationError";
+    return r->protocol == AWS_QUERY ? "AccessDenied" : "AccessDeniedException";
+}
+
+/* The operation as policies name it: batches are what they are batches of. */
+static void write_action(const struct aws_request *r, struct buf *out)
+{
+    const char *prefix = r->service->prefix, *name = r->operation->name;
+    size_t size = strlen(name);
+
+    if (strcmp(prefix, "lambda") == 0 && strncmp(name, "Invoke", 6) == 0)
+        name = "InvokeFunction", size = strlen(name);
+    else if (size > 5 && strcmp(name + size - 5, "Batch") == 0)
+        size -= 5;
+    buf_printf(out, "%s:%.*s", prefix, (int)size, name);
+}
+
+static void write_denial(const struct aws_request *r, const struct access_holder *h, struct str action,
+                         struct str resource, struct buf *out)
+{
+    buf_printf(out,
+               "User: arn:aws:iam::%.*s:user/%.*s is not authorized to perform: %.*s on resource: %.*s because no "
+               "identity-based policy allows the %.*s action",
+               STR_ARG(h->account), STR_ARG(h->name), STR_ARG(action), STR_ARG(resource), STR_ARG(action));
+}
+
+static bool deny(struct aws_request *r, const struct access_holder *h, struct str resource)
+{
+    struct buf action = BUF_INIT, text = BUF_INIT;
+
+    series_add(metric(METRIC_AUTH_REFUSED, http_route_name(r->http), "not_allowed"), 1);
+    write_action(r, &action);
+    write_denial(r, h, buf_view(&action), resource, &text);
+    aws_fail(r, r->protocol == AWS_JSON ? 400 : 403, denied(r), "%s", buf_cstr(&text));
+    buf_fini(&action);
+    buf_fini(&text);
+    return false;
+}
+
+/* A key of another account has no business here but PutEvents on a bus whose permissions let it. */
+static bool is_foreign(const struct aws_request *r, const struct access_holder *h)
+{
+    return !str_eq(h->account, http_set(r->http)->account);
+}
+
+/* What a link in a message does: what it carries is the secret. */
+static bool is_open(const struct aws_request *r)
+{
+    return is_sns(r) && r->operation &&
+           (strcmp(r->operation->name, "ConfirmSubscription") == 0 || strcmp(r->operation->name, "Unsubscribe") == 0);
+}
+
+static bool fail_unsigned(struct aws_request *r)
+{
+    bool query = r->protocol == AWS_QUERY;
+    aws_fail(r, query ? 403 : 400, query ? names[SIGV4_MISSING].query : names[SIGV4_MISSING].json,
+             "Missing Authentication Token");
+    return false;
+}
+
+bool aws_may_act(struct aws_request *r)
+{
+    const struct access_holder *h = auth_holder(r->http);
+    struct buf action = BUF_INIT;
+
+    if (!h)
+        return !http_set(r->http)->access || is_open(r) || fail_unsigned(r);
+    if (strcmp(http_auth(r->http)->service, r->service->prefix) != 0) {
+        bool query = r->protocol == AWS_QUERY;
+        aws_fail(r, query ? 403 : 400, query ? names[SIGV4_MISMATCH].query : names[SIGV4_MISMATCH].json,
+                 "Credential should be scoped to correct service: '%s'. ", r->service->prefix);
+        return false;
+    }
+    if (!r->operation)
+        return true; /* which it says so itself */
+    write_action(r, &action);
+    bool may =
+        access_may_act(h, buf_view(&action)) && (!is_foreign(r, h) || str_is(buf_view(&action), "events:PutEvents"));
+    buf_fini(&action);
+    return may || deny(r, h, STR("*"));
+}
+
+/* ---- services whose paths mean operations ---- */
+
+/* Lambda's, by method and path; what is not here is for those who may do everything of Lambda. */
+static const struct {
+    const char *method, *path, *operation;
+} lambda_paths[] = {
+    {"POST", "*/functions/*/invocations", "InvokeFunction"},
+    {"POST", "*/functions/*/invoke-async*", "InvokeFunction"},
+    {"GET", "*/functions", "ListFunctions"},
+    {"GET", "*/functions/", "ListFunctions"},
+    {"GET", "*/functions/*/configuration", "GetFunctionConfiguration"},
+    {"GET", "*/functions/*", "GetFunction"},
+    {"POST", "*/event-source-mappings", "CreateEventSourceMapping"},
+    {"POST", "*/event-source-mappings/", "CreateEventSourceMapping"},
+    {"GET", "*/event-source-mappings", "ListEventSourceMappings"},
+    {"GET", "*/event-source-mappings/", "ListEventSourceMappings"},
+    {"GET", "*/event-source-mappings/*", "GetEventSourceMapping"},
+    {"PUT", "*/event-source-mappings/*", "UpdateEventSourceMapping"},
+    {"DELETE", "*/event-source-mappings/*", "DeleteEventSourceMapping"},
+};
+
+static const char *path_operation(const struct http_request *http)
+{
+    for (size_t i = 0; i < sizeof lambda_paths / sizeof lambda_paths[0]; i++)
+        if (strcmp(http_method(http), lambda_paths[i].method) == 0 &&
+            access_matches(str_from(lambda_paths[i].path), http_path(http), false))
+            return lambda_paths[i].operation;
+    return "";
+}
+
+bool aws_may_enter(struct http_request *http)
+{
+    static const struct aws_service lambda = {
+        .title = "Lambda", .prefix = "lambda", .error_prefix = "", .content_type = "application/json"};
+    const struct aws_operation operation = {.name = path_operation(http)};
+    struct aws_request *r = aws_create(http, AWS_REST);
+
+    r->service = &lambda;
+    r->operation = &operation;
+    if (!aws_may_act(r))
+        return false;
+    aws_destroy(r);
+    return true;
+}
+
+/* ---- event buses ---- */
+
+/* Where an operation of EventBridge names its bus. */
+static const struct place {
+    const char *operation, *member;
+    bool otherwise_default;
+} places[] = {
+    {"CreateEventBus", "Name", false},
+    {"UpdateEventBus", "Name", false},
+    {"DeleteEventBus", "Name", false},
+    {"DescribeEventBus", "Name", true},
+    {"PutPermission", "EventBusName", true},
+    {"RemovePermission", "EventBusName", true},
+    {"PutRule", "EventBusName", true},
+    {"DescribeRule", "EventBusName", true},
+    {"ListRules", "EventBusName", true},
+    {"ListRuleNamesByTarget", "EventBusName", true},
+    {"EnableRule", "EventBusName", true},
+    {"DisableRule", "EventBusName", true},
+    {"DeleteRule", "EventBusName", true},
+    {"PutTargets", "EventBusName", true},
+    {"RemoveTargets", "EventBusName", true},
+    {"ListTargetsByRule", "EventBusName", true},
+    {"CreateArchive", "EventSourceArn", false},
+    {"StartReplay", "Destination", false},
+    {"TagResource", "ResourceARN", false},
+    {"UntagResource", "ResourceARN", false},
+    {"ListTagsForResource", "ResourceARN", false},
+};
+
+/* Those that name an archive, which belongs to a bus. */
+static const char *const archive_operations[] = {"DescribeArchive", "UpdateArchive", "DeleteArchive", NULL};
+
+static struct str text_member(struct aws_request *r, struct str object, const char *name)
+{
+    struct str value = json_member(object, name);
+    return value.size && json_type_of(value) == JSON_STRING ? json_decode_in(&r->arena, value) : (struct str){NULL, 0};
+}
+
+/* The bus of an ARN of EventBridge: event-bus/BUS, rule/BUS/NAME, rule/NAME; a name that is no ARN stands for itself.
+ */
+static struct str bus_of(struct str text)
+{
+    const char *colon = memrchr(text.ptr, ':', text.size);
+    struct str rest = {colon ? colon + 1 : text.ptr, 0};
+
+    rest.size = text.size - (size_t)(rest.ptr - text.ptr);
+    if (!colon)
+        return text;
+    if (str_starts(rest, STR("event-bus/")))
+        return (struct str){rest.ptr + 10, rest.size - 10};
+    if (!str_starts(rest, STR("rule/")))
+        return (struct str){NULL, 0};
+    rest = (struct str){rest.ptr + 5, rest.size - 5};
+    const char *slash = memchr(rest.ptr, '/', rest.size);
+    return slash ? (struct str){rest.ptr, (size_t)(slash - rest.ptr)} : STR("default");
+}
+
+/* {NULL,0}: the operation is about no bus, or about something that is not there. */
+static struct str archive_bus(struct aws_request *r)
+{
+    struct str name = text_member(r, r->input, "ArchiveName");
+    const struct target_def *def = name.ptr ? ruleset_target(http_set(r->http), "archive", name) : NULL;
+
+    for (uint32_t i = 0; def && i < http_set(r->http)->rule_count; i++) {
+        const struct rule *rule = &http_set(r->http)->rules[i];
+        if (rule->is_archive && rule->target_count && rule->targets[0].target == def)
+            return rule->bus;
+    }
+    return (struct str){NULL, 0};
+}
+
+static struct str find_bus(struct aws_request *r)
+{
+    for (size_t i = 0; archive_operations[i]; i++)
+        if (strcmp(archive_operations[i], r->operation->name) == 0)
+            return archive_bus(r);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        if (strcmp(places[i].operation, r->operation->name) != 0)
+            continue;
+        struct str text = strcmp(places[i].member, "Destination") == 0
+                              ? text_member(r, json_member(r->input, "Destination"), "Arn")
+                              : text_member(r, r->input, places[i].member);
+        return text.ptr ? bus_of(text) : places[i].otherwise_default ? STR("default") : (struct str){NULL, 0};
+    }
+    return (struct str){NULL, 0};
+}
+
+static struct str bus_arn(struct aws_request *r, struct str bus)
+{
+    const struct ruleset *set = http_set(r->http);
+    struct buf arn = BUF_INIT;
+
+    buf_printf(&arn, "arn:aws:events:%.*s:%.*s:event-bus/%.*s", STR_ARG(set->region), STR_ARG(set->account),
+               STR_ARG(bus));
+    struct str kept = arena_str(&r->arena, buf_view(&arn));
+    buf_fini(&arn);
+    return kept;
+}
+
+bool aws_may_use(struct aws_request *r)
+{
+    const struct access_holder *h = auth_holder(r->http);
+
+    if (!h || !h->buses.written || r->service != &aws_events)
+        return true;
+    struct str bus = find_bus(r);
+    return !bus.ptr || access_may_use_bus(h, bus) || deny(r, h, bus_arn(r, bus));
+}
+
+const char *aws_refuse_entry(struct aws_request *r, struct str bus, struct str source, const char **reason)
+{
+    const struct access_holder *h = auth_holder(r->http);
+    struct buf text = BUF_INIT;
+
+    if (!h)
+        return NULL;
+    if (!access_may_use_bus(h, bus)) {
+        write_denial(r, h, STR("events:PutEvents"), bus_arn(r, bus), &text);
+        *reason = arena_text(&r->arena, buf_view(&text));
+        buf_fini(&text);
+        return "AccessDeniedException";
+    }
+    *reason = "Not authorized for the source.";
+    return auth_may_send(r->http, source) ? NULL : "NotAuthorizedForSourceException";
+}
