@@ -38,6 +38,7 @@ struct queue_options {
     int64_t delay;                /* ms; default 0 */
     int64_t retention;            /* ms; default 4d, 60s..14d */
     int64_t maximum_message_size; /* bytes */
+    int64_t receive_wait_time;    /* ms; default 0: how long an SQS client's receive waits that does not say */
     struct {
         const struct target_def *target;
         int64_t max_receive_count;

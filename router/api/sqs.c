@@ -31,6 +31,13 @@ static const struct aws_error errors[] = {
 };
 
 static const struct aws_operation operations[] = {
+    {"ChangeMessageVisibility", sqs_change_message_visibility, NULL},
+    {"ChangeMessageVisibilityBatch", sqs_change_message_visibility_batch, NULL},
+    {"DeleteMessage", sqs_delete_message, NULL},
+    {"DeleteMessageBatch", sqs_delete_message_batch, NULL},
+    {"ReceiveMessage", sqs_receive_message, NULL},
+    {"SendMessage", sqs_send_message, NULL},
+    {"SendMessageBatch", sqs_send_message_batch, NULL},
     {0},
 };
 
