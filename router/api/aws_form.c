@@ -290,7 +290,7 @@ static void write_map(struct form *f, const struct aws_wire *row, struct range r
 static const struct aws_wire *find_row(const struct form *f, struct str part)
 {
     for (const struct aws_wire *row = f->wire; row->member; row++)
-        if ((!row->operation || strcmp(row->operation, f->operation) == 0) &&
+        if (!row->is_output && (!row->operation || strcmp(row->operation, f->operation) == 0) &&
             (str_is(part, row->wire ? row->wire : row->member) || str_is(part, row->member)))
             return row;
     return NULL;

@@ -34,6 +34,7 @@ struct aws_wire {
     enum aws_wire_kind kind;
     const char *entry;       /* the elements' name inside it; NULL: flattened, they stand in its place */
     const char *key, *value; /* of maps: names inside an entry */
+    bool is_output;          /* of answers only: in forms the name means something else */
 };
 
 #define AWS_FORM_PARAMETERS_MAX 10000

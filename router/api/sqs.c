@@ -30,14 +30,38 @@ static const struct aws_error errors[] = {
     {0},
 };
 
+#define KEPT    "Policies are kept and shown; who may do what is written in access:."
+#define MANAGED "A queue that weir.yaml declares is changed there: UnsupportedOperation."
+#define FAIR                                                                                                           \
+    "MessageGroupId on a standard queue is kept and shown, and changes no order; the size limit is the queue's own."
+
 static const struct aws_operation operations[] = {
+    {"AddPermission", sqs_add_permission, KEPT},
+    {"CancelMessageMoveTask", sqs_cancel_message_move_task, NULL},
     {"ChangeMessageVisibility", sqs_change_message_visibility, NULL},
     {"ChangeMessageVisibilityBatch", sqs_change_message_visibility_batch, NULL},
+    {"CreateQueue", sqs_create_queue,
+     "A name may be used again at once after DeleteQueue; encryption attributes are kept and shown, nothing is "
+     "encrypted."},
     {"DeleteMessage", sqs_delete_message, NULL},
     {"DeleteMessageBatch", sqs_delete_message_batch, NULL},
-    {"ReceiveMessage", sqs_receive_message, NULL},
-    {"SendMessage", sqs_send_message, NULL},
-    {"SendMessageBatch", sqs_send_message_batch, NULL},
+    {"DeleteQueue", sqs_delete_queue, MANAGED},
+    {"GetQueueAttributes", sqs_get_queue_attributes, "Numbers of messages are exact."},
+    {"GetQueueUrl", sqs_get_queue_url, NULL},
+    {"ListDeadLetterSourceQueues", sqs_list_dead_letter_source_queues, NULL},
+    {"ListMessageMoveTasks", sqs_list_message_move_tasks, NULL},
+    {"ListQueueTags", sqs_list_queue_tags, NULL},
+    {"ListQueues", sqs_list_queues, NULL},
+    {"PurgeQueue", sqs_purge_queue, NULL},
+    {"ReceiveMessage", sqs_receive_message,
+     "ReceiveRequestAttemptId changes nothing; messages in flight are not bounded; SenderId is the account."},
+    {"RemovePermission", sqs_remove_permission, KEPT},
+    {"SendMessage", sqs_send_message, FAIR},
+    {"SendMessageBatch", sqs_send_message_batch, FAIR},
+    {"SetQueueAttributes", sqs_set_queue_attributes, MANAGED},
+    {"StartMessageMoveTask", sqs_start_message_move_task, "Any queue may be the source, not only dead-letter queues."},
+    {"TagQueue", sqs_tag_queue, MANAGED},
+    {"UntagQueue", sqs_untag_queue, MANAGED},
     {0},
 };
 

@@ -23,6 +23,22 @@
 
 extern const struct aws_wire sqs_wire[];
 
+void sqs_create_queue(struct aws_request *r);
+void sqs_delete_queue(struct aws_request *r);
+void sqs_get_queue_attributes(struct aws_request *r);
+void sqs_set_queue_attributes(struct aws_request *r);
+void sqs_get_queue_url(struct aws_request *r);
+void sqs_list_queues(struct aws_request *r);
+void sqs_list_dead_letter_source_queues(struct aws_request *r);
+void sqs_purge_queue(struct aws_request *r);
+void sqs_tag_queue(struct aws_request *r);
+void sqs_untag_queue(struct aws_request *r);
+void sqs_list_queue_tags(struct aws_request *r);
+void sqs_add_permission(struct aws_request *r);
+void sqs_remove_permission(struct aws_request *r);
+void sqs_start_message_move_task(struct aws_request *r);
+void sqs_list_message_move_tasks(struct aws_request *r);
+void sqs_cancel_message_move_task(struct aws_request *r);
 void sqs_send_message(struct aws_request *r);
 void sqs_send_message_batch(struct aws_request *r);
 void sqs_receive_message(struct aws_request *r);
