@@ -55,7 +55,12 @@ static void answer(struct aws_change *c)
 /* An empty text is the same as none. */
 static bool parse_pattern(struct aws_request *r, struct change *c)
 {
-    return !c->says.pattern.size || (c->parsed = events_parse_pattern(r, c->says.pattern)) != NULL;
+    if (!c->says.pattern.size)
+        return true;
+    const struct pattern *pattern = events_parse_pattern(r, c->says.pattern);
+    if (pattern) /* else the request is answered, and c is gone with it */
+        c->parsed = pattern;
+    return pattern;
 }
 
 static void put(struct change *c, struct resources *resources, const struct archive_says *says)

@@ -59,7 +59,12 @@ static bool check_schedule(struct aws_request *r, const struct rule_says *says)
 
 static bool check_pattern(struct aws_request *r, struct put *put)
 {
-    return !put->says.pattern.ptr || (put->pattern = events_parse_pattern(r, put->says.pattern)) != NULL;
+    if (!put->says.pattern.ptr)
+        return true;
+    const struct pattern *pattern = events_parse_pattern(r, put->says.pattern);
+    if (pattern) /* else the request is answered, and put is gone with it */
+        put->pattern = pattern;
+    return pattern;
 }
 
 /* An empty text is the same as none. */

@@ -110,11 +110,11 @@ static bool read_targets(struct aws_request *r, struct targets *in)
             if (!events_target_read(r, list.index, one, &targets[count]))
                 return false;
         }
-    if (!aws_valid(r))
+    if (!aws_valid(r) || !events_take_bus(r, &in->bus))
         return false;
     buf_char(&json, '[');
     for (unsigned i = 0; i < count; i++) {
-        if (!events_target_check(r, http_set(r->http), &targets[i])) {
+        if (!events_target_check(r, in->bus, &targets[i])) {
             buf_fini(&json);
             return false;
         }
@@ -175,7 +175,7 @@ void events_put_targets(struct aws_request *r)
 {
     struct targets *in = aws_change_new(r, sizeof *in, edit_put, answer);
 
-    if (aws_read(r, r->input, "", put_members, in) && read_targets(r, in) && events_take_bus(r, &in->bus))
+    if (aws_read(r, r->input, "", put_members, in) && read_targets(r, in))
         aws_change_start(&in->change);
 }
 

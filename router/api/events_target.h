@@ -30,7 +30,7 @@ struct events_target {
 bool events_target_read(struct aws_request *r, unsigned index, struct str text, struct events_target *t);
 /* The Target structure that is kept and shown: the members of the model as they were sent. */
 void events_target_write(struct buf *json, const struct events_target *t);
-/* What the model does not say. False: answered. */
-bool events_target_check(struct aws_request *r, const struct ruleset *set, const struct events_target *t);
+/* What the model does not say, of a target of a rule on that bus. False: answered. */
+bool events_target_check(struct aws_request *r, struct str bus, const struct events_target *t);
 
 #endif

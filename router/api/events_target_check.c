@@ -8,6 +8,8 @@
  */
 #include "router/api/events_target.h"
 #include "router/xalloc.h"
+#include "targets/archive.h"
+#include "targets/bus.h"
 #include "targets/missing.h"
 #include "targets/queue.h"
 
@@ -167,9 +169,35 @@ static bool check_dead_letter(struct aws_request *r, const struct ruleset *set, 
                 STR_ARG(t->id));
 }
 
-bool events_target_check(struct aws_request *r, const struct ruleset *set, const struct events_target *t)
+/* What weir.yaml would not take either. */
+static bool check_suits(struct aws_request *r, const struct ruleset *set, struct str bus, const struct events_target *t)
 {
-    if (!check_reference(r, set, t->arn) || !check_inputs(r, t) || !check_dead_letter(r, set, t))
+    const struct target_def *def = events_target_find(set, t->arn);
+    bool has_input = t->input.ptr || t->input_path.ptr || t->transformer.ptr;
+
+    if (def && def->adapter == &archive_adapter) {
+        const struct archive_options *archive = def->options;
+        return !archive->bus.ptr || str_eq(archive->bus, bus) ||
+               fail(r, "Parameter %.*s is not valid. Reason: Archive %.*s does not belong to EventBus %.*s.",
+                    STR_ARG(t->arn), STR_ARG(def->name), STR_ARG(bus));
+    }
+    if (!def || def->adapter != &bus_adapter)
+        return true;
+    if (str_eq(def->name, bus))
+        return fail(r, "Parameter %.*s is not valid. Reason: EventBus %.*s cannot be a target of its own rules.",
+                    STR_ARG(t->arn), STR_ARG(bus));
+    return !has_input || fail(r,
+                              "Input, InputPath and InputTransformer are not supported for target %.*s: an event "
+                              "bus takes the event as it is.",
+                              STR_ARG(t->id));
+}
+
+bool events_target_check(struct aws_request *r, struct str bus, const struct events_target *t)
+{
+    const struct ruleset *set = http_set(r->http);
+
+    if (!check_reference(r, set, t->arn) || !check_inputs(r, t) || !check_dead_letter(r, set, t) ||
+        !check_suits(r, set, bus, t))
         return false;
     return t->group.size || !leads_to_fifo(set, t->arn) ||
            fail(r, "Parameter(s) SqsParameters must be specified for target: %.*s.", STR_ARG(t->id));

@@ -193,6 +193,13 @@ static bool read_paths(struct aws_request *r, const char *path, struct events_ta
     return true;
 }
 
+/* An empty text is the same as none. */
+static void drop_empty(struct str *text)
+{
+    if (!text->size)
+        *text = (struct str){NULL, 0};
+}
+
 bool events_target_read(struct aws_request *r, unsigned index, struct str text, struct events_target *t)
 {
     char path[96]; /* targets.100.member.sageMakerPipelineParameters. */
@@ -200,6 +207,8 @@ bool events_target_read(struct aws_request *r, unsigned index, struct str text, 
     snprintf(path, sizeof path, "targets.%u.member.", index);
     if (!aws_read(r, text, path, target_members, t))
         return false;
+    drop_empty(&t->input);
+    drop_empty(&t->input_path);
     for (size_t i = 0; i < sizeof structures / sizeof structures[0]; i++) {
         struct str structure = *(struct str *)((char *)t + structures[i].offset);
         snprintf(path, sizeof path, "targets.%u.member.%s.", index, structures[i].name);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """EventBridge's operations on the targets of rules, by the real clients."""
+import concurrent.futures
 import json
 
 import pytest
@@ -174,6 +175,14 @@ def test_what_is_refused(r, events):
     letters = "Parameter DeadLetterConfig is not valid for target X. Reason: a dead-letter queue is a standard queue of SQS."
     one(letters, DeadLetterConfig={"Arn": SQS + "orders.fifo"})
     one(letters, DeadLetterConfig={"Arn": SNS + "news"})
+    one("Input, InputPath and InputTransformer are not supported for target X: an event bus takes the event as it is.",
+        Arn=ARN + "event-bus/audit", InputPath="$.detail")
+    for arn in (ARN + "event-bus/default", "bus/default"):
+        one(f"Parameter {arn} is not valid. Reason: EventBus default cannot be a target of its own rules.", Arn=arn)
+    refused(events.put_targets, "ValidationException", "Parameter archive/kept is not valid. Reason: Archive kept does not belong to "
+            "EventBus audit.", Rule="rule", EventBusName="audit", Targets=[{"Id": "X", "Arn": "archive/kept"}])
+    one("'message_group_id' is 1 to 128 letters, digits and punctuation marks, or a path that begins with $.",
+        Arn=SQS + "orders.fifo", SqsParameters={"MessageGroupId": "a b"})
     missing = (NOT_FOUND, "Rule gone does not exist on EventBus default.")
     refused(events.put_targets, *missing, Rule="gone", Targets=[{"Id": "X", "Arn": SQS + "inbox"}])
     refused(events.remove_targets, *missing, Rule="gone", Ids=["X"])
@@ -257,3 +266,16 @@ rules:
     wait_until(lambda: got.requests, what="the request")
     headers, body = got.requests[0]
     assert (headers["X-Who"], json.loads(body)) == ("me", {"n": 7, "who": "me"})
+
+
+def test_changes_at_once(r, events):
+    """Every change sees the ones before it, whoever makes them."""
+    def change(n):
+        mine = client(r)
+        for i in range(5):
+            assert mine.put_targets(Rule="rule", Targets=[{"Id": f"{n}-{i}", "Arn": SQS + "inbox"}])["FailedEntryCount"] == 0
+        mine.remove_targets(Rule="rule", Ids=[f"{n}-0"])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(change, range(8)))
+    assert [t["Id"] for t in listed(events)] == [f"{n}-{i}" for n in range(8) for i in range(1, 5)]
