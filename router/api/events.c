@@ -38,7 +38,8 @@ static const struct aws_operation operations[] = {
     {"TagResource", events_tag_resource, MANAGED},
     {"UntagResource", events_untag_resource, MANAGED},
 
-    {"CreateArchive", events_create_archive, "RetentionDays is at most 36525; SizeBytes is exact and never behind."},
+    {"CreateArchive", events_create_archive,
+     "RetentionDays is at most 36525; KmsKeyIdentifier is ignored: the files are not encrypted."},
     {"DeleteArchive", events_delete_archive, NULL},
     {"DescribeArchive", events_describe_archive, "What weir.yaml declares came to be when the router started."},
     {"ListArchives", events_list_archives, NULL},
