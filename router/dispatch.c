@@ -14,6 +14,7 @@
 #include "router/archive_delete.h"
 #include "router/deduplication.h"
 #include "router/dispatch_async.h"
+#include "router/dispatch_mapping.h"
 #include "router/log.h"
 #include "router/owed_pack.h"
 #include "router/publish.h"
@@ -254,6 +255,9 @@ static struct dispatch *make(const struct dispatch_options *options)
     TAILQ_INIT(&d->schedules);
     TAILQ_INIT(&d->calls);
     TAILQ_INIT(&d->async_items);
+    TAILQ_INIT(&d->mappings);
+    TAILQ_INIT(&d->receives);
+    TAILQ_INIT(&d->mapped_batches);
     STAILQ_INIT(&d->jobs);
     STAILQ_INIT(&d->publishing);
     pthread_mutex_init(&d->views_lock, NULL);
@@ -283,6 +287,11 @@ struct dispatch *dispatch_open(const struct dispatch_options *options, struct we
 struct event_base *dispatch_loop(const struct dispatch *d)
 {
     return d->host.base;
+}
+
+void dispatch_take_waiters(struct dispatch *d, struct queue_waiters *waiters)
+{
+    d->waiters = waiters;
 }
 
 uint64_t dispatch_cursor(const struct dispatch *d)
@@ -317,6 +326,7 @@ static void *dispatch_main(void *context)
     outlet_tick(d);
     replays_resume(d);
     schedules_apply(d);
+    mappings_apply(d);
     turn_again(d);
     event_base_loop(d->host.base, EVLOOP_NO_EXIT_ON_EMPTY);
     return NULL;
@@ -402,6 +412,7 @@ void dispatch_close(struct dispatch *d)
     }
     turn_free(d->turn);
     close_flights(d);
+    mappings_close(d);
     async_close(d);
     replays_close(d);
     schedules_close(d);

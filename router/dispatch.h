@@ -29,6 +29,7 @@
 #define DISPATCH_WINDOW_BYTES (16u << 20)
 
 struct dispatch;
+struct queue_waiters;
 
 struct dispatch_options {
     struct ruleset *set;
@@ -43,6 +44,7 @@ struct dispatch_options {
 struct dispatch *dispatch_open(const struct dispatch_options *options, struct weir_diag *diag);
 /* Any thread: there is something to clear or to move in the queues. */
 void dispatch_chores(struct dispatch *d);
+void dispatch_take_waiters(struct dispatch *d, struct queue_waiters *waiters); /* before dispatch_start() */
 struct event_base *dispatch_loop(const struct dispatch *d); /* for timers of others; there until dispatch_close() */
 uint64_t dispatch_cursor(const struct dispatch *d);         /* committed; for journal_options.above */
 /* Gives it the journal and starts the thread. */

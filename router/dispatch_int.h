@@ -24,6 +24,7 @@
  *   dispatch_letter.c   dead letters
  *   dispatch_invoke.c   functions invoked past the rules
  *   dispatch_async.c    asynchronous invocations
+ *   dispatch_mapping.c  event source mappings: queues that functions are run from
  *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
  *   deduplication.c     events that a bus had already
@@ -108,6 +109,7 @@ struct outlet {
     bool loading;
     struct order *order; /* of those with an order_key; NULL: there are none */
 
+    bool mapped;         /* a function that an event source mapping runs, or ran */
     struct async *async; /* of a function: its asynchronous invocations; NULL: there were none */
 
     int64_t owed_bytes; /* of events, of all that is owed to it, wherever it is */
@@ -355,6 +357,15 @@ struct dispatch {
     TAILQ_HEAD(, item)
     async_items; /* asynchronous invocations in memory */
 
+    /* event source mappings */
+    struct queue_waiters *waiters;
+    TAILQ_HEAD(, mapping)
+    mappings;
+    TAILQ_HEAD(, receive)
+    receives; /* under way */
+    TAILQ_HEAD(, work_batch)
+    mapped_batches;
+
     /* schedules */
     TAILQ_HEAD(, scheduled)
     schedules;
@@ -524,8 +535,8 @@ bool backlog_write(const struct turn *t, struct store *store, struct weir_diag *
 bool outlet_may_start(struct outlet *o);
 bool outlet_may_fetch(struct outlet *o);
 void outlet_started(struct flight *f);
-void outlet_answered(struct flight *f);                         /* its verdict is there; before it is judged */
-bool outlet_run_started(struct outlet *o);                      /* the same of a direct run; true: it is the probe */
+void outlet_answered(struct flight *f);    /* its verdict is there; before it is judged */
+bool outlet_run_started(struct outlet *o); /* the same of a direct run; true: it is the probe */
 void outlet_run_answered(struct outlet *o, const struct verdict *v, bool probe);
 void outlet_replaced(struct outlet *o, const struct target *t); /* another target will stand behind it */
 void outlet_pause(struct outlet *o, bool paused, int64_t since_ms);

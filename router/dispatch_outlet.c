@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "router/dispatch_async.h"
+#include "router/dispatch_mapping.h"
 #include "router/log.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
@@ -225,6 +226,8 @@ void outlet_pump(struct outlet *o)
         start(d, f);
     if (o->async)
         async_pump(o);
+    if (o->mapped)
+        mappings_pump(o);
 }
 
 void outlet_settle(struct dispatch *d)

@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #include "router/deduplication.h"
-#include "router/dispatch_int.h"
+#include "router/dispatch_mapping.h"
 #include "router/log.h"
 #include "router/replay.h"
 #include "router/schedules.h"
@@ -221,6 +221,7 @@ static void take(struct reload *r)
     replays_apply(d);
     schedules_apply(d);
     house_apply(d);
+    mappings_apply(d);
     end(r, true, NULL);
 }
 

@@ -31,6 +31,7 @@ enum metric {
     METRIC_DELIVERIES_OWED_BYTES,   /* target; gauge */
     METRIC_DELIVERY_SECONDS,        /* target; histogram */
     METRIC_ASYNC_INVOCATIONS,       /* target, result: succeeded, failed, retried */
+    METRIC_MAPPING_RUNS,            /* mapping, result: succeeded, failed */
     METRIC_CIRCUIT_OPEN,            /* target; gauge */
     METRIC_CIRCUIT_OPENED,          /* target */
     METRIC_TARGET_PAUSED,           /* target; gauge */

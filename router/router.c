@@ -208,6 +208,7 @@ static int open_stores(struct running *r)
     if (router->dispatch)
         router->waiters = queue_waiters_create(dispatch_loop(router->dispatch), router->ledger, &router->clock, &diag);
     if (router->waiters) {
+        dispatch_take_waiters(router->dispatch, router->waiters);
         struct journal_options journal = {.above = dispatch_cursor(router->dispatch),
                                           .segment_bytes = space_segment_bytes(r->data, router->set->data_limit),
                                           .synced = synced_cb,
@@ -386,8 +387,8 @@ static void stop(struct running *r)
         reloader_stop(router->reloader); /* requests wait for it */
         http_stop_listening(router->http);
         taps_close(router->taps);
+        dispatch_end_calls(router->dispatch, INVOKE_GRACE_MS); /* before: event source mappings stop polling by it */
         queue_waiters_close(router->waiters);
-        dispatch_end_calls(router->dispatch, INVOKE_GRACE_MS);
         http_stop(router->http);
     }
     folders_stop(r->folders);

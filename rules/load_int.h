@@ -10,6 +10,7 @@
  *     load_buses     names                                                      load_targets.c
  *     load_targets   names first, then options: references may point forward    load_targets.c
  *     load_sources   limits and folders                                         load_sources.c
+ *     load_mappings  queues that functions are run from                         load_mappings.c
  *     load_rules     patterns, targets, tests; archives' rules                  load_rules.c
  *     load_matchers  one compiled matcher a bus, if nothing was wrong           load.c
  *     load_filters   one compiled matcher a topic with filter policies          load_filters.c
@@ -66,6 +67,7 @@ bool load_http_parameters(struct load *l, const struct node *n, const char *what
 void load_check_http_parameters(struct load *l, const struct rule *rule, const char *what, const struct rule_target *t);
 
 bool load_sources(struct load *l);       /* load_sources.c */
+bool load_mappings(struct load *l);      /* load_mappings.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */
 bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
 bool load_parts(struct load *l);         /* load_parts.c: fills the set's parts */

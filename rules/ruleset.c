@@ -33,6 +33,9 @@ void ruleset_unref(struct ruleset *set)
         if (set->filters[i].attributes)
             weir_matcher_unref(set->filters[i].attributes);
     }
+    for (uint32_t i = 0; i < set->mapping_count; i++)
+        if (set->mappings[i].filter)
+            weir_matcher_unref(set->mappings[i].filter);
     documents_unref(set->documents);
     access_unref(set->access);
     arena_fini(&set->keep);
@@ -44,6 +47,14 @@ const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn)
     for (uint32_t i = 0; i < set->bus_count; i++)
         if (str_eq(set->buses[i].name, name_or_arn) || str_eq(set->buses[i].arn, name_or_arn))
             return &set->buses[i];
+    return NULL;
+}
+
+const struct event_source_mapping *ruleset_mapping(const struct ruleset *set, struct str name)
+{
+    for (uint32_t i = 0; i < set->mapping_count; i++)
+        if (str_eq(set->mappings[i].name, name))
+            return &set->mappings[i];
     return NULL;
 }
 

@@ -104,6 +104,19 @@ struct source_def {
     struct str path, format, bus;     /* of a folder; path is absolute */
     struct diag_pos pos;
 };
+/* An entry of `event_source_mappings:`: messages of a queue, in batches, for a function. */
+struct event_source_mapping {
+    struct str name;
+    const struct target_def *queue, *function; /* NULL: an API's document names one that is not there */
+    int64_t batch_size, window_ms;
+    int64_t concurrency; /* runs at once; 0: as many as the function may */
+    bool partial;        /* the answer names the messages that failed */
+    bool enabled;
+    struct weir_matcher *filter; /* a message that matches nothing of it is deleted; NULL: there is none */
+    struct str made;             /* the API's document; {NULL,0}: the file's */
+    struct diag_pos pos;
+};
+
 extern const char *const source_routes[]; /* the ways in that can have limits; ended by NULL */
 extern const char *const event_formats[]; /* "auto" and what events can come as; ended by NULL */
 
@@ -158,6 +171,8 @@ struct ruleset {
 
     const struct source_def *sources;
     uint32_t source_count;
+    const struct event_source_mapping *mappings;
+    uint32_t mapping_count;
     const struct ruleset_part *parts; /* in the order of the files */
     uint32_t part_count;
 };
@@ -179,8 +194,9 @@ void ruleset_unref(struct ruleset *set);
 /* What the files declare: rules but for those of archives, targets but for buses and what is built in. */
 void ruleset_count(const struct ruleset *set, uint32_t *rules, uint32_t *targets);
 
-const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn);    /* NULL: none */
-const struct source_def *ruleset_source(const struct ruleset *set, struct str name); /* NULL: none */
+const struct bus *ruleset_bus(const struct ruleset *set, struct str name_or_arn);               /* NULL: none */
+const struct source_def *ruleset_source(const struct ruleset *set, struct str name);            /* NULL: none */
+const struct event_source_mapping *ruleset_mapping(const struct ruleset *set, struct str name); /* NULL: none */
 const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struct str name);
 const struct target_def *ruleset_target(const struct ruleset *set, const char *type,
                                         struct str name); /* type NULL: any */

@@ -86,6 +86,7 @@ static const struct table tables[] = {
     {"source", "an entry of sources", source_options, NULL},
     {"access-key", "an entry of the file that auth.access_keys names", access_key_options, NULL},
     {"token", "an entry of the file that auth.tokens names", access_token_options, NULL},
+    {"event_source_mapping", "an entry of event_source_mappings", mapping_options, NULL},
     {"rule", "a rule, under rules", rule_options, NULL},
     {"rule-target", "an entry of a rule's targets", rule_target_options, NULL},
     {"rule-test", "an entry of a rule's tests", rule_test_options, NULL},

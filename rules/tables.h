@@ -20,6 +20,7 @@ extern const struct option root_options[];           /* load_settings.c: the top
 extern const struct option source_options[];         /* load_sources.c */
 extern const struct option access_key_options[];     /* load_access.c: an entry of the file of access keys */
 extern const struct option access_token_options[];   /* load_access.c: an entry of the file of tokens */
+extern const struct option mapping_options[];        /* load_mappings.c */
 extern const struct option rule_options[];           /* load_rules.c */
 extern const struct option rule_test_options[];      /* load_rule_tests.c: an entry of `tests` */
 extern const struct option rule_target_options[];    /* load_rule_targets.c: an entry of `targets` */

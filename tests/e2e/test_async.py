@@ -37,6 +37,7 @@ functions:
   stays: {command: [sh, -c, "exit 1"], async: {retry_interval: 1h}}
 rules:
   noted: {pattern: {source: [test.app]}, targets: [noted]}
+  s3: {pattern: {source: [aws.s3], detail: {bucket: {name: [photos]}}}, targets: [plain]}
   results: {bus: results, pattern: {source: [lambda]}, targets: [onbus]}
 """
 
@@ -122,6 +123,17 @@ def test_a_rule_only_hands_over(served):
     assert record["requestPayload"]["detail"] == {"n": 4, "fails": 1} and record["responsePayload"] == {"said": 4}
     assert served.metric('weir_deliveries_total{bus="default",rule="noted",target="function/noted",result="delivered"}') == 1
     assert served.metric('weir_async_invocations_total{target="function/noted",result="retried"}') >= 1
+
+
+def test_a_notification_of_s3_runs_a_function(served):
+    record = {"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1", "eventTime": "2026-01-02T03:04:05.678Z",
+              "eventName": "ObjectCreated:Put", "userIdentity": {"principalId": "A"}, "requestParameters": {"sourceIPAddress": "10.0.0.1"},
+              "responseElements": {"x-amz-request-id": "R"},
+              "s3": {"s3SchemaVersion": "1.0", "configurationId": "c", "bucket": {"name": "photos", "arn": "arn:aws:s3:::photos"},
+                     "object": {"key": "a+b.png", "size": 3, "eTag": "e", "sequencer": "1"}}}
+    assert served.post("/s3", {"Records": [record]})[0] == 200
+    [run] = wait_until(lambda: [run for run in runs(served) if run["event"].get("source") == "aws.s3"], what="the run")
+    assert run["event"]["detail-type"] == "Object Created" and run["event"]["detail"]["object"]["key"] == "a b.png"
 
 
 def test_results_on_a_bus(served, aws):

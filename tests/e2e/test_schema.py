@@ -221,6 +221,11 @@ def options(schema):
                     own["auth_parameters"] = {"basic": {"username": "x", "password": "x"}}
                 yield f"{section}.{name}", s, lambda v, own=own, put=put: {
                     "connections": {"t": {"deauthorized": True, **put(v), **own}}}
+        elif section == "event_source_mappings":  # what it names must be a function
+            for name, s, put in members(entry, schema):
+                if name != "function":
+                    yield f"{section}.{name}", s, lambda v, put=put: {
+                        "functions": {"run": {"command": ["x"]}}, "event_source_mappings": {"t": {**put(v), "function": "run"}}}
         elif isinstance(entry, dict):
             for name, s, put in members(entry, schema):
                 yield f"{section}.{name}", s, lambda v, section=section, put=put: {section: {"t": put(v)}}
