@@ -135,7 +135,8 @@ void events_create_event_bus(struct aws_request *r)
 
 /* ---- UpdateEventBus ---- */
 
-/* Members that are absent stay as they are, but for the key: without one, the bus has none. */
+/* Members that are absent stay as they are, but for the key: without one, the bus has none. Where weir.yaml says
+   something of the default bus, its description is weir.yaml's. */
 static bool edit_update(struct aws_change *c, struct resources *resources)
 {
     struct input *in = (struct input *)c;
@@ -143,6 +144,8 @@ static bool edit_update(struct aws_change *c, struct resources *resources)
 
     if (!events_bus_edit(c, resources, in->name, &says))
         return false;
+    if (in->says.description.ptr && resources_owner(resources, "buses", in->name) == RESOURCES_FILE)
+        return events_refuse_managed_bus(c, in->name);
     in->arn = events_bus_arn(&c->request->arena, resources_set(resources), in->name);
     if (in->says.description.ptr)
         says.description = in->says.description;

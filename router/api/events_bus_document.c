@@ -80,11 +80,12 @@ bool events_bus_edit(struct aws_change *c, struct resources *resources, struct s
 
 void events_bus_put(struct aws_change *c, struct resources *resources, struct str bus, struct bus_says *says)
 {
+    bool declared = resources_owner(resources, "buses", bus) == RESOURCES_FILE; /* the default one may be */
     struct buf json = BUF_INIT;
 
     says->changed_ms = clock_wall_ms();
     buf_char(&json, '{');
-    if (says->description.size && says->description.size <= EVENTS_DESCRIPTION_BYTES)
+    if (!declared && says->description.size && says->description.size <= EVENTS_DESCRIPTION_BYTES)
         json_write_member(&json, "description", says->description);
     json_write_key(&json, "x-aws");
     buf_char(&json, '{');

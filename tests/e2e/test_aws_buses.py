@@ -78,6 +78,19 @@ def test_what_weir_yaml_declares_stays(r):
     assert events.list_tags_for_resource(ResourceARN=ARN + "event-bus/audit")["Tags"] == []
 
 
+def test_the_default_bus_may_stand_in_both(router):
+    r = router("buses: {default: {description: ours, strict: aws}}")
+    events = client(r)
+    managed = {"__type": "ManagedRuleException", "message": "Event bus default is managed. It is declared in weir.yaml, and is changed there."}
+    assert raw(r, "UpdateEventBus", Description="d") == (400, managed)
+    assert raw(r, "UpdateEventBus", LogConfig={"Level": "OFF"})[0] == 200
+    events.put_permission(Action="events:PutEvents", Principal="*", StatementId="a")
+    status, shown = raw(r, "DescribeEventBus")
+    assert (shown["Description"], shown["LogConfig"]) == ("ours", {"Level": "OFF"}) and "Policy" in shown
+    refused(events.put_rule, "LimitExceededException", "The requested resource exceeds the maximum number allowed.", Name="a",
+            EventPattern=json.dumps({"source": ["s" * 2048]}))
+
+
 def test_names(r):
     events = client(r)
     refused(events.delete_event_bus, "ValidationException", "Cannot delete event bus default.", Name="default")
