@@ -80,6 +80,7 @@ struct way_requests {       /* sent over and over, in turn */
     const struct buf *list; /* whole requests, with their heads */
     size_t count;
     const char *expected; /* what the body of each answer holds */
+    uint64_t most;        /* at most about so many are sent in all; 0: as many as there is time for */
 };
 void way_request(struct buf *out, const char *path, const char *headers, struct str body);
 

@@ -123,6 +123,7 @@ struct connection {
 
 struct load {
     int epoll;
+    uint16_t port;
     const struct way_requests *requests;
     uint64_t begun, answered;
     double until;
@@ -149,11 +150,35 @@ static void send_on(struct load *l, struct connection *c)
     watch(l, c, c->sent < c->request->size);
 }
 
+static bool may_begin(const struct load *l)
+{
+    return way_now() < l->until && (!l->requests->most || l->begun < l->requests->most);
+}
+
 static void begin(struct load *l, struct connection *c)
 {
     c->request = &l->requests->list[l->begun++ % l->requests->count];
     c->sent = 0;
     send_on(l, c);
+}
+
+static void open_connection(struct load *l, struct connection *c)
+{
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+
+    c->waits_for_room = false;
+    c->fd = way_connect(l->port);
+    if (c->fd < 0 || epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &e) != 0)
+        way_fail("cannot connect");
+}
+
+/* Some servers end the connection with each answer. */
+static void keep_or_open_again(struct load *l, struct connection *c)
+{
+    if (strcasestr(c->in.data, "\r\nConnection: close\r\n")) {
+        close(c->fd);
+        open_connection(l, c);
+    }
 }
 
 static void receive(struct load *l, struct connection *c)
@@ -175,22 +200,21 @@ static void receive(struct load *l, struct connection *c)
     if (status != 200 || !memmem(body.ptr, body.size, l->requests->expected, strlen(l->requests->expected)))
         way_fail("answered %d: %.*s", status, (int)body.size, body.ptr);
     l->answered++;
+    keep_or_open_again(l, c);
     buf_clear(&c->in);
-    if (way_now() < l->until)
+    if (may_begin(l))
         begin(l, c);
 }
 
 uint64_t way_load(uint16_t port, const struct way_requests *requests, unsigned connections, double seconds)
 {
-    struct load l = {.epoll = epoll_create1(EPOLL_CLOEXEC), .requests = requests, .until = way_now() + seconds};
+    struct load l = {
+        .epoll = epoll_create1(EPOLL_CLOEXEC), .port = port, .requests = requests, .until = way_now() + seconds};
     struct connection *list = calloc(connections, sizeof *list);
     struct epoll_event events[64];
 
     for (unsigned i = 0; list && i < connections; i++) {
-        struct epoll_event e = {.events = EPOLLIN, .data.ptr = &list[i]};
-        list[i].fd = way_connect(port);
-        if (list[i].fd < 0 || epoll_ctl(l.epoll, EPOLL_CTL_ADD, list[i].fd, &e) != 0)
-            way_fail("cannot connect");
+        open_connection(&l, &list[i]);
         begin(&l, &list[i]);
     }
     while (l.answered < l.begun) {
