@@ -64,7 +64,7 @@ FUZZERS := $(wildcard fuzz/fuzz_*.c)
 
 .SECONDARY:
 .DELETE_ON_ERROR:
-.PHONY: all demo manuals check check-unit check-e2e layers headers fuzz fuzz-replay torture bench install uninstall deps format format-check lint \
+.PHONY: all demo manuals check check-unit check-e2e layers headers fuzz fuzz-replay torture bench sdk install uninstall deps format format-check lint \
         asan tsan cover clean help
 
 all: $(BUILD)/weir $(BUILD)/libweir.a $(BUILD)/libweir.so rules/examples/weir.schema.json ## the program and the library
@@ -201,6 +201,11 @@ asan: ## the tests under address and undefined behaviour sanitizers
 
 tsan: ## the tests under the thread sanitizer
 	+@WEIR_DIFF_PAIRS=10000 WEIR_TEST_SLOW=6 $(SUBMAKE) BUILD=$(BUILD)/tsan SANITIZER=thread check-built
+
+sdk: ## the AWS SDK for JavaScript, from npm, against a router
+	@tests/deps.sh sdk
+	+@$(SUBMAKE) all
+	@BUILD=$(BUILD) tests/sdk.sh
 
 cover: ## line coverage of the tests, per folder
 	+@$(SUBMAKE) BUILD=$(BUILD)/cover COVER=1 check-built

@@ -7,6 +7,7 @@ packages='gcc make pkg-config binutils libc6-dev
     libcmocka-dev python3 python3-pytest python3-boto3 python3-jsonschema python3-yaml awscli curl jq procps zstd gzip sqlite3'
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck shellcheck mandoc"
 [ "${1:-}" = fuzz ] && packages="$packages clang libclang-rt-14-dev"
+[ "${1:-}" = sdk ] && ! command -v npm >/dev/null && packages="$packages nodejs npm"
 # What `make bench` measures beside Weir, and starts itself: none of them is to run as a service.
 services='nats-server rabbitmq-server redis-server'
 [ "${1:-}" = bench ] && packages="$packages $services libnats-dev librabbitmq-dev"
