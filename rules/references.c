@@ -204,6 +204,8 @@ static const struct target_def *find_in_kind(const struct asked *q, struct str k
 static const struct target_def *find_by_name(const struct asked *q)
 {
     struct buf kinds = BUF_INIT;
+    if (q->type && document_holds(q->pos)) /* what has the name now is not what was meant */
+        return unknown(q, str_from(q->type), q->text);
     const struct target_def *def = find_any(q, &kinds);
     if (!def && !q->type)
         def = find_bus(q, &kinds);

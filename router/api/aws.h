@@ -126,6 +126,7 @@ struct aws_member {
     struct aws_regex *regex;   /* of strings */
     const char *const *values; /* of strings: an enumeration, ended by NULL */
     enum aws_type element;     /* of lists: AWS_STRING, AWS_LIST or AWS_STRUCTURE */
+    bool hidden;               /* a secret: no message shows the value */
     const char *shape;         /* of lists of structures: the structure's name in messages */
 };
 

@@ -79,6 +79,12 @@ bool aws_valid(struct aws_request *r)
     return false;
 }
 
+/* The value as messages may show it. */
+static struct str told(const struct aws_member *m, struct str value)
+{
+    return m->hidden ? STR("***Sensitive Data Redacted***") : value;
+}
+
 static void check_bounds(struct aws_request *r, const char *path, const struct aws_member *m, struct str value,
                          int64_t size)
 {
@@ -87,10 +93,11 @@ static void check_bounds(struct aws_request *r, const char *path, const struct a
     if (!m->max)
         return;
     if (size < m->min)
-        aws_fault(r, path, m->name, value, "Member must have %s greater than or equal to %lld", what,
+        aws_fault(r, path, m->name, told(m, value), "Member must have %s greater than or equal to %lld", what,
                   (long long)m->min);
     if (size > m->max)
-        aws_fault(r, path, m->name, value, "Member must have %s less than or equal to %lld", what, (long long)m->max);
+        aws_fault(r, path, m->name, told(m, value), "Member must have %s less than or equal to %lld", what,
+                  (long long)m->max);
 }
 
 static pcre2_code *compiled(struct aws_regex *regex)
@@ -120,7 +127,8 @@ static void check_regex(struct aws_request *r, const char *path, const struct aw
     if (!data)
         xfail("out of memory");
     if (pcre2_match(code, (PCRE2_SPTR)value.ptr, value.size, 0, 0, data, NULL) < 0)
-        aws_fault(r, path, m->name, value, "Member must satisfy regular expression pattern: %s", m->regex->text);
+        aws_fault(r, path, m->name, told(m, value), "Member must satisfy regular expression pattern: %s",
+                  m->regex->text);
     pcre2_match_data_free(data);
 }
 
