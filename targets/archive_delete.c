@@ -61,21 +61,10 @@ static void unlink_one(void *context, const char *path)
     archive_disk_remove(*(int *)context, path);
 }
 
-static void remove_root(int data_fd, struct str name)
-{
-    struct buf path = BUF_INIT;
-
-    archive_path_root(&path, name);
-    if (buf_cstr(&path) && !path.failed)
-        unlinkat(data_fd, path.data, AT_REMOVEDIR); /* what was set aside keeps it */
-    buf_fini(&path);
-}
-
 static bool bury(struct store *s, int data_fd, struct str name, int64_t id, struct weir_diag *diag)
 {
-    if (!archive_trash_empty(s, id, unlink_one, &data_fd, diag))
+    if (!archive_trash_empty(s, id, unlink_one, &data_fd, diag) || !archive_disk_sweep(data_fd, name, NULL, diag))
         return false;
-    remove_root(data_fd, name);
     sqlite3_stmt *q = store_prepare(s, "DELETE FROM archive WHERE id = ?", diag);
     if (!q)
         return false;

@@ -216,7 +216,7 @@ void archive_disk_remove(int data_fd, const char *path)
 
 struct sweep {
     int data_fd;
-    struct store *store;
+    struct store *store; /* NULL: everything goes */
     struct weir_diag *diag;
     struct buf path; /* of the folder being read */
 };
@@ -233,6 +233,11 @@ static bool ends_with(struct str text, const char *end)
     return text.size >= size && memcmp(text.ptr + text.size - size, end, size) == 0;
 }
 
+static bool remove_file(struct sweep *w)
+{
+    return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
+}
+
 /* w->path is a file in an hour's folder: which row it should have, and what to do where it has another or none. */
 static bool sweep_file(struct sweep *w)
 {
@@ -241,8 +246,8 @@ static bool sweep_file(struct sweep *w)
     enum archive_state state;
     int64_t bytes;
 
-    if (ends_with(logical, ".tmp"))
-        return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
+    if (!w->store || ends_with(logical, ".tmp"))
+        return remove_file(w);
     if (ends_with(logical, ARCHIVE_INDEX_SUFFIX))
         logical.size -= strlen(ARCHIVE_INDEX_SUFFIX);
     else if (ends_with(logical, ARCHIVE_SEALED_SUFFIX))
@@ -256,7 +261,7 @@ static bool sweep_file(struct sweep *w)
         return ok;
     if (bytes < 0)
         return rename_to(w->data_fd, buf_cstr(&w->path), SET_ASIDE, w->diag);
-    return unlinkat(w->data_fd, buf_cstr(&w->path), 0) == 0 || fail_path(w->diag, "remove", w->path.data);
+    return remove_file(w);
 }
 
 static bool sweep_folder(struct sweep *w, int depth)
@@ -286,6 +291,8 @@ static bool sweep_folder(struct sweep *w, int depth)
         cut_back(&w->path, size);
     }
     closedir(folder);
+    if (ok && !w->store)
+        unlinkat(w->data_fd, buf_cstr(&w->path), AT_REMOVEDIR); /* what is not ours keeps it */
     return ok;
 }
 

@@ -217,7 +217,7 @@ struct deletion {
     struct aws_request *request;
     struct str name;
     enum { MARK, UNMARK, DISCARD, BURY } step;
-    bool missing; /* when it was its turn */
+    bool missing; /* it was gone when it was its turn */
 };
 
 static const struct aws_member delete_members[] = {
@@ -259,19 +259,15 @@ static bool edit_delete(struct resources_change *change, struct resources *resou
     return !d->missing;
 }
 
+/* Where another request deleted it meanwhile, the mark is that one's. */
 static void left_cb(struct resources_change *change)
 {
     struct deletion *d = deletion_of(change);
 
-    take_step(d, change->outcome == RESOURCES_DONE ? DISCARD : UNMARK);
-}
-
-static void fail_deletion(struct deletion *d)
-{
     if (d->missing)
         aws_fail(d->request, 400, "ResourceNotFoundException", "Archive %.*s does not exist.", STR_ARG(d->name));
     else
-        aws_fail(d->request, 503, "ServiceUnavailable", "%s", d->change.message);
+        take_step(d, change->outcome == RESOURCES_DONE ? DISCARD : UNMARK);
 }
 
 /* Once it has left the rule set it is deleted, whatever comes: a start does what could not be done now. */
@@ -284,7 +280,7 @@ static void stepped_cb(struct ledger_job *job, bool ok, const struct weir_diag *
     else if (d->step == MARK)
         resources_submit(http_router(d->request->http), &d->change);
     else if (d->step == UNMARK)
-        fail_deletion(d);
+        aws_fail(d->request, 503, "ServiceUnavailable", "%s", d->change.message);
     else if (d->step == DISCARD && ok)
         take_step(d, BURY);
     else {

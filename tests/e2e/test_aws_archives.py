@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from conftest import Router
+from conftest import Router, wait_until
 from events_client import ARN, refused
 from test_aws import aws, client
 
@@ -185,3 +185,18 @@ def test_a_crash_while_one_is_deleted(r):
     assert events.describe_archive(ArchiveName="kept")["EventCount"] == 1
     assert [x["ArchiveName"] for x in events.list_archives()["Archives"]] == ["declared", "kept"]
     events.delete_archive(ArchiveName="kept")
+
+
+def test_a_replay_of_one_that_is_deleted(r):
+    events = client(r)
+    events.create_archive(ArchiveName="short", EventSourceArn=BUS)
+    put(events, 1, 2)
+    r.settled()
+    status, answer = r.post("/_weir/v1/replays", {"name": "cut-off", "archive": "short", "from": "2020-01-01T00:00:00Z",
+                                                 "to": "2090-01-01T00:00:00Z", "rate": 0.001})
+    assert status == 201, answer
+    events.delete_archive(ArchiveName="short")
+    shown = wait_until(lambda: (x := events.describe_replay(ReplayName="cut-off"))["State"] == "FAILED" and x, what="the replay to fail")
+    assert shown["StateReason"] == "its archive or bus is not configured any more"
+    assert shown["EventSourceArn"] == ARN + "archive/short" and "Destination" not in shown
+    assert files(r, "short") == []

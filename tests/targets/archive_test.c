@@ -549,6 +549,7 @@ static void deleted_archive_loses_its_files(void **state)
     char folder[256];
 
     batch(w, 1, 2, at(0));
+    sandbox_append(&w->f, NOON_FILE ".uncommitted", "set aside by a start\n");
     sandbox_begin(&w->f);
     step(w, archive_discard(w->f.store, audit.name, &w->f.diag)); /* not marked: both do nothing */
     step(w, archive_bury(w->f.store, w->f.folder, audit.name, &w->f.diag));
