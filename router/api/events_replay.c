@@ -269,10 +269,10 @@ static const struct bus *find_bus(struct call *c, const struct ruleset *set)
 /* In AWS's order. False: answered. */
 static bool check(struct call *c, const struct ruleset *set)
 {
-    const struct bus *bus = find_bus(c, set);
     struct str name = name_in(c->in.source, ":archive/");
+    const struct bus *bus = find_bus(c, set);
 
-    if (!bus)
+    if (!bus) /* answered: c is gone */
         return false;
     if (!name.ptr)
         return refuse(c, "EventSourceArn", "Must contain an archive ARN.", STR(""), "");
