@@ -230,7 +230,9 @@ static bool authorize(struct destination *a, struct verdict *v)
         return true;
     arena_fini(&a->arena); /* of an attempt that failed */
     a->revealed = connection_reveal(connection, a->data_dir, &a->arena, &a->connection, &diag);
-    if (!a->revealed)
+    if (!a->revealed && diag.code == WEIR_E_MEMORY)
+        verdict_set(v, VERDICT_RETRY, "THROTTLING", "out of memory");
+    else if (!a->revealed)
         verdict_set(v, VERDICT_RETRY, "NO_PERMISSIONS", "connection '%.*s' is deauthorized: %.150s",
                     STR_ARG(connection->name), diag.message);
     return a->revealed;

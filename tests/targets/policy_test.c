@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a rule and its target say of retries, and what a policy's table cannot say. */
+#include "targets/api_destination.h"
 #include "targets/policy.h"
 
 #include <setjmp.h>
@@ -64,12 +65,37 @@ static void a_policy_that_contradicts_itself_is_refused(void **state)
     assert_false(passes(p, "pause is longer than max_pause"));
 }
 
+static struct option_rate rate(int64_t per_second, struct option_rate written)
+{
+    struct {
+        struct api_destination_options options;
+        _Alignas(max_align_t) struct target_policy policy;
+    } block = {.options.rate_per_second = per_second, .policy.rate_limit = written};
+    struct target_def def = {.adapter = &api_destination_adapter, .options = &block};
+
+    policy_bind(&def);
+    assert_ptr_equal(def.policy, &block.policy);
+    policy_finish(&def);
+    return def.policy->rate_limit;
+}
+
+static void an_adapters_own_rate_counts_where_there_is_no_rate_limit(void **state)
+{
+    struct option_rate none = {0}, written = {5, 60000};
+
+    assert_int_equal(rate(300, none).count, 300);
+    assert_int_equal(rate(300, none).period_ms, 1000);
+    assert_int_equal(rate(300, written).count, 5);
+    assert_int_equal(rate(300, written).period_ms, 60000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_rule_is_heard_before_its_target_key_by_key),
         cmocka_unit_test(bounds_of_both_fit_together),
         cmocka_unit_test(a_policy_that_contradicts_itself_is_refused),
+        cmocka_unit_test(an_adapters_own_rate_counts_where_there_is_no_rate_limit),
     };
     return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
 }

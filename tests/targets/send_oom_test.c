@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "targets/api_destination.h"
+#include "targets/connection.h"
 #include "tests/targets/rig.h"
 
 #include "tests/wrap_malloc.h"
@@ -150,13 +152,13 @@ static void file(void **state)
     refuse_each(&file_adapter, set_file, 2);
 }
 
-/* ---- http: a server that says yes, one connection at a time ---- */
+/* ---- http: a server that says yes, and gives tokens, one connection at a time ---- */
 
 static int listener, port;
 
 static void *say_yes(void *context)
 {
-    static const char yes[] = "HTTP/1.1 204 Fine\r\nConnection: close\r\n\r\n";
+    static const char yes[] = "HTTP/1.1 200 Fine\r\nConnection: close\r\n\r\n{\"access_token\":\"t\"}";
     char request[4096];
     int fd;
 
@@ -183,6 +185,34 @@ static void set_http_batch(void)
     rig_int(&r, "batch.max_wait", 1);
 }
 
+static struct connection_options connection;
+static const struct target_def connection_def = {
+    .adapter = &connection_adapter, .name = {"c", 1}, .options = &connection};
+static struct option_header added[] = {{.name = {"a", 1}, .value = {"b", 1}}};
+
+static void set_destination(void)
+{
+    struct api_destination_options *o = r.def.options;
+    char url[64];
+
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/", port);
+    rig_text(&r, "invocation_endpoint", url);
+    rig_int(&r, "timeout", 300);
+    o->connection = &connection_def;
+    connection = (struct connection_options){.basic = {.username = STR("u"), .password.value = STR("p")}};
+    connection.invocation.bodies = connection.invocation.queries = connection.invocation.headers =
+        (struct option_list){added, 1};
+}
+
+static void set_destination_oauth(void)
+{
+    set_destination();
+    connection.authorization_type = AUTHORIZATION_OAUTH;
+    connection.oauth.client_id = connection.oauth.client_secret.value = STR("s");
+    connection.oauth.endpoint = ((struct api_destination_options *)r.def.options)->endpoint;
+    connection.oauth.method = 1;
+}
+
 static void http(void **state)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -196,6 +226,8 @@ static void http(void **state)
     pthread_create(&thread, NULL, say_yes, NULL);
     refuse_each(&http_adapter, set_http, 30);
     refuse_each(&http_adapter, set_http_batch, 30);
+    refuse_each(&api_destination_adapter, set_destination, 30);
+    refuse_each(&api_destination_adapter, set_destination_oauth, 60);
     shutdown(listener, SHUT_RDWR);
     pthread_join(thread, NULL);
     close(listener);
