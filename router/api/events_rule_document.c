@@ -89,9 +89,10 @@ void events_rule_show(struct arena *a, const struct rule *rule, struct rule_says
     *out = (struct rule_says){.name = rule->name, .bus = rule->bus};
     if (rule->made.ptr && !rule->is_archive) {
         events_rule_read(a, rule->made, out);
-        return;
+        if (out->state.ptr) /* PutRule always keeps one: else it was made in some other way */
+            return;
     }
-    out->managed = true;
+    out->managed = !rule->made.ptr || rule->is_archive;
     out->state = !rule->enabled                ? STR("DISABLED")
                  : rule->all_management_events ? STR("ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
                                                : STR("ENABLED");

@@ -279,3 +279,16 @@ def test_changes_at_once(r, events):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(change, range(8)))
     assert [t["Id"] for t in listed(events)] == [f"{n}-{i}" for n in range(8) for i in range(1, 5)]
+
+
+def test_a_queue_that_comes_and_goes(r, events):
+    sqs = client(r, "sqs")
+    put_targets(events, {"Arn": SQS + "passing", "DeadLetterConfig": {"Arn": SQS + "letters"}})
+    for name in ("passing", "letters", "passing", "letters"):
+        if name == "passing":
+            url = sqs.create_queue(QueueName="passing")["QueueUrl"]
+        ident = put(events, n=1)
+        assert [json.loads(m["body"])["id"] for m in r.receive(name, 1)] == [ident]
+        if name == "passing":
+            sqs.delete_queue(QueueUrl=url)
+    assert listed(events)[0]["Arn"] == SQS + "passing"
