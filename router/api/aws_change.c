@@ -51,12 +51,11 @@ void *aws_change_new(struct aws_request *r, size_t size,
 {
     struct aws_change *c = arena_alloc(&r->arena, size);
 
-    if (!c)
-        xfail("out of memory");
-    c->request = r;
-    c->edit = edit;
-    c->answer = answer;
-    return c;
+    if (c) {
+        *c = (struct aws_change){.request = r, .edit = edit, .answer = answer};
+        return c;
+    }
+    xfail("out of memory");
 }
 
 void aws_change_start(struct aws_change *c)
