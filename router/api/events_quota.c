@@ -20,11 +20,6 @@ static const struct {
     [EVENTS_QUOTA_PUT_BYTES] = {256 << 10, false},
 };
 
-int64_t events_quota_most(enum events_quota quota)
-{
-    return quotas[quota].most;
-}
-
 bool events_quota_exceeded(const struct ruleset *set, const struct bus *bus, enum events_quota quota, int64_t count)
 {
     if (quotas[quota].of_account)

@@ -32,7 +32,6 @@ enum events_quota {
 
 /* bus NULL: a quota of the account, or a bus that does not exist. */
 bool events_quota_exceeded(const struct ruleset *set, const struct bus *bus, enum events_quota quota, int64_t count);
-int64_t events_quota_most(enum events_quota quota);
-void events_quota_fail(struct aws_request *r); /* answers */
+void events_quota_fail(struct aws_request *r); /* answers; edits of resources refuse with the message */
 
 #endif
