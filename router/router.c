@@ -268,6 +268,8 @@ static void print_banner(const struct running *r)
         rules += !set->rules[i].is_archive;
     if (set->file.size)
         printf("loaded %.*s: %u rule%s", STR_ARG(set->file), rules, rules == 1 ? "" : "s");
+    else if (rules)
+        printf("no configuration: %u rule%s made by API; -c FILE names one", rules, rules == 1 ? "" : "s");
     else
         printf("no configuration: events are taken and match no rule; -c FILE names one");
     for (const struct adapter *const *a = target_adapters; *a; a++) {

@@ -157,12 +157,10 @@ static bool is_made(const struct asked *q, struct str kind, struct str name)
 static const struct target_def *unknown(const struct asked *q, struct str kind, struct str name)
 {
     char hint[REFERENCES_HINT_SIZE];
-    if (document_holds(q->pos) && q->type)
-        return NULL;
     if (document_holds(q->pos)) {
         const struct target_def *missing = q->names->dangling(q->names->context, q->text);
         q->diags->out_of_memory |= !missing;
-        return missing;
+        return q->type ? NULL : missing; /* the set shows it all the same */
     }
     references_near(q->names, kind, name, hint);
     if (is_made(q, kind, name))

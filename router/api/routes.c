@@ -21,6 +21,7 @@ const struct http_route http_routes[] = {
     {"GET HEAD", "/readyz", "readyz", health_ready},
     {"GET", "/_weir/v1/status", "status", v1_status},
     {"GET", "/_weir/v1/config", "config", v1_config},
+    {"GET", "/_weir/v1/resources", "resources", v1_resources},
     {"GET", "/_weir/v1/queues", "queues", v1_queues},
     {"GET POST", "/_weir/v1/queues/*", "queues", v1_queues},
     {"GET", "/_weir/v1/dlq", "dlq", v1_dlq},

@@ -17,6 +17,9 @@
  *       "queues":[as below], "archives":[as below]}
  * GET  /_weir/v1/config
  *      {"config","generation","parts":[{"kind","name","keys":{KEY:HASH}}]}    struct ruleset_part
+ * GET  /_weir/v1/resources      what the APIs made, without what only AWS's answers need and without secrets
+ *      {"config","generation","account","region","missing":[REFERENCE that dangles],
+ *       "resources":[{"section","key","entry":{…}}]}
  * GET  /_weir/v1/queues
  *      {"queues":[{"name","visible","in_flight","delayed","bytes","oldest_age_s","configured":true|false}]}
  * POST /_weir/v1/queues/NAME/receive   {"max":10,"visibility_timeout_ms":n?,"wait_ms":0?}
@@ -56,6 +59,7 @@
 
 void v1_status(struct http_request *r);
 void v1_config(struct http_request *r);
+void v1_resources(struct http_request *r);
 void v1_queues(struct http_request *r); /* and all below it */
 void v1_dlq(struct http_request *r);
 void v1_dlq_redrive(struct http_request *r);

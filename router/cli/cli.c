@@ -36,6 +36,7 @@ const struct cli_verb *const cli_verbs[] = {
     &verb_pause,
     &verb_resume,
     &verb_journal,
+    &verb_export,
     &verb_schema,
     &verb_completion,
     NULL,

@@ -26,6 +26,7 @@ extern const struct cli_verb verb_dlq;
 extern const struct cli_verb verb_pause;
 extern const struct cli_verb verb_resume;
 extern const struct cli_verb verb_journal;
+extern const struct cli_verb verb_export;
 extern const struct cli_verb verb_schema;
 extern const struct cli_verb verb_completion;
 

@@ -58,8 +58,10 @@ class Router:
 
     def start(self, *flags):
         self.log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen([WEIR, "run", "-c", str(self.file), "--listen", "127.0.0.1:0", *flags],
-                                        stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, **self.env}, text=True)
+        named = ("-c", str(self.file)) if self.file else ()  # file = None: without a configuration
+        self.process = subprocess.Popen([WEIR, "run", *named, "--listen", "127.0.0.1:0", *flags], stdout=subprocess.PIPE,
+                                        stderr=self.log, env={**os.environ, **self.env}, text=True,
+                                        cwd=None if self.file else self.folder)
         self.banner = ""
         for line in self.process.stdout:
             self.banner += line
