@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from conftest import Router, wait_until
+from conftest import Router, wait_until, weir
 from events_client import ARN, refused
 from test_aws import aws, client
 
@@ -200,3 +200,19 @@ def test_a_replay_of_one_that_is_deleted(r):
     assert shown["StateReason"] == "its archive or bus is not configured any more"
     assert shown["EventSourceArn"] == ARN + "archive/short" and "Destination" not in shown
     assert files(r, "short") == []
+
+
+def test_exported(r, tmp_path):
+    events = client(r)
+    events.create_archive(ArchiveName="given", EventSourceArn=ARN + "event-bus/audit", EventPattern='{"source": [{"prefix": "sh"}]}',
+                          RetentionDays=3, Description="to be written down")
+    code, out, err = r.cli("export")
+    assert code == 0, err
+    file = tmp_path / "weir.yaml"
+    file.write_text("version: 1\nbuses: {audit: {}}\n" + "\n".join(l for l in out.splitlines() if not l.startswith("version:")) + "\n")
+    code, shown, err = weir("check", "-c", file)
+    assert code == 0, err + out
+    for line in ("  given:", "bus: audit", "3d", "pattern: {source: [{prefix: sh}]}", "to be written down"):
+        assert line in out, out
+    assert "declared" not in out and "x-aws" not in out
+    events.delete_archive(ArchiveName="given")
