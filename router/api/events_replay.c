@@ -7,12 +7,13 @@
  * A request is checked by the rule set of its moment, in AWS's order, and then handed over; what dispatch refuses
  * (a name that is taken, too many at once) comes back by its status. Replays of files have no archive and no source.
  */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "router/api/aws_page.h"
 #include "router/api/events.h"
 #include "router/api/events_quota.h"
+#include "router/api/events_replays.h"
+#include "router/api/events_rules.h"
 #include "router/router.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
@@ -29,6 +30,7 @@ struct call {
     struct replay_call call;
     struct aws_request *request;
     struct input in;
+    struct str after; /* LIST: the name before the page */
     struct buf about;
 };
 
@@ -62,8 +64,7 @@ static const struct aws_member list_members[] = {
     REPLAY_NAME("NamePrefix", prefix),
     AWS_MEMBER(struct input, "State", AWS_STRING, state, .values = states),
     ARN("EventSourceArn", source),
-    AWS_MEMBER(struct input, "NextToken", AWS_STRING, token, .min = 1, .max = 2048),
-    AWS_MEMBER(struct input, "Limit", AWS_INTEGER, limit, .min = 1, .max = 100),
+    EVENTS_PAGE(struct input, token, limit),
     {0},
 };
 
@@ -114,96 +115,6 @@ static void finish(struct call *c, const struct buf *json)
     default: aws_fail(r, 400, "ValidationException", "%.*s", STR_ARG(message)); break;
     }
     buf_fini(&said);
-}
-
-/* ---- what a replay is, in AWS's members ---- */
-
-static void write_arn(struct buf *out, const char *key, const struct ruleset *set, const char *kind, struct str name)
-{
-    struct buf arn = BUF_INIT;
-
-    buf_printf(&arn, "arn:aws:events:%.*s:%.*s:%s/%.*s", STR_ARG(set->region), STR_ARG(set->account), kind,
-               STR_ARG(name));
-    xbuf(&arn);
-    json_write_member(out, key, buf_view(&arn));
-    buf_fini(&arn);
-}
-
-static struct str text_of(struct arena *a, struct str object, const char *key)
-{
-    struct str raw = json_member(object, key);
-    return raw.size ? json_decode_in(a, raw) : (struct str){0};
-}
-
-static void copy(struct buf *out, const char *key, struct str value)
-{
-    if (!value.size)
-        return;
-    json_write_key(out, key);
-    buf_str(out, value);
-}
-
-static void write_time(struct buf *out, const char *key, struct str rfc3339)
-{
-    int64_t ms;
-
-    if (!rfc3339.size || !time_parse_rfc3339(rfc3339, &ms))
-        return;
-    json_write_key(out, key);
-    json_write_int(out, ms / 1000);
-}
-
-/* Of a replay that another client started: the bus of its archive, and its rules there. */
-static void write_destination(struct buf *out, const struct ruleset *set, struct arena *a, struct str archive,
-                              struct str rules)
-{
-    const struct target_def *def = ruleset_target(set, archive_adapter.type, archive);
-    const struct bus *bus = def ? ruleset_bus(set, ((const struct archive_options *)def->options)->bus) : NULL;
-    struct aws_list list;
-    struct str one;
-
-    if (!bus)
-        return;
-    json_write_key(out, "Destination");
-    buf_char(out, '{');
-    json_write_member(out, "Arn", bus->arn);
-    json_write_key(out, "FilterArns");
-    buf_char(out, '[');
-    for (aws_list_start(&list, rules); aws_list_next(&list, &one);) {
-        const struct rule *rule = ruleset_rule(set, bus->name, json_decode_in(a, one));
-        if (rule && out->data[out->size - 1] == '"')
-            buf_char(out, ',');
-        if (rule)
-            json_write_string(out, rule->arn);
-    }
-    buf_text(out, "]}");
-}
-
-static void write_source(struct buf *out, const struct ruleset *set, struct arena *a, struct str replay)
-{
-    struct str archive = text_of(a, replay, "archive"), about = json_member(replay, "x-aws");
-
-    if (about.size)
-        copy(out, "EventSourceArn", json_member(about, "EventSourceArn"));
-    else if (archive.size)
-        write_arn(out, "EventSourceArn", set, "archive", archive);
-}
-
-/* What lists show of it. */
-static void write_members(struct buf *out, const struct ruleset *set, struct arena *a, struct str replay)
-{
-    copy(out, "ReplayName", json_member(replay, "name"));
-    write_source(out, set, a, replay);
-    copy(out, "State", json_member(replay, "state"));
-    if (str_is(json_member(replay, "paused"), "true"))
-        json_write_member(out, "StateReason", STR("The replay is paused."));
-    else
-        copy(out, "StateReason", json_member(replay, "reason"));
-    write_time(out, "EventStartTime", text_of(a, replay, "from"));
-    write_time(out, "EventEndTime", text_of(a, replay, "to"));
-    write_time(out, "EventLastReplayedTime", text_of(a, replay, "last_event_time"));
-    write_time(out, "ReplayStartTime", text_of(a, replay, "started"));
-    write_time(out, "ReplayEndTime", text_of(a, replay, "ended"));
 }
 
 /* ---- StartReplay ---- */
@@ -307,10 +218,11 @@ static void started_cb(struct replay_call *call)
     struct buf json = BUF_INIT;
 
     buf_char(&json, '{');
-    write_arn(&json, "ReplayArn", http_set(c->request->http), "replay", c->in.name);
+    events_replay_write_arn(&json, "ReplayArn", http_set(c->request->http), "replay", c->in.name);
     json_write_member(&json, "State", STR("STARTING"));
     if (call->status == 201)
-        write_time(&json, "ReplayStartTime", text_of(&c->request->arena, buf_view(&call->json), "started"));
+        events_replay_write_time(&json, "ReplayStartTime",
+                                 events_replay_text(&c->request->arena, buf_view(&call->json), "started"));
     buf_char(&json, '}');
     finish(c, &json);
     buf_fini(&json);
@@ -345,13 +257,14 @@ static void described_cb(struct replay_call *call)
 
     if (call->status == 200) {
         buf_char(&json, '{');
-        write_arn(&json, "ReplayArn", set, "replay", c->in.name);
-        write_members(&json, set, a, replay);
+        events_replay_write_arn(&json, "ReplayArn", set, "replay", c->in.name);
+        events_replay_write_members(&json, set, a, replay);
         if (about.size) {
-            copy(&json, "Description", json_member(about, "Description"));
-            copy(&json, "Destination", json_member(about, "Destination"));
+            events_replay_copy(&json, "Description", json_member(about, "Description"));
+            events_replay_copy(&json, "Destination", json_member(about, "Destination"));
         } else {
-            write_destination(&json, set, a, text_of(a, replay, "archive"), json_member(replay, "rules"));
+            events_replay_write_destination(&json, set, a, events_replay_text(a, replay, "archive"),
+                                            json_member(replay, "rules"));
         }
         buf_char(&json, '}');
     }
@@ -366,7 +279,7 @@ static void cancelled_cb(struct replay_call *call)
     struct buf json = BUF_INIT;
 
     buf_char(&json, '{');
-    write_arn(&json, "ReplayArn", http_set(c->request->http), "replay", c->in.name);
+    events_replay_write_arn(&json, "ReplayArn", http_set(c->request->http), "replay", c->in.name);
     json_write_member(&json, "State", STR("CANCELLING"));
     buf_char(&json, '}');
     finish(c, &json);
@@ -402,27 +315,27 @@ static int by_name(const void *a, const void *b)
     return str_cmp(((const struct listed *)a)->name, ((const struct listed *)b)->name);
 }
 
-static bool is_wanted(const struct call *c, const struct listed *one, struct str after)
+static bool is_wanted(const struct call *c, const struct listed *one)
 {
     const struct input *in = &c->in;
     struct buf source = BUF_INIT;
-    bool wanted = str_cmp(one->name, after) > 0 && str_starts(one->name, in->prefix);
+    bool wanted = str_cmp(one->name, c->after) > 0 && str_starts(one->name, in->prefix);
 
     if (in->state.ptr)
-        wanted &= str_eq(text_of(&c->request->arena, one->replay, "state"), in->state);
+        wanted &= str_eq(events_replay_text(&c->request->arena, one->replay, "state"), in->state);
     if (wanted && in->source.ptr) {
         buf_char(&source, '{');
-        write_source(&source, http_set(c->request->http), &c->request->arena, one->replay);
+        events_replay_write_source(&source, http_set(c->request->http), &c->request->arena, one->replay);
         buf_char(&source, '}');
         xbuf(&source);
-        wanted = str_eq(text_of(&c->request->arena, buf_view(&source), "EventSourceArn"), in->source);
+        wanted = str_eq(events_replay_text(&c->request->arena, buf_view(&source), "EventSourceArn"), in->source);
     }
     buf_fini(&source);
     return wanted;
 }
 
 /* Those that are wanted, in order of their names. */
-static size_t choose(const struct call *c, struct str replays, struct str after, struct listed **out)
+static size_t choose(const struct call *c, struct str replays, struct listed **out)
 {
     struct arena *a = &c->request->arena;
     struct aws_list list;
@@ -433,8 +346,8 @@ static size_t choose(const struct call *c, struct str replays, struct str after,
         all++;
     *out = xarray(all + 1, sizeof **out);
     for (aws_list_start(&list, replays); aws_list_next(&list, &one);) {
-        (*out)[count] = (struct listed){text_of(a, one, "name"), one};
-        count += is_wanted(c, &(*out)[count], after);
+        (*out)[count] = (struct listed){events_replay_text(a, one, "name"), one};
+        count += is_wanted(c, &(*out)[count]);
     }
     qsort(*out, count, sizeof **out, by_name);
     return count;
@@ -447,7 +360,7 @@ static void write_page(const struct call *c, struct buf *json, const struct list
     buf_text(json, "{\"Replays\":[");
     for (size_t i = 0; i < shown; i++) {
         buf_text(json, i ? ",{" : "{");
-        write_members(json, http_set(c->request->http), &c->request->arena, list[i].replay);
+        events_replay_write_members(json, http_set(c->request->http), &c->request->arena, list[i].replay);
         buf_char(json, '}');
     }
     buf_char(json, ']');
@@ -461,14 +374,11 @@ static void write_page(const struct call *c, struct buf *json, const struct list
 static void listed_cb(struct replay_call *call)
 {
     struct call *c = (struct call *)call;
-    struct str after = STR("");
     struct buf json = BUF_INIT;
     struct listed *list = NULL;
 
-    if (c->in.token.ptr)
-        aws_token_read(&c->request->arena, "ListReplays", c->in.token, &after); /* it was looked at before */
     if (call->status == 200) {
-        size_t count = choose(c, json_member(buf_view(&call->json), "replays"), after, &list);
+        size_t count = choose(c, json_member(buf_view(&call->json), "replays"), &list);
         write_page(c, &json, list, count);
     }
     finish(c, &json);
@@ -479,15 +389,12 @@ static void listed_cb(struct replay_call *call)
 void events_list_replays(struct aws_request *r)
 {
     struct call *c = make_call(r, REPLAY_LIST, listed_cb);
-    struct str after;
 
     if (!aws_read(r, r->input, "", list_members, &c->in) || !aws_valid(r))
         return;
     if ((c->in.prefix.ptr != NULL) + (c->in.state.ptr != NULL) + (c->in.source.ptr != NULL) > 1)
         aws_fail(r, 400, "ValidationException",
                  "At most one filter is allowed for ListReplays. Use either : State, EventSourceArn, or NamePrefix.");
-    else if (c->in.token.ptr && !aws_token_read(&r->arena, "ListReplays", c->in.token, &after))
-        aws_fail(r, 400, "ValidationException", "Parameter NextToken is not valid.");
-    else
+    else if (events_take_token(r, "ListReplays", c->in.token, &c->after))
         submit(c);
 }
