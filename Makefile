@@ -167,15 +167,17 @@ FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_SUPPORT := $(MATCHER) $(wildcard tests/matcher/judge*.c)
 FUZZ_LAYERS := $(filter-out router/cli/%,$(MATCHER) $(TARGETS) $(RULES)) $(wildcard tests/matcher/judge*.c)
+# What a fuzz target needs of the router.
+FUZZ_ROUTER := $(addprefix router/,api/aws_form.c api/aws_xml.c api/sqs_wire.c sources/percent.c)
 FUZZ_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZERS))
 REPLAY_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%_replay,$(FUZZERS))
 
-$(BUILD)/fuzz/%: fuzz/%.c $(FUZZ_LAYERS) $(HEADERS)
+$(BUILD)/fuzz/%: fuzz/%.c $(FUZZ_LAYERS) $(FUZZ_ROUTER) $(HEADERS)
 	@mkdir -p $(@D); echo "  fuzz $@"
 	@$(FUZZ_CC) -O1 -g -std=gnu11 -D_GNU_SOURCE -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -I. -Wno-everything \
 	  -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $(filter %.c,$^) $(LIBS)
 
-$(BUILD)/fuzz/%_replay: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/standalone_main.o $(BUILD)/tests.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
+$(BUILD)/fuzz/%_replay: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/standalone_main.o $(BUILD)/tests.a $(BUILD)/router.a $(BUILD)/rules.a $(BUILD)/targets.a $(BUILD)/matcher.a
 	@mkdir -p $(@D); echo "  link $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) -lcmocka
 

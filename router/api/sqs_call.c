@@ -64,8 +64,8 @@ void sqs_write_url(const struct aws_request *r, struct buf *json, struct str que
     const char *host = http_header(r->http, "Host");
     struct buf url = BUF_INIT;
 
-    buf_printf(&url, "http://%s/%.*s/%.*s", host ? host : "localhost", STR_ARG(http_set(r->http)->account),
-               STR_ARG(queue));
+    buf_printf(&url, "%s://%s/%.*s/%.*s", http_is_tls(r->http) ? "https" : "http", host ? host : "localhost",
+               STR_ARG(http_set(r->http)->account), STR_ARG(queue));
     json_write_string(json, buf_view(&url));
     json->failed |= url.failed;
     buf_fini(&url);

@@ -2,6 +2,7 @@
 /* weir schema: the JSON Schema of weir.yaml. */
 #include <stdio.h>
 
+#include "router/api/aws_coverage.h"
 #include "router/cli/manual.h"
 #include "router/cli/verbs.h"
 #include "rules/schema.h"
@@ -24,6 +25,8 @@ static int schema(struct cli *cli)
         return cli_usage(cli, "takes no arguments");
     if (table)
         code = print_table(cli, table, &out);
+    else if (cli_has(cli, "--operations"))
+        aws_coverage_write(&out);
     else {
         schema_write(&out);
         buf_char(&out, '\n');
@@ -38,6 +41,7 @@ static int schema(struct cli *cli)
 
 static const struct cli_option options[] = {
     {.name = "--mdoc", .value = "TABLE", .meaning = "print a table of the manual as mdoc(7) instead; all: every one"},
+    {.name = "--operations", .meaning = "print the operations of AWS's APIs that are served, in Markdown, instead"},
     {0},
 };
 

@@ -32,9 +32,14 @@ def test_every_table_is_in_a_page():
 
 
 def test_a_stale_page_is_seen_and_filled(tmp_path):
-    for page in [*PAGES, "tests/manuals.sh"]:
+    for page in [*EVERY, "tests/manuals.sh"]:
         (tmp_path / page).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / page, tmp_path / page)
+    readme = tmp_path / "README.md"
+    fresh = readme.read_text()
+    readme.write_text(fresh.replace("CreateQueue", "CreateLine"))
+    assert "README.md is stale" in manuals(tmp_path, "check").stderr
+    assert manuals(tmp_path, "fill").returncode == 0 and readme.read_text() == fresh
     page = tmp_path / "rules" / "weir.yaml.5"
     fresh = page.read_text()
     page.write_text(fresh.replace(".It Ic visibility_timeout", ".It Ic visibility"))

@@ -31,7 +31,7 @@ def shared(tmp_path_factory):
     r.stop()
 
 
-@pytest.fixture(params=["query", "json"])
+@pytest.fixture(scope="module", params=["query", "json"])
 def sqs(request, shared):
     made = client(shared.url, request.param, shared.folder)
     if made is None:
