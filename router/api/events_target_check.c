@@ -63,14 +63,13 @@ static bool check_reference(struct aws_request *r, const struct ruleset *set, st
            fail(r, "Parameter %.*s is not valid. Reason: Provided Arn is not in correct format.", STR_ARG(reference));
 }
 
-/* By its name alone, since the queue may not be there (yet). */
-static bool leads_to_fifo(const struct ruleset *set, struct str reference)
+/* By its ARN alone where the queue is not there (yet). */
+static bool is_queue(const struct ruleset *set, struct str reference)
 {
     const struct target_def *def = events_target_find(set, reference);
 
-    return (def ? def->adapter == &queue_adapter
-                : memmem(reference.ptr, reference.size, ":sqs:", strlen(":sqs:")) != NULL) &&
-           reference.size > 5 && memcmp(reference.ptr + reference.size - 5, ".fifo", 5) == 0;
+    return def ? def->adapter == &queue_adapter
+               : memmem(reference.ptr, reference.size, ":sqs:", strlen(":sqs:")) != NULL;
 }
 
 static bool check_input(struct aws_request *r, const struct events_target *t)
@@ -159,10 +158,7 @@ static bool check_dead_letter(struct aws_request *r, const struct ruleset *set, 
         return true;
     if (!check_reference(r, set, t->dead_letter))
         return false;
-    const struct target_def *def = events_target_find(set, t->dead_letter);
-    bool queue = def ? def->adapter == &queue_adapter
-                     : memmem(t->dead_letter.ptr, t->dead_letter.size, ":sqs:", strlen(":sqs:")) != NULL;
-    return (queue && !leads_to_fifo(set, t->dead_letter)) ||
+    return (is_queue(set, t->dead_letter) && !queue_is_fifo(t->dead_letter)) ||
            fail(r,
                 "Parameter DeadLetterConfig is not valid for target %.*s. Reason: a dead-letter queue is a standard "
                 "queue of SQS.",
@@ -199,6 +195,6 @@ bool events_target_check(struct aws_request *r, struct str bus, const struct eve
     if (!check_reference(r, set, t->arn) || !check_inputs(r, t) || !check_dead_letter(r, set, t) ||
         !check_suits(r, set, bus, t))
         return false;
-    return t->group.size || !leads_to_fifo(set, t->arn) ||
+    return t->group.size || !is_queue(set, t->arn) || !queue_is_fifo(t->arn) ||
            fail(r, "Parameter(s) SqsParameters must be specified for target: %.*s.", STR_ARG(t->id));
 }

@@ -11,7 +11,7 @@
  * The members that are not here belong to services that Weir does not have; they are only kept.
  */
 #include "router/api/events_target.h"
-#include "targets/adapter.h"
+#include "targets/queue.h"
 
 /* ---- a kept Target structure as an entry of `targets:` ---- */
 
@@ -85,8 +85,7 @@ static void write_retries(struct buf *json, struct str policy)
 
 static bool is_fifo_queue(struct str reference)
 {
-    return reference.size > strlen(".fifo") && !memmem(reference.ptr, reference.size, ":sns:", strlen(":sns:")) &&
-           memcmp(reference.ptr + reference.size - strlen(".fifo"), ".fifo", strlen(".fifo")) == 0;
+    return queue_is_fifo(reference) && !memmem(reference.ptr, reference.size, ":sns:", strlen(":sns:"));
 }
 
 static void write_group(struct buf *json, struct str parameters, struct str reference)
