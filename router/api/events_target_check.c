@@ -14,7 +14,7 @@
 #include "targets/queue.h"
 
 #define DIAGS_MAX      8
-#define INPUT_SHOWN    11 /* characters of an input that AWS repeats in an error */
+#define INPUT_SHOWN    11 /* bytes of an input that AWS repeats in an error */
 #define ARN_COLONS_MIN 5  /* arn:partition:service:region:account:resource */
 
 static bool fail(struct aws_request *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -78,10 +78,12 @@ static bool check_input(struct aws_request *r, const struct events_target *t)
 
     if (!t->input.ptr || json_check(t->input, NULL, &diag))
         return true;
-    bool cut = t->input.size > INPUT_SHOWN;
+    struct str shown = {t->input.ptr, t->input.size < INPUT_SHOWN ? t->input.size : INPUT_SHOWN};
+    while (shown.size < t->input.size && shown.size && ((unsigned char)shown.ptr[shown.size] & 0xC0) == 0x80)
+        shown.size--;
     return fail(r, "JSON syntax error in input for target %.*s: [Source: (String)\"%.*s%s\"; line: %d, column: %d]",
-                STR_ARG(t->id), (int)(cut ? INPUT_SHOWN : t->input.size), t->input.ptr,
-                cut ? "..<removed_extra_data>" : "", diag.line, diag.column);
+                STR_ARG(t->id), STR_ARG(shown), shown.size < t->input.size ? "..<removed_extra_data>" : "", diag.line,
+                diag.column);
 }
 
 /* The first error of what the rules' own readers say. */
