@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import Router
+from conftest import Router, weir
 from events_client import ARN, SQS, put, raw, refused, violates
 from test_aws import client
 
@@ -108,3 +108,37 @@ def test_a_router_finds_again_what_the_api_made(router):
     r.kill()
     r.start()
     assert [x["Name"] for x in client(r).list_rules(EventBusName="made")["Rules"]] == ["one"]
+
+
+def test_what_the_api_made_becomes_a_file(router):
+    """weir export gives rules that weir check takes, and that do the same in a router of their own."""
+    r = router(CONFIG)
+    events = client(r)
+    events.create_event_bus(Name="made")
+    events.put_rule(Name="one", EventBusName="made", Description="it's: a # rule",
+                    EventPattern='{"source": ["made"], "detail": {"a": ["yes"]}, "detail": {"n": [{"numeric": [">", 1.50]}]}}')
+    events.put_rule(Name="off", State="DISABLED", ScheduleExpression="rate(1 hour)")
+    inputs = ['{"a": 1.50, "b": "yes"}', '{"a": 1, "a": 2}', '"text"', '"[1]"', "12", "null"]
+    targets = [{"Id": str(n), "Arn": SQS + "inbox", "Input": text, "RetryPolicy": {"MaximumRetryAttempts": n}}
+               for n, text in enumerate(inputs)]
+    targets += [{"Id": "path", "Arn": "inbox", "InputPath": "$.detail"},
+                {"Id": "away", "Arn": SQS + "later"},  # is not in the file, which takes no names of nothing
+                {"Id": "template", "Arn": "queue/inbox",
+                 "InputTransformer": {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '"line <n>"\n"two"'}}]
+    events.put_targets(Rule="one", EventBusName="made", Targets=targets)
+    code, out, err = r.cli("export")
+    assert code == 0 and "# left out: rules/made/one/targets/away/target" in out, err
+    put(events, source="made", bus="made", a="yes", n=2)
+    bodies = sorted(m["body"] for m in r.receive("inbox", 8))
+    r.stop()
+    r.configure(CONFIG + "include: [made.yaml]\ndata: ./other\n")
+    (r.folder / "made.yaml").write_text(out)
+    assert weir("check", r.file)[0] == 0
+    r.start()
+    events = client(r)
+    assert events.describe_rule(Name="one", EventBusName="made")["ManagedBy"] == "weir.yaml"
+    put(events, source="made", bus="made", a="yes", n=2)
+    assert sorted(m["body"] for m in r.receive("inbox", 8)) == bodies
+    shown = {t["Id"]: t for t in events.list_targets_by_rule(Rule="one", EventBusName="made")["Targets"]}
+    assert [shown[str(n)]["RetryPolicy"] for n in range(6)] == [t["RetryPolicy"] for t in targets[:6]]
+    assert shown["template"]["InputTransformer"] == targets[-1]["InputTransformer"]
