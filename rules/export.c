@@ -14,6 +14,7 @@
 #include "rules/tables.h"
 #include "rules/yaml_write.h"
 #include "targets/policy.h"
+#include "targets/uuid.h"
 
 struct exporting {
     const struct export_from *from;
@@ -209,7 +210,7 @@ static struct str name_in_arn(const struct exporting *x, const char *format, str
         struct str word, value;
     } words[] = {{STR("{region}"), x->from->region}, {STR("{account}"), x->from->account}};
     struct str rest = str_from(format);
-    while (rest.size && !str_is(rest, "{name}")) {
+    while (rest.size && !str_starts(rest, STR("{name}"))) {
         struct str want = {rest.ptr, 1};
         size_t step = 1;
         for (size_t i = 0; i < 2; i++)
@@ -222,6 +223,8 @@ static struct str name_in_arn(const struct exporting *x, const char *format, str
         arn = (struct str){arn.ptr + want.size, arn.size - want.size};
         rest = (struct str){rest.ptr + step, rest.size - step};
     }
+    if (str_is(rest, "{name}/{uuid}") && arn.size > UUID_SIZE + 1 && arn.ptr[arn.size - UUID_SIZE - 1] == '/')
+        arn.size -= UUID_SIZE + 1; /* which comes of the name */
     bool name = rest.size && arn.size && !memchr(arn.ptr, ':', arn.size) && !memchr(arn.ptr, '/', arn.size);
     return name ? arn : (struct str){NULL, 0};
 }

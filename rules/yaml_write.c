@@ -19,12 +19,26 @@ static bool is_plain_char(char c, bool flow)
     return c == ' ' || (!flow && c && strchr(":,@'", c));
 }
 
+/* 30s, 64KiB, 100/s */
+static bool is_measure(struct str text)
+{
+    size_t at = 0;
+    while (at < text.size && text.ptr[at] >= '0' && text.ptr[at] <= '9')
+        at++;
+    size_t unit = at + (at < text.size && text.ptr[at] == '/');
+    for (size_t i = unit; i < text.size; i++)
+        if (!(text.ptr[i] >= 'A' && text.ptr[i] <= 'Z') && !(text.ptr[i] >= 'a' && text.ptr[i] <= 'z'))
+            return false;
+    return at && unit < text.size;
+}
+
 /* May the text stand there without quotes? */
 static bool is_plain(struct str text, bool flow)
 {
     struct buf why = BUF_INIT;
     char first = text.size ? text.ptr[0] : '\0', last = text.size ? text.ptr[text.size - 1] : '\0';
-    if (!(first >= 'A' && first <= 'Z') && !(first >= 'a' && first <= 'z') && !(first && strchr("_/.$", first)))
+    if (!(first >= 'A' && first <= 'Z') && !(first >= 'a' && first <= 'z') && !(first && strchr("_/.$", first)) &&
+        !is_measure(text))
         return false;
     for (size_t i = 0; i < text.size; i++)
         if (!is_plain_char(text.ptr[i], flow) || (text.ptr[i] == ':' && (i + 1 == text.size || text.ptr[i + 1] == ' ')))
