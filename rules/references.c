@@ -8,22 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "matcher/hash.h"
 #include "rules/documents.h"
 #include "targets/bus.h"
 
 #define SLOTS_MIN 64
 
-static uint64_t hash_bytes(uint64_t hash, struct str s)
-{
-    for (size_t i = 0; i < s.size; i++)
-        hash = (hash ^ (unsigned char)s.ptr[i]) * 0x100000001b3u; /* FNV-1a */
-    return hash;
-}
-
 /* The slot that has the name, or the free one where it would go. */
 static struct reference **slot_of(const struct references *r, struct str scope, struct str name)
 {
-    size_t at = hash_bytes(hash_bytes(0xcbf29ce484222325u, scope) * 31, name) & (r->slot_count - 1);
+    size_t at = hash_bytes(hash_bytes(0, scope.ptr, scope.size), name.ptr, name.size) & (r->slot_count - 1);
     while (r->slots[at] && !(str_eq(r->slots[at]->name, name) && str_eq(r->slots[at]->scope, scope)))
         at = (at + 1) & (r->slot_count - 1);
     return &r->slots[at];

@@ -629,8 +629,9 @@ const struct node *yaml_parse(struct arena *a, const char *file, struct str text
 
 const struct node *node_get(const struct node *map, const char *key)
 {
+    struct str wanted = str_from(key);
     for (uint32_t i = 0; map->type == NODE_MAP && i < map->count; i++)
-        if (str_is(map->pairs[i].key->text, key))
+        if (str_eq(map->pairs[i].key->text, wanted))
             return map->pairs[i].value;
     return NULL;
 }
