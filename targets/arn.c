@@ -3,17 +3,22 @@
  * ARNs from their formats. {uuid} stands for what AWS picks by chance when a thing is made: here it is made of the rest
  * of the ARN, so that a thing has the same one after every load, and again when it is deleted and made anew.
  */
+#include <openssl/evp.h>
+
 #include "matcher/buf.h"
-#include "matcher/hash.h"
 #include "targets/adapter.h"
 #include "targets/uuid.h"
 
 static void write_uuid(struct buf *out)
 {
+    unsigned char digest[EVP_MAX_MD_SIZE];
     char uuid[UUID_SIZE + 1];
-    uint64_t halves[2] = {hash_bytes(1, out->data, out->size), hash_bytes(2, out->data, out->size)};
 
-    uuid_from_digest((const uint8_t *)halves, uuid);
+    if (EVP_Digest(out->data, out->size, digest, NULL, EVP_sha256(), NULL) != 1) {
+        out->failed = true;
+        return;
+    }
+    uuid_from_digest(digest, uuid);
     buf_text(out, uuid);
 }
 

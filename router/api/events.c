@@ -35,7 +35,8 @@ static const struct aws_operation operations[] = {
     {"RemoveTargets", events_remove_targets, MANAGED},
 
     {"CreateConnection", events_create_connection,
-     "No endpoint is asked whether the secrets are good; connectivity to private APIs is not looked at."},
+     "No endpoint is asked whether the secrets are good; KmsKeyIdentifier is kept and shown; private APIs' "
+     "connectivity is not looked at."},
     {"DeauthorizeConnection", events_deauthorize_connection, MANAGED},
     {"DeleteConnection", events_delete_connection, MANAGED},
     {"DescribeConnection", events_describe_connection,

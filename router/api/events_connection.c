@@ -18,12 +18,13 @@
 
 struct input {
     struct aws_change change;
-    struct str name, description, type, parameters;
+    struct str name, description, type, parameters, kms;
     struct connection_says says; /* the request's */
     struct connection_says now;  /* of the answer, and so is arn */
     struct str arn;
 };
 
+static struct aws_regex key_regex = AWS_REGEX("^[a-zA-Z0-9_\\-/:]*$");
 struct aws_regex events_connection_regex = AWS_REGEX("[\\.\\-_A-Za-z0-9]+");
 
 #define SETTINGS(needed)                                                                                               \
@@ -31,6 +32,7 @@ struct aws_regex events_connection_regex = AWS_REGEX("[\\.\\-_A-Za-z0-9]+");
         AWS_MEMBER(struct input, "Description", AWS_STRING, description, .max = 512),                                  \
         AWS_MEMBER(struct input, "AuthorizationType", AWS_STRING, type, .required = (needed),                          \
                    .values = authorization_types),                                                                     \
+        AWS_MEMBER(struct input, "KmsKeyIdentifier", AWS_STRING, kms, .max = 2048, .regex = &key_regex),               \
         AWS_MEMBER(struct input, "AuthParameters", AWS_STRUCTURE, parameters, .required = (needed))
 
 static const struct aws_member create_members[] = {SETTINGS(true), {0}};
@@ -41,16 +43,12 @@ static const struct aws_member name_members[] = {EVENTS_CONNECTION_NAME(struct i
 
 static void take_texts(struct aws_request *r, struct input *in)
 {
-    struct buf json = BUF_INIT;
-
     in->says.type = -1;
     for (int i = 0; in->type.ptr && authorization_types[i]; i++)
         if (str_is(in->type, authorization_types[i]))
             in->says.type = i;
-    if (!in->description.ptr)
-        return;
-    json_write_string(&json, in->description);
-    in->says.description = aws_keep(&r->arena, &json);
+    in->says.description = events_quoted(&r->arena, in->description);
+    in->says.kms = events_quoted(&r->arena, in->kms);
 }
 
 static void start(struct aws_request *r, struct input *in, const struct aws_member *members, bool create)
@@ -142,6 +140,7 @@ static bool edit_deauthorize(struct aws_change *c, struct resources *resources)
     struct connection_says left = {.type = in->now.type,
                                    .deauthorized = true,
                                    .description = in->now.description,
+                                   .kms = in->now.kms,
                                    .created_ms = in->now.created_ms,
                                    .authorized_ms = in->now.authorized_ms};
     in->now = left;

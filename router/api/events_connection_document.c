@@ -57,6 +57,7 @@ void events_connection_parse(struct str document, struct connection_says *says)
         .type = type_of(json_member(document, "authorization_type")),
         .deauthorized = str_is(json_member(document, "deauthorized"), "true"),
         .description = json_member(document, "description"),
+        .kms = events_kept(document, "KmsKeyIdentifier"),
         .created_ms = events_kept_ms(document, "CreationTime"),
         .changed_ms = events_kept_ms(document, "LastModifiedTime"),
         .authorized_ms = events_kept_ms(document, "LastAuthorizedTime"),
@@ -82,6 +83,7 @@ void events_connection_overlay(struct connection_says *says, const struct connec
     if (later->type >= 0)
         says->type = later->type;
     lay(&says->description, later->description);
+    lay(&says->kms, later->kms);
     lay(&says->invocation, later->invocation);
     for (size_t i = 0; i < ROW_COUNT; i++)
         lay(field(says, rows[i].offset), value(later, rows[i].offset));
@@ -141,6 +143,7 @@ struct str events_connection_document(struct arena *a, const struct connection_s
     write_parameters(&json, says);
     json_write_key(&json, "x-aws");
     buf_char(&json, '{');
+    write_value(&json, "KmsKeyIdentifier", says->kms);
     write_time(&json, "CreationTime", says->created_ms);
     write_time(&json, "LastModifiedTime", says->changed_ms);
     write_time(&json, "LastAuthorizedTime", says->authorized_ms);

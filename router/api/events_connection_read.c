@@ -110,14 +110,14 @@ static const struct aws_member body_members[] = {
 
 /* ---- values ---- */
 
-static struct str quoted(struct reading *x, struct str text)
+struct str events_quoted(struct arena *a, struct str text)
 {
     struct buf json = BUF_INIT;
 
     if (!text.ptr)
         return text;
     json_write_string(&json, text);
-    return aws_keep(&x->r->arena, &json);
+    return aws_keep(a, &json);
 }
 
 static bool take_key(struct reading *x)
@@ -184,7 +184,7 @@ static void write_list(struct reading *x, struct buf *json, const char *key, con
             buf_char(json, ',');
         json_write_string(json, p.key);
         buf_char(json, ':');
-        buf_str(json, p.is_secret ? sealed(x, p.value) : quoted(x, p.value));
+        buf_str(json, p.is_secret ? sealed(x, p.value) : events_quoted(&x->r->arena, p.value));
     }
     buf_char(json, '}');
 }
@@ -233,11 +233,11 @@ static bool read_parts(struct reading *x, struct str parameters, bool create, st
 
 static void fill(struct reading *x, const struct parameters *p, struct connection_says *says)
 {
-    says->username = quoted(x, p->username);
-    says->key_name = quoted(x, p->key_name);
-    says->client_id = quoted(x, p->client_id);
-    says->endpoint = quoted(x, p->endpoint);
-    says->method = quoted(x, p->method);
+    says->username = events_quoted(&x->r->arena, p->username);
+    says->key_name = events_quoted(&x->r->arena, p->key_name);
+    says->client_id = events_quoted(&x->r->arena, p->client_id);
+    says->endpoint = events_quoted(&x->r->arena, p->endpoint);
+    says->method = events_quoted(&x->r->arena, p->method);
     says->oauth_parameters = read_http(x, "authParameters.oAuthParameters.oAuthHttpParameters.", p->oauth_parameters);
     says->invocation = read_http(x, "authParameters.invocationHttpParameters.", p->invocation);
     if (x->failed || x->r->fault_count) /* then it is refused, and nothing is to be sealed */

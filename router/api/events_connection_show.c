@@ -19,8 +19,8 @@ struct input {
     int64_t limit;
 };
 
-static const char *const states[] = {"CREATING",     "UPDATING",    "DELETING",      "AUTHORIZED",
-                                     "DEAUTHORIZED", "AUTHORIZING", "DEAUTHORIZING", NULL};
+static const char *const states[] = {"CREATING",    "UPDATING",      "DELETING", "AUTHORIZED",          "DEAUTHORIZED",
+                                     "AUTHORIZING", "DEAUTHORIZING", "ACTIVE",   "FAILED_CONNECTIVITY", NULL};
 
 static const struct aws_member describe_members[] = {EVENTS_CONNECTION_NAME(struct input, name), {0}};
 static const struct aws_member list_members[] = {
@@ -253,6 +253,11 @@ void events_describe_connection(struct aws_request *r)
     write_members(r, &json, def);
     if (o->description.size)
         json_write_member(&json, "Description", o->description);
+    struct str kms = def->made.ptr ? events_kept(def->made, "KmsKeyIdentifier") : (struct str){NULL, 0};
+    if (kms.ptr && !str_is(kms, "\"\"")) {
+        json_write_key(&json, "KmsKeyIdentifier");
+        buf_str(&json, kms);
+    }
     write_secret_arn(&json, set, def);
     write_parameters(&json, o);
     buf_char(&json, '}');

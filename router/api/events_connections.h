@@ -20,7 +20,7 @@
 struct connection_says {
     int type; /* enum authorization_type; -1: not said */
     bool deauthorized;
-    struct str description;
+    struct str description, kms;
     struct str username, password;
     struct str key_name, key_value;
     struct str client_id, client_secret, endpoint, method, oauth_parameters;
@@ -39,6 +39,8 @@ extern struct aws_regex events_connection_regex; /* ConnectionName, ApiDestinati
    create: what must be there is. False: answered. */
 bool events_connection_read(struct aws_request *r, struct str name, struct str parameters, bool create,
                             struct connection_says *says);
+/* A text as JSON, in the arena; absent as it is. */
+struct str events_quoted(struct arena *a, struct str text);
 
 /* ---- events_connection_document.c ---- */
 

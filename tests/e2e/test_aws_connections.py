@@ -107,6 +107,9 @@ def test_what_an_update_leaves_out_stays(r):
     connect(events, "up", Description="one", parameters={
         **BASIC, "InvocationHttpParameters": {"HeaderParameters": parameters(("X-A", "1", False))}})
     before = events.describe_connection(Name="up")
+    for key, shown in [("alias/k", "alias/k"), (None, "alias/k"), ("", None)]:  # a member that old clients do not know
+        assert raw(r, "UpdateConnection", Name="up", **({} if key is None else {"KmsKeyIdentifier": key}))[0] == 200
+        assert raw(r, "DescribeConnection", Name="up")[1].get("KmsKeyIdentifier") == shown
     assert events.update_connection(Name="up", Description="two")["ConnectionState"] == "AUTHORIZED"
     events.update_connection(Name="up", AuthParameters={"BasicAuthParameters": {"Username": "bob"}})
     shown = events.describe_connection(Name="up")
