@@ -341,7 +341,8 @@ static void test_reports(void **state)
     assert_report(
         "x.yaml", "version: 1\na: 1\nb: 1\nc: 1\n", 1,
         "x.yaml:2:1: error: unknown key 'a' in the configuration; known: version, listen, data, data_limit, account, "
-        "region, allowed_hosts, auth, tls, sources, targets, rules, include, buses, queues, topics, functions, "
+        "region, allowed_hosts, auth, tls, sources, targets, event_source_mappings, rules, include, buses, queues, "
+        "topics, functions, "
         "connections, "
         "api_destinations, archives, x-…\n"
         "3 errors, the last 2 not shown\n");
