@@ -106,7 +106,7 @@ struct str events_archive_document(struct arena *a, const struct archive_says *s
 
 /* ---- answers ---- */
 
-void events_write_seconds(struct buf *json, const char *key, int64_t ms)
+static void write_seconds(struct buf *json, const char *key, int64_t ms)
 {
     json_write_key(json, key);
     buf_printf(json, "%lld.%03lld", (long long)ms / 1000, (long long)ms % 1000);
@@ -119,7 +119,7 @@ void events_archive_reply(struct aws_request *r, const struct archive_says *says
     buf_char(&json, '{');
     json_write_member(&json, "ArchiveArn", events_archive_arn(&r->arena, http_set(r->http), says->name));
     json_write_member(&json, "State", STR("ENABLED"));
-    events_write_seconds(&json, "CreationTime", says->created_ms);
+    write_seconds(&json, "CreationTime", says->created_ms);
     buf_char(&json, '}');
     aws_reply(r, &json);
     buf_fini(&json);
@@ -137,7 +137,7 @@ static void write_members(struct buf *json, const struct archive_says *says, con
     json_write_int(json, totals->bytes);
     json_write_key(json, "EventCount");
     json_write_int(json, totals->events);
-    events_write_seconds(json, "CreationTime", says->created_ms);
+    write_seconds(json, "CreationTime", says->created_ms);
 }
 
 /* ---- both operations ---- */

@@ -38,6 +38,5 @@ struct str events_archive_document(struct arena *a, const struct archive_says *s
 struct str events_archive_arn(struct arena *a, const struct ruleset *set, struct str name);
 /* {"ArchiveArn","State","CreationTime"}: what changes are answered with. */
 void events_archive_reply(struct aws_request *r, const struct archive_says *says);
-void events_write_seconds(struct buf *json, const char *key, int64_t ms); /* as AWS writes a time */
 
 #endif
