@@ -31,6 +31,12 @@ bool load_check_name(struct load *l, const char *what, struct str name, size_t m
                             STR_ARG(name), max);
 }
 
+static bool report_made(struct load *l, const char *what, struct str name, struct diag_pos pos)
+{
+    return diag_error(l->diags, pos, "%s '%.*s' was made by the API; delete it there or give this one another name",
+                      what, STR_ARG(name));
+}
+
 bool load_declare(struct load *l, const char *what, struct str scope, struct str name, struct diag_pos pos, void *thing)
 {
     const struct reference *earlier;
@@ -41,9 +47,7 @@ bool load_declare(struct load *l, const char *what, struct str scope, struct str
     if (!earlier->pos.file || document_holds(earlier->pos))
         return diag_error(l->diags, pos, "%s '%.*s' is there already", what, STR_ARG(name));
     if (document_holds(pos)) /* the file came later, or it would not have been made */
-        return diag_error(l->diags, earlier->pos,
-                          "%s '%.*s' was made by the API; delete it there or give this one another name", what,
-                          STR_ARG(name));
+        return report_made(l, what, name, earlier->pos);
     return diag_error(l->diags, pos, "%s '%.*s' is there already, in %s:%d:%d", what, STR_ARG(name), earlier->pos.file,
                       earlier->pos.line, earlier->pos.column);
 }
@@ -204,8 +208,12 @@ static bool declare_builtin(struct load *l, const struct adapter *adapter, const
         struct target_def *builtin = l->targets[i];
         if (adapter != builtin->adapter || !str_eq(pair->key->text, builtin->name))
             continue;
-        if (builtin->pos.file && !(made.ptr && says_nothing(pair->value)))
+        if (builtin->pos.file && !made.ptr)
             return false;
+        if (builtin->pos.file && !says_nothing(pair->value)) {
+            report_made(l, adapter->type, builtin->name, builtin->pos);
+            return true;
+        }
         builtin->made = made;
         if (builtin->pos.file)
             return true;

@@ -220,3 +220,43 @@ def test_killed_while_changes_are_made(router, seed):
         for name, entry in known.items():
             assert there.get(name) == entry  # of earlier lives
         known = there
+
+
+def test_disk_full(router, faults):
+    r = router(FILE, env=faults.env)
+    events = client(r)
+    events.put_rule(Name="before", EventPattern='{"source":["a"]}')
+    faults.set("write weir.db ENOSPC")
+    said = {"X-Amz-Target": "AWSEvents.PutRule", "Content-Type": "application/x-amz-json-1.1"}
+    status, answer = r.post("/", {"Name": "never", "EventPattern": '{"source":["a"]}'}, said)
+    assert status == 503 and answer["__type"].endswith("ServiceUnavailable"), answer
+    assert set(rules_of(r)) == {"before"}
+    faults.set()
+    events.put_rule(Name="after", EventPattern='{"source":["a"]}')
+    r.kill()
+    r.start()
+    assert set(rules_of(r)) == {"before", "after"}
+
+
+def test_changes_and_reloads_while_events_flow(router):
+    """Nothing is lost or done twice by generations that come and go."""
+    r = router(FILE)
+    stop = threading.Event()
+
+    def change():
+        events = client(r)
+        for n in itertools.count():
+            if stop.is_set():
+                return
+            events.put_rule(Name=f"r{n % 5}", EventPattern='{"source":["none"]}', Description=str(n))
+            if n % 10 == 0:
+                r.process.send_signal(1)
+
+    changer = threading.Thread(target=change)
+    changer.start()
+    for first in range(0, 2000, 100):
+        r.send(*({"source": "filed", "detail-type": "t", "detail": {"n": n}} for n in range(first, first + 100)))
+    stop.set()
+    changer.join()
+    got = sorted(json.loads(m["body"])["detail"]["n"] for m in r.receive("orders", 2000))
+    assert got == list(range(2000))

@@ -59,7 +59,8 @@ void rig_start(void)
     char path[128];
 
     assert_int_equal(rig_recover(&diag), RELOAD_RECOVERED);
-    struct dispatch_options dispatch = {.set = r->set, .ledger = r->ledger, .clock = &r->clock, .data_dir = rig.folder};
+    struct dispatch_options dispatch = {
+        .set = r->set, .ledger = r->ledger, .clock = &r->clock, .data_dir = rig.targets};
     r->dispatch = dispatch_open(&dispatch, &diag);
     assert_string_equal(diag.message, "");
     struct journal_options journal = {.synced = synced, .context = r->dispatch};
@@ -99,7 +100,8 @@ int rig_set_up(void **state)
     strcpy(rig.folder, "/tmp/weir-resources-XXXXXX");
     assert_non_null(mkdtemp(rig.folder));
     snprintf(rig.config, sizeof rig.config, "%s/weir.yaml", rig.folder);
-    snprintf(command, sizeof command, "mkdir '%s/data'", rig.folder);
+    snprintf(command, sizeof command, "mkdir '%s/data' '%s/targets'", rig.folder, rig.folder);
+    snprintf(rig.targets, sizeof rig.targets, "%s/targets", rig.folder);
     rig.options.config = rig.config;
     rig.base = event_base_new();
     rig.mailbox = mailbox_create(rig.base);

@@ -14,6 +14,7 @@
 
 struct resources_rig {
     char folder[64];
+    char targets[80]; /* the folder of what targets keep in files */
     struct router router;
     struct router_options options;
     char config[96];

@@ -240,6 +240,77 @@ static void test_files_beside(void **state)
     assert_non_null(queue("more"));
 }
 
+static void refused_reload(const char *yaml, const char *message)
+{
+    rig_config(yaml);
+    reload(false);
+    struct reload_report report = router_reload_report(&rig.router);
+    if (!report.error || !strstr(report.error, message))
+        fail_msg("%s", report.error);
+    free(report.error);
+}
+
+/* Whether a file is right does not hang on what an API makes. */
+static void test_files_see_themselves_only(void **state)
+{
+    rig_config("topics: {both: {}}\nrules: {a: {pattern: {a: [1]}, targets: [both]}}\n");
+    rig_start();
+    make("queues", "both", "{}");
+    assert_string_equal(rule("default", "a")->targets[0].target->adapter->type, "topic");
+    make("buses", "made", "{}");
+    refused_reload("rules: {a: {bus: made, pattern: {a: [1]}}}\n",
+                   "unknown bus 'made'; one was made by the API, but what a file names must stand in the files");
+    refused_reload("queues: {a: {redrive_policy: {target: both}}}\n", "unknown queue 'both'; one was made by the API");
+    refused_reload("queues: {a: {x-aws: {}}}\n", "unknown key 'x-aws' in queue 'a'");
+    rig_config("queues: {a: {redrive_policy: {target: dead-letters}}}\n");
+    reload(true);
+}
+
+/* What is built in may be in the files, and have what AWS's answers need from the API. */
+static void test_built_in(void **state)
+{
+    const struct bus *bus;
+
+    rig_config("buses: {default: {description: of the file}}\nqueues: {dead-letters: {delay: 1s}}\n");
+    rig_start();
+    make("buses", "default", "{\"x-aws\":{\"Policy\":\"p\"}}");
+    make("queues", "dead-letters", "{\"x-aws\":{}}");
+    refused("queues", "dead-letters", "{\"delay\":\"2s\"}",
+            "queue 'dead-letters' was made by the API; delete it there or give this one another name");
+    bus = &rig.router.set->buses[0];
+    assert_true(str_is(bus->description, "of the file") && bus->made.ptr);
+    assert_int_equal(((const struct queue_options *)queue("dead-letters")->options)->delay, 1000);
+    rig_config("");
+    reload(true);
+    make("queues", "dead-letters", "{\"delay\":\"2s\"}");
+    assert_int_equal(((const struct queue_options *)queue("dead-letters")->options)->delay, 2000);
+    make("queues", "dead-letters", NULL);
+    assert_ptr_equal(queue("dead-letters"), rig.router.set->dead_letters);
+}
+
+/* What dispatch cannot open is not there, in the ledger neither. */
+static void test_taken_back(void **state)
+{
+    rig_start();
+    make("queues", "before", "{}");
+    char aside[96];
+    snprintf(aside, sizeof aside, "%s.aside", rig.targets);
+    assert_int_equal(rename(rig.targets, aside), 0);
+    struct change c = {
+        .steps = {{"archives", "bad", "{\"bus\":\"default\"}"}, {"queues", "with", "{}"}, {"queues", "before", NULL}}};
+    change_submit(&c);
+    change_wait(&c.done);
+    assert_outcome(c, RESOURCES_UNAVAILABLE);
+    assert_non_null(strstr(c.change.message, "cannot open the data folder"));
+    assert_true(queue("before") && !queue("with"));
+    assert_int_equal(rename(aside, rig.targets), 0);
+    make("queues", "after", "{}");
+    rig_stop();
+    rig_start();
+    assert_true(queue("before") && queue("after") && !queue("with"));
+    assert_null(ruleset_target(rig.router.set, "archive", STR("bad")));
+}
+
 static void test_a_start_that_does_not_fit(void **state)
 {
     struct weir_diag diag = {0};
@@ -277,6 +348,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dangling, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_owners, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_files_beside, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_files_see_themselves_only, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_built_in, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_taken_back, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_a_start_that_does_not_fit, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_while_stopping, rig_set_up, rig_tear_down),
     };
