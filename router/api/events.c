@@ -44,7 +44,9 @@ static const struct aws_operation operations[] = {
     {"ListConnections", events_list_connections, NULL},
     {"UpdateConnection", events_update_connection, MANAGED},
     {"CreateApiDestination", events_create_api_destination,
-     "InvocationEndpoint may begin with http://; a name has the same ARN when it is made again."},
+     "InvocationEndpoint may begin with http://, unless the default bus has strict: aws; a name has the same ARN when "
+     "it is "
+     "made again."},
     {"DeleteApiDestination", events_delete_api_destination, MANAGED},
     {"DescribeApiDestination", events_describe_api_destination, NULL},
     {"ListApiDestinations", events_list_api_destinations, NULL},

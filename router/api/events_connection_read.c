@@ -256,6 +256,8 @@ bool events_connection_read(struct aws_request *r, struct str name, struct str p
     if (!parameters.ptr)
         return true;
     if (read_parts(&x, parameters, create, &p))
+        x.failed = !events_check_endpoint(r, "AuthParameters.OAuthParameters.AuthorizationEndpoint", p.endpoint);
+    if (!x.failed)
         fill(&x, &p, says);
     OPENSSL_cleanse(&x.key, sizeof x.key);
     return !x.failed;

@@ -56,6 +56,18 @@ const char *events_connection_state(struct aws_request *r, const struct target_d
     return open ? "AUTHORIZED" : "DEAUTHORIZED";
 }
 
+bool events_check_endpoint(struct aws_request *r, const char *parameter, struct str endpoint)
+{
+    const struct bus *account = &http_set(r->http)->buses[0];
+
+    if (!endpoint.ptr || r->fault_count || str_starts(endpoint, STR("https://")) ||
+        (str_starts(endpoint, STR("http://")) && !account->strict_aws))
+        return true;
+    aws_fail(r, 400, "ValidationException", "Parameter %s is not valid. Reason: It must begin with https://%s.",
+             parameter, account->strict_aws ? "" : ", or with http:// on your own machine");
+    return false;
+}
+
 void events_write_ms(struct buf *json, const char *key, int64_t ms)
 {
     if (!ms)

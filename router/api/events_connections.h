@@ -56,6 +56,9 @@ struct str events_connection_document(struct arena *a, const struct connection_s
 struct str events_connection_arn(struct arena *a, const struct ruleset *set, struct str name);
 /* AUTHORIZED or DEAUTHORIZED; reason: why, where there is something to say; else "". def NULL: DEAUTHORIZED. */
 const char *events_connection_state(struct aws_request *r, const struct target_def *def, char reason[256]);
+/* An absent one is fine. False: no URL that Weir calls, or, in an account that is held to AWS's quotas
+   (events_quota.h), one that AWS would not; answered. */
+bool events_check_endpoint(struct aws_request *r, const char *parameter, struct str endpoint);
 /* "key": seconds since 1970 with their fraction; nothing for 0. */
 void events_write_ms(struct buf *json, const char *key, int64_t ms);
 /* A time under "x-aws", in ms; 0: none. */

@@ -83,16 +83,6 @@ static bool check_connection(struct input *in, struct resources *resources)
     return true;
 }
 
-static bool check_endpoint(struct aws_request *r, const struct input *in)
-{
-    if (!in->endpoint.ptr || str_starts(in->endpoint, STR("https://")) || str_starts(in->endpoint, STR("http://")))
-        return true;
-    aws_fail(r, 400, "ValidationException",
-             "Parameter InvocationEndpoint is not valid. Reason: It must begin with https://, or with http:// on your "
-             "own machine.");
-    return false;
-}
-
 static bool is_active(struct resources *resources, struct str connection)
 {
     struct str document = resources_get(resources, "connections", connection);
@@ -222,7 +212,8 @@ static void answer_put(struct aws_change *c)
 
 static void start(struct aws_request *r, struct input *in, const struct aws_member *members)
 {
-    if (aws_read(r, r->input, "", members, in) && aws_valid(r) && check_endpoint(r, in))
+    if (aws_read(r, r->input, "", members, in) && aws_valid(r) &&
+        events_check_endpoint(r, "InvocationEndpoint", in->endpoint))
         aws_change_start(&in->change);
 }
 

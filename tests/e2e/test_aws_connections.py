@@ -264,6 +264,25 @@ def test_by_the_aws_command(r):
     assert code == 0 and json.loads(out)["ConnectionState"] == "AUTHORIZED", err
 
 
+def test_a_strict_account_wants_https(tmp_path):
+    r = Router(tmp_path / "router", """
+buses: {default: {strict: aws}}
+connections: {c: {authorization_type: BASIC, auth_parameters: {basic: {username: u, password: p}}}}
+""").start()
+    events = client(r)
+    arn = events.describe_connection(Name="c")["ConnectionArn"]
+    says = "Parameter {} is not valid. Reason: It must begin with https://."
+    refused(events.create_api_destination, "ValidationException", says.format("InvocationEndpoint"), Name="d",
+            ConnectionArn=arn, HttpMethod="GET", InvocationEndpoint="http://localhost/")
+    client_parameters = {"ClientID": "a", "ClientSecret": "b"}
+    refused(events.create_connection, "ValidationException",
+            says.format("AuthParameters.OAuthParameters.AuthorizationEndpoint"), Name="d",
+            AuthorizationType="OAUTH_CLIENT_CREDENTIALS", AuthParameters={"OAuthParameters": {
+                "ClientParameters": client_parameters, "AuthorizationEndpoint": "http://localhost/", "HttpMethod": "GET"}})
+    events.create_api_destination(Name="d", ConnectionArn=arn, HttpMethod="GET", InvocationEndpoint="https://localhost/")
+    assert r.stop() == 0
+
+
 # ---- deliveries ----
 
 def deliver(events, name, arn, **target):
