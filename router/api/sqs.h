@@ -61,6 +61,8 @@ void sqs_write_url(const struct aws_request *r, struct buf *json, struct str que
 /* InvalidParameterValue in the words that most of SQS's have; always false. */
 bool sqs_refuse_value(struct aws_request *r, struct str value, const char *parameter, const char *reason);
 bool sqs_refuse_number(struct aws_request *r, int64_t value, const char *parameter, const char *reason);
+/* Letters, digits, hyphens and underscores, 1 to max of them? Names, labels and ids of entries are that. */
+bool sqs_is_word(struct str text, size_t max);
 /* MissingParameter, unless there is a value. */
 bool sqs_has(struct aws_request *r, struct str value, const char *parameter);
 

@@ -17,6 +17,7 @@ enum kind {
     CHOICE,  /* one of `words`; in weir.yaml of `keys` */
     REDRIVE, /* JSON: deadLetterTargetArn, maxReceiveCount */
     OBJECT,  /* JSON, kept only */
+    ALLOW,   /* JSON: redrivePermission, sourceQueueArns */
     TEXT,    /* kept only */
     COUNT,   /* of the ledger; cannot be set */
     FACT     /* cannot be set */
@@ -65,7 +66,7 @@ static const struct attribute {
      .usual = "perQueue",
      .words = limits},
     {.name = "FifoQueue", .kind = FACT, .offset = NO_FIELD, .fifo = true},
-    {.name = "RedriveAllowPolicy", .kind = OBJECT, .offset = NO_FIELD},
+    {.name = "RedriveAllowPolicy", .kind = ALLOW, .offset = NO_FIELD},
     {.name = "Policy", .kind = OBJECT, .offset = NO_FIELD},
     {.name = "KmsMasterKeyId", .kind = TEXT, .offset = NO_FIELD},
     {.name = "KmsDataKeyReusePeriodSeconds", .kind = NUMBER, .offset = NO_FIELD, .min = 60, .max = 86400},
@@ -99,7 +100,7 @@ static struct str text_of(struct arena *a, struct str raw)
 }
 
 /* Digits only, as AWS wants them. */
-static bool read_number(struct str text, int64_t min, int64_t max, int64_t *out)
+bool sqs_read_number(struct str text, int64_t min, int64_t max, int64_t *out)
 {
     *out = 0;
     for (size_t i = 0; i < text.size; i++) {
@@ -108,52 +109,6 @@ static bool read_number(struct str text, int64_t min, int64_t max, int64_t *out)
         *out = *out * 10 + (text.ptr[i] - '0');
     }
     return text.size && *out >= min && *out <= max;
-}
-
-/* ---- redrive policies ---- */
-
-struct redrive {
-    struct str arn;
-    int64_t count;
-};
-
-static bool refuse_policy(struct message_fault *fault, struct str text, const char *reason)
-{
-    return message_refuse(fault, "InvalidParameterValue",
-                          "Value %.*s for parameter RedrivePolicy is invalid. Reason: %s",
-                          text.size > 300 ? 300 : (int)text.size, text.ptr, reason);
-}
-
-static bool read_redrive(struct arena *a, struct str text, struct redrive *out, struct message_fault *fault)
-{
-    static const char *const keys[] = {"deadLetterTargetArn", "maxReceiveCount", NULL};
-    struct json_info info = {0};
-    struct str values[2];
-
-    if (!json_check(text, &info, NULL) || info.type != JSON_OBJECT)
-        return refuse_policy(fault, text, "Redrive policy is not a valid JSON map.");
-    json_members(text, keys, values);
-    if (!values[0].ptr || json_type_of(values[0]) != JSON_STRING)
-        return refuse_policy(fault, text, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.");
-    if (!values[1].ptr)
-        return refuse_policy(fault, text, "Redrive policy does not contain mandatory attribute: maxReceiveCount.");
-    out->arn = text_of(a, values[0]);
-    if (!read_number(text_of(a, values[1]), 1, 1000, &out->count))
-        return refuse_policy(fault, text,
-                             "Invalid value for maxReceiveCount, valid values are from 1 to 1000 both inclusive.");
-    return true;
-}
-
-/* The name in the ARN of a queue of ours; {NULL,0}: it is none. */
-static struct str arn_name(const struct ruleset *set, struct str arn)
-{
-    struct buf start = BUF_INIT;
-
-    buf_printf(&start, "arn:aws:sqs:%.*s:%.*s:", STR_ARG(set->region), STR_ARG(set->account));
-    bool ours = !start.failed && str_starts(arn, buf_view(&start));
-    struct str name = {arn.ptr + start.size, ours ? arn.size - start.size : 0};
-    buf_fini(&start);
-    return ours ? name : (struct str){0};
 }
 
 /* ---- reading ---- */
@@ -176,18 +131,19 @@ static bool is_object(struct str value)
 static bool check_value(const struct attribute *row, struct arena *a, struct str value, struct message_fault *fault)
 {
     static const char *const booleans[] = {"true", "false", NULL};
-    struct redrive redrive;
+    struct sqs_redrive redrive;
     int64_t number;
     bool fine = true;
 
     switch (row->kind) {
     case SECONDS:
-    case BYTES: fine = read_number(value, row->min, row->max, &number); break;
-    case NUMBER: fine = !value.size || read_number(value, row->min, row->max, &number); break;
+    case BYTES: fine = sqs_read_number(value, row->min, row->max, &number); break;
+    case NUMBER: fine = !value.size || sqs_read_number(value, row->min, row->max, &number); break;
     case BOOLEAN: fine = is_word(value, booleans); break;
     case CHOICE: fine = is_word(value, row->words); break;
     case OBJECT: fine = !value.size || is_object(value); break;
-    case REDRIVE: return !value.size || read_redrive(a, value, &redrive, fault);
+    case ALLOW: return !value.size || sqs_redrive_allow_check(value, fault);
+    case REDRIVE: return !value.size || sqs_redrive_read(a, value, &redrive, fault);
     default: break;
     }
     return fine || message_refuse(fault, "InvalidAttributeValue", "Invalid value for the parameter %s.", row->name);
@@ -240,37 +196,16 @@ static struct str value_or_usual(const struct str *values, const struct attribut
     return value.ptr ? value : str_from(row->usual);
 }
 
-static bool is_queue(const struct ruleset *set, const struct resources *resources, struct str name)
+bool sqs_attributes_check(const struct resources *resources, struct str queue, const struct str *values,
+                          const struct str *said, struct message_fault *fault)
 {
-    enum resources_owner owner = resources_owner(resources, "queues", name);
-    return name.size && (owner != RESOURCES_NOBODY || ruleset_target(set, queue_adapter.type, name));
-}
-
-bool sqs_attributes_check(const struct ruleset *set, const struct resources *resources, struct str queue,
-                          const struct str *values, struct message_fault *fault)
-{
-    struct arena temp = ARENA_INIT;
-    struct str text = values[called("RedrivePolicy") - attributes];
-    struct redrive redrive = {0};
-    bool ok = true;
-
     if (str_is(value_or_usual(values, called("FifoThroughputLimit")), "perMessageGroupId") &&
         !str_is(value_or_usual(values, called("DeduplicationScope")), "messageGroup"))
-        ok = message_refuse(
+        return message_refuse(
             fault, "InvalidAttributeValue",
-            "Invalid value for the parameter FifoThroughputLimit. Reason: The perMessageGroupId value is "
-            "allowed only when the value for DeduplicationScope is messageGroup.");
-    if (ok && text.size && (ok = read_redrive(&temp, text, &redrive, fault))) {
-        struct str name = arn_name(set, redrive.arn);
-        if (!is_queue(set, resources, name))
-            ok = refuse_policy(fault, text, "Dead letter target does not exist.");
-        else if (str_eq(name, queue))
-            ok = refuse_policy(fault, text, "Dead letter target cannot be the queue itself.");
-        else if (queue_is_fifo(name) != queue_is_fifo(queue))
-            ok = refuse_policy(fault, text, "Dead-letter queue must be same type of queue as the source.");
-    }
-    arena_fini(&temp);
-    return ok;
+            "Invalid value for the parameter FifoThroughputLimit. Reason: The perMessageGroupId value is allowed only "
+            "when the value for DeduplicationScope is messageGroup.");
+    return sqs_redrive_check(resources, queue, said[called("RedrivePolicy") - attributes], fault);
 }
 
 /* ---- what they are ---- */
@@ -311,15 +246,6 @@ static void write_value(struct buf *out, const struct attribute *row, const stru
         buf_text(out, row->usual ? row->usual : "");
 }
 
-static bool same_redrive(struct arena *a, struct str left, struct str right)
-{
-    struct redrive one, other;
-    struct message_fault fault;
-
-    return left.size && right.size && read_redrive(a, left, &one, &fault) && read_redrive(a, right, &other, &fault) &&
-           one.count == other.count && str_eq(one.arn, other.arn);
-}
-
 const char *sqs_attributes_differ(struct arena *a, const struct str *values, const struct sqs_document *document,
                                   const struct target_def *def)
 {
@@ -333,7 +259,7 @@ const char *sqs_attributes_differ(struct arena *a, const struct str *values, con
         buf_clear(&present);
         write_value(&present, row, document, def);
         bool same = str_eq(values[i], buf_view(&present)) ||
-                    (row->kind == REDRIVE && same_redrive(a, values[i], buf_view(&present)));
+                    (row->kind == REDRIVE && sqs_redrive_same(a, values[i], buf_view(&present)));
         name = same ? NULL : row->name;
     }
     buf_fini(&present);
@@ -345,7 +271,7 @@ const char *sqs_attributes_differ(struct arena *a, const struct str *values, con
 static void write_key(struct buf *json, const struct attribute *row, struct str value)
 {
     struct arena temp = ARENA_INIT;
-    struct redrive redrive = {0};
+    struct sqs_redrive redrive = {0};
     struct message_fault fault;
 
     json_write_key(json, row->key);
@@ -353,7 +279,7 @@ static void write_key(struct buf *json, const struct attribute *row, struct str 
     case SECONDS: buf_printf(json, "\"%.*ss\"", STR_ARG(value)); break;
     case CHOICE: buf_text(json, str_is(value, "queue") ? "\"queue\"" : "\"message_group\""); break;
     case REDRIVE:
-        read_redrive(&temp, value, &redrive, &fault);
+        sqs_redrive_read(&temp, value, &redrive, &fault);
         buf_char(json, '{');
         json_write_member(json, "target", redrive.arn);
         buf_printf(json, ",\"max_receive_count\":%lld}", (long long)redrive.count);
@@ -395,6 +321,11 @@ void sqs_attributes_read_values(struct arena *a, struct str map, struct str *val
 struct str *sqs_attribute_policy(struct sqs_document *d)
 {
     return &d->values[called("Policy") - attributes];
+}
+
+struct str *sqs_attribute_redrive_allow_policy(struct sqs_document *d)
+{
+    return &d->values[called("RedriveAllowPolicy") - attributes];
 }
 
 /* ---- as they are shown ---- */

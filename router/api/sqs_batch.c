@@ -16,21 +16,11 @@ static const struct aws_member entry_members[] = {
     {0},
 };
 
-static bool is_id(struct str id)
-{
-    for (size_t i = 0; i < id.size; i++) {
-        char c = id.ptr[i], lower = (char)(c | 0x20);
-        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-            return false;
-    }
-    return id.size && id.size <= ID_MAX;
-}
-
 static bool check_ids(struct aws_request *r, const struct sqs_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct str id = batch->entries[i].id;
-        if (!is_id(id)) {
+        if (!sqs_is_word(id, ID_MAX)) {
             aws_fail(r, 400, "InvalidBatchEntryId",
                      "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at "
                      "most 80 letters long.");

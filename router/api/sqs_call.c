@@ -88,6 +88,16 @@ bool sqs_refuse_number(struct aws_request *r, int64_t value, const char *paramet
     return sqs_refuse_value(r, str_from(text), parameter, reason);
 }
 
+bool sqs_is_word(struct str text, size_t max)
+{
+    for (size_t i = 0; i < text.size; i++) {
+        char c = text.ptr[i], lower = (char)(c | 0x20);
+        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+            return false;
+    }
+    return text.size && text.size <= max;
+}
+
 bool sqs_has(struct aws_request *r, struct str value, const char *parameter)
 {
     if (!value.size)

@@ -125,15 +125,9 @@ static bool check_label(struct aws_request *r, struct str label)
 {
     if (!sqs_has(r, label, "Label"))
         return false;
-    for (size_t i = 0; i < label.size; i++) {
-        char c = label.ptr[i], lower = (char)(c | 0x20);
-        if (label.size > LABEL_MAX ||
-            !((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-            return sqs_refuse_value(r, label, "Label",
-                                    "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in "
-                                    "length.");
-    }
-    return true;
+    return sqs_is_word(label, LABEL_MAX) ||
+           sqs_refuse_value(r, label, "Label",
+                            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.");
 }
 
 static size_t count_items(struct str list)

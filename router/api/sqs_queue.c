@@ -43,14 +43,8 @@ struct create {
 
 static bool is_name(struct str name)
 {
-    size_t size = name.size - (queue_is_fifo(name) ? strlen(".fifo") : 0);
-
-    for (size_t i = 0; i < size; i++) {
-        char c = name.ptr[i], lower = (char)(c | 0x20);
-        if (!((lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
-            return false;
-    }
-    return name.size && name.size <= QUEUE_NAME_MAX;
+    size_t suffix = queue_is_fifo(name) ? strlen(".fifo") : 0;
+    return sqs_is_word((struct str){name.ptr, name.size - suffix}, QUEUE_NAME_MAX - suffix);
 }
 
 static bool check_name(struct aws_request *r, const struct input *in)
@@ -99,7 +93,7 @@ static bool create_edit(struct aws_change *change, struct resources *resources) 
         return match(c, &d, NULL);
     default: return match(c, NULL, ruleset_target(resources_set(resources), queue_adapter.type, c->name));
     }
-    if (!sqs_attributes_check(resources_set(resources), resources, c->name, c->values, &fault))
+    if (!sqs_attributes_check(resources, c->name, c->values, c->values, &fault))
         return aws_refuse(change, 400, fault.code, "%s", fault.message);
     int64_t now_s = clock_now(&http_router(r->http)->clock).wall_ms / 1000;
     d = (struct sqs_document){.tags = c->tags, .created_s = now_s, .modified_s = now_s};
@@ -199,7 +193,7 @@ static bool set_edit(struct sqs_change *change, struct sqs_document *d, struct r
     for (size_t i = 0; i < SQS_ATTRIBUTE_COUNT; i++)
         if (c->values[i].ptr)
             d->values[i] = c->values[i].size ? c->values[i] : (struct str){0};
-    return sqs_attributes_check(resources_set(resources), resources, change->name, d->values, &fault) ||
+    return sqs_attributes_check(resources, change->name, d->values, c->values, &fault) ||
            aws_refuse(&change->change, 400, fault.code, "%s", fault.message);
 }
 

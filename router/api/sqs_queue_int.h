@@ -28,9 +28,9 @@ struct sqs_document {
    the error's code, with its text in fault. */
 bool sqs_attributes_read(struct arena *a, struct str map, struct str queue, bool creating, struct str *values,
                          struct message_fault *fault);
-/* What is wrong with them together, or with the queues they name. */
-bool sqs_attributes_check(const struct ruleset *set, const struct resources *resources, struct str queue,
-                          const struct str *values, struct message_fault *fault);
+/* What is wrong with all of a queue's values together, or with those that are said now: the queues they name. */
+bool sqs_attributes_check(const struct resources *resources, struct str queue, const struct str *values,
+                          const struct str *said, struct message_fault *fault);
 /* The first attribute that is said and is another in the queue as it stands; NULL: none. */
 const char *sqs_attributes_differ(struct arena *a, const struct str *values, const struct sqs_document *document,
                                   const struct target_def *def);
@@ -40,6 +40,21 @@ void sqs_attributes_write(struct buf *json, struct aws_request *r, const struct 
 /* AttributeNames as bits. False: answered. */
 bool sqs_attributes_wanted(struct aws_request *r, struct str list, uint32_t *wanted_out);
 struct str *sqs_attribute_policy(struct sqs_document *d);
+struct str *sqs_attribute_redrive_allow_policy(struct sqs_document *d);
+bool sqs_read_number(struct str text, int64_t min, int64_t max, int64_t *out); /* digits only */
+
+/* ---- sqs_redrive.c ---- */
+
+struct sqs_redrive {
+    struct str arn; /* of the dead-letter queue */
+    int64_t count;
+};
+bool sqs_redrive_read(struct arena *a, struct str text, struct sqs_redrive *out, struct message_fault *fault);
+bool sqs_redrive_same(struct arena *a, struct str left, struct str right);
+bool sqs_redrive_allow_check(struct str text, struct message_fault *fault);
+/* The queue that a redrive policy ("": none) names must be there, of the same kind, and let this one name it. */
+bool sqs_redrive_check(const struct resources *resources, struct str queue, struct str text,
+                       struct message_fault *fault);
 
 /* ---- sqs_document.c ---- */
 

@@ -134,6 +134,22 @@ def test_attributes(sqs):
         text = policy if isinstance(policy, str) else json.dumps(policy)
         assert reason in fails("InvalidParameterValue", sqs.set_queue_attributes, QueueUrl=url,
                                Attributes={"RedrivePolicy": text})
+    for policy in ("x", {"redrivePermission": "maybe"}, {"redrivePermission": "byQueue"},
+                   {"redrivePermission": "denyAll", "sourceQueueArns": [arn(url)]}):
+        text = policy if isinstance(policy, str) else json.dumps(policy)
+        fails("InvalidParameterValue", sqs.set_queue_attributes, QueueUrl=url, Attributes={"RedriveAllowPolicy": text})
+    for policy, allowed in (({"redrivePermission": "denyAll"}, False), ({"redrivePermission": "allowAll"}, True),
+                            ({"redrivePermission": "byQueue", "sourceQueueArns": [arn(other)]}, False),
+                            ({"redrivePermission": "byQueue", "sourceQueueArns": [arn(other), arn(url)]}, True)):
+        sqs.set_queue_attributes(QueueUrl=other, Attributes={"RedriveAllowPolicy": json.dumps(policy)})
+        name = {"QueueUrl": url, "Attributes": {"RedrivePolicy": redrive}}
+        if allowed:
+            sqs.set_queue_attributes(**name)
+        else:
+            assert "RedriveAllowPolicy" in fails("InvalidParameterValue", sqs.set_queue_attributes, **name)
+    sqs.delete_queue(QueueUrl=other)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"DelaySeconds": "3"})
+    assert attributes(sqs, url, "DelaySeconds", "RedrivePolicy") == {"DelaySeconds": "3", "RedrivePolicy": redrive}
     fails("InvalidAttributeName", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["Nonsense"])
     assert attributes(sqs, url, "VisibilityTimeout") == {"VisibilityTimeout": "1"}
 
