@@ -85,6 +85,13 @@ bool load_declare(struct load *l, const char *what, struct str scope, struct str
 
 /* The whole document an entry is of: {NULL,0} where it stands in a file. */
 struct str load_made(const struct node *entry);
+/* Another target: declared, its options are filled from node later. NULL: out of memory; what is wrong with the name is
+   in diags. */
+struct target_def *load_target_add(struct load *l, const struct adapter *adapter, struct str name, struct diag_pos pos,
+                                   const struct node *node);
+/* load_subscriptions.c, of load_targets() */
+bool load_subscription_targets(struct load *l); /* those that URLs need, declared */
+bool load_subscriptions(struct load *l);        /* hung on their topics, whose options are filled */
 /* What stands for a target that a document names and nobody has; NULL: out of memory. */
 struct target_def *load_missing(struct load *l, struct str text);
 

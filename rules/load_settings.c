@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "rules/tables.h"
+#include "targets/topic.h"
 
 #define VERSION        "1"
 #define ACCOUNT_DIGITS 12
@@ -129,6 +130,12 @@ const struct option root_options[] = {
      .max = ADAPTER_NAME_MAX,
      .members = source_options,
      .meaning = "limits of the ways in, and watched folders"},
+    {.key = "subscriptions",
+     .type = OPTION_SECTION,
+     .own = true,
+     .max = ADAPTER_NAME_MAX,
+     .members = topic_subscription_options,
+     .meaning = "subscriptions of topics by name, beside those that a topic lists itself"},
     {.key = "targets",
      .type = OPTION_SECTION,
      .own = true,

@@ -158,8 +158,8 @@ static bool targets_reserve(struct load *l, size_t capacity)
     return true;
 }
 
-static struct target_def *target_add(struct load *l, const struct adapter *adapter, struct str name,
-                                     struct diag_pos pos, const struct node *node)
+struct target_def *load_target_add(struct load *l, const struct adapter *adapter, struct str name, struct diag_pos pos,
+                                   const struct node *node)
 {
     struct arena *keep = &l->set->keep;
     struct target_def *def = arena_new(keep, struct target_def);
@@ -188,7 +188,7 @@ static struct target_def *target_add(struct load *l, const struct adapter *adapt
 struct target_def *load_missing(struct load *l, struct str text)
 {
     struct target_def *def = references_find(&l->names, str_from(missing_adapter.type), text);
-    return def ? def : target_add(l, &missing_adapter, text, (struct diag_pos){0}, NULL);
+    return def ? def : load_target_add(l, &missing_adapter, text, (struct diag_pos){0}, NULL);
 }
 
 /* A document of what is built in: what AWS's answers need may stand beside what a file says, nothing else. */
@@ -231,7 +231,7 @@ static bool declare(struct load *l, const struct adapter *adapter, const struct 
                          pair->key->pos) ||
         declare_builtin(l, adapter, pair))
         return true;
-    return target_add(l, adapter, name, pair->key->pos, pair->value) || load_out_of_memory(l);
+    return load_target_add(l, adapter, name, pair->key->pos, pair->value) || load_out_of_memory(l);
 }
 
 static const struct adapter *report_type(struct load *l, const struct node *type)
@@ -322,7 +322,7 @@ static bool fill(struct load *l, struct target_def *def, const struct node *node
     return options_fill(&l->options, rows, node, def->pos, what, def->adapter->section ? NULL : own, def->options);
 }
 
-static void fill_all(struct load *l)
+static bool fill_all(struct load *l)
 {
     bool ok = true;
     for (uint32_t i = 0; i < l->set->target_count; i++)
@@ -332,12 +332,15 @@ static void fill_all(struct load *l)
         if (l->targets[i]->adapter == &bus_adapter)
             bus_finish(l, l->targets[i]);
     }
+    if (!load_subscriptions(l))
+        return false;
     /* Checks look at other definitions, so they wait until all are whole. */
     for (uint32_t i = 0; ok && i < l->set->target_count; i++) {
         policy_check(l->targets[i], l->diags);
         if (l->targets[i]->adapter->check)
             l->targets[i]->adapter->check(l->targets[i], l->diags);
     }
+    return true;
 }
 
 /* One dead target may then stop the way in for all. */
@@ -369,8 +372,8 @@ bool load_targets(struct load *l)
     if (!targets_reserve(l, count))
         return load_out_of_memory(l);
 
-    struct target_def *dead_letters = target_add(l, queue, STR(QUEUE_DEAD_LETTERS), (struct diag_pos){0}, NULL);
-    struct target_def *bus = target_add(l, &bus_adapter, STR(BUS_DEFAULT), (struct diag_pos){0}, NULL);
+    struct target_def *dead_letters = load_target_add(l, queue, STR(QUEUE_DEAD_LETTERS), (struct diag_pos){0}, NULL);
+    struct target_def *bus = load_target_add(l, &bus_adapter, STR(BUS_DEFAULT), (struct diag_pos){0}, NULL);
     if (!dead_letters || !bus)
         return load_out_of_memory(l);
     dead_letters->builtin = bus->builtin = true;
@@ -378,9 +381,8 @@ bool load_targets(struct load *l)
     for (const struct adapter *const *a = target_adapters; *a; a++)
         if ((*a)->section && !declare_section(l, *a, (*a)->section))
             return false;
-    if (!declare_section(l, NULL, "targets"))
+    if (!declare_section(l, NULL, "targets") || !load_subscription_targets(l) || !fill_all(l))
         return false;
-    fill_all(l);
     warn_unbounded(l);
     return !l->diags->out_of_memory;
 }

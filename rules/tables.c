@@ -9,8 +9,11 @@
 
 #include "rules/options.h"
 #include "targets/policy.h"
+#include "targets/topic.h"
 
 /* ---- the top level ---- */
+
+#define SECTIONS_BEFORE "subscriptions" /* of the adapters' */
 
 static struct option section_of(const struct adapter *adapter)
 {
@@ -49,7 +52,7 @@ bool tables_root_row(size_t index, struct option *out)
 {
     const struct option *row = root_options;
     const struct adapter *adapter;
-    for (; row->key && strcmp(row->key, "targets") != 0; row++, index--)
+    for (; row->key && strcmp(row->key, SECTIONS_BEFORE) != 0; row++, index--)
         if (index == 0) {
             *out = *row;
             return true;
@@ -88,6 +91,7 @@ static const struct table tables[] = {
     {"token", "an entry of the file that auth.tokens names", access_token_options, NULL},
     {"event_source_mapping", "an entry of event_source_mappings", mapping_options, NULL},
     {"rule", "a rule, under rules", rule_options, NULL},
+    {"subscription", "an entry of subscriptions", topic_subscription_options, NULL},
     {"rule-target", "an entry of a rule's targets", rule_target_options, NULL},
     {"rule-test", "an entry of a rule's tests", rule_test_options, NULL},
     {"policy", "what every target says that deliveries are sent to, beside its own options", policy_options, NULL},

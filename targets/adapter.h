@@ -168,7 +168,7 @@ struct delivery {
     struct str idempotency_key;                  /* event id/rule/target: the same over retries and replays */
     struct str message_group, deduplication_id;  /* where the target is a FIFO queue; else "" */
     struct str attributes;                       /* a raw message's: JSON, as struct queue_send has them; else "" */
-    const struct delivery_header *headers;       /* of a topic, for HTTP: instead of an adapter's own; NULL: none */
+    const struct delivery_header *headers;       /* of a topic, for HTTP: before an adapter's own; NULL: none */
     const struct delivery_parameter *parameters; /* `http_parameters` of the rule's target, rendered */
     size_t parameter_count;
     uint32_t attempts;         /* made before this one */

@@ -100,10 +100,17 @@ static bool add_headers_of_one(struct transfer *t)
 {
     const struct delivery *d = t->delivery;
     char attempt[16];
+    bool typed = false;
 
     snprintf(attempt, sizeof attempt, "%" PRIu32, d->attempts + 1);
-    return add_ours(t, "Content-Type", STR("application/json")) && add_ours(t, "Weir-Event-Id", d->event_id) &&
-           add_ours(t, "Weir-Attempt", str_from(attempt)) && add_ours(t, "Idempotency-Key", d->idempotency_key);
+    for (const struct delivery_header *h = d->headers; h && h->name; h++) {
+        typed |= strcasecmp(h->name, "Content-Type") == 0;
+        if (!add_ours(t, h->name, h->value))
+            return false;
+    }
+    return (typed || add_ours(t, "Content-Type", STR("application/json"))) &&
+           add_ours(t, "Weir-Event-Id", d->event_id) && add_ours(t, "Weir-Attempt", str_from(attempt)) &&
+           add_ours(t, "Idempotency-Key", d->idempotency_key);
 }
 
 static bool add_headers_of_batch(struct transfer *t)

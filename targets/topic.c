@@ -11,6 +11,7 @@
 
 #include <openssl/evp.h>
 
+#include "targets/missing.h"
 #include "targets/queue.h"
 
 static const char *const scopes[] = {"MessageBody", "MessageAttributes", NULL};
@@ -77,11 +78,19 @@ const struct option topic_subscription_options[] = {
      .offset = offsetof(struct topic_subscription_entry, topic),
      .required = true,
      .min = 1,
+     .max = 512,
      .meaning = "the topic, by name or ARN"},
-    {.key = "target", .type = OPTION_TARGET, .offset = FIELD(target), .meaning = TARGET_MEANING},
+    {.key = "target",
+     .type = OPTION_TARGET,
+     .offset = FIELD(target),
+     .required = true,
+     .instead = "url",
+     .group = "destination",
+     .meaning = TARGET_MEANING},
     {.key = "url",
      .type = OPTION_URL,
      .offset = offsetof(struct topic_subscription_entry, url),
+     .group = "destination",
      .meaning = "instead of a target: messages are posted there as SNS does"},
     {.key = "pending_confirmation",
      .type = OPTION_BOOL,
@@ -147,7 +156,7 @@ static bool check_fifo(const struct target_def *topic, const struct topic_subscr
 {
     bool fifo = topic_is_fifo(topic);
 
-    if (fifo && s->target->adapter != &queue_adapter)
+    if (fifo && s->target->adapter != &queue_adapter && s->target->adapter != &missing_adapter)
         return diag_error(diags, topic->pos, "FIFO topic '%.*s' can have queues as subscriptions only, not %s '%.*s'",
                           STR_ARG(topic->name), s->target->adapter->type, STR_ARG(s->target->name));
     if (s->dead_letter && queue_is_fifo(s->dead_letter->name) != (fifo && queue_is_fifo(s->target->name)))

@@ -24,8 +24,10 @@ struct topic_subscription {
     int filter_policy_scope;              /* enum topic_scope */
     const struct target_def *dead_letter; /* the redrive policy's queue; NULL: none */
     struct retry_policy retry_policy;
-    bool retries; /* there is a retry_policy */
-    bool pending; /* its endpoint has not confirmed it: it gets nothing but what is meant for it alone */
+    bool retries;    /* there is a retry_policy */
+    struct str url;  /* the target is an http target of the subscription's own; "": it is not */
+    struct str made; /* the document of the API that made it; {NULL,0}: it is the files' */
+    bool pending;    /* its endpoint has not confirmed it: it gets nothing but what is meant for it alone */
 };
 
 enum topic_scope { TOPIC_SCOPE_BODY, TOPIC_SCOPE_ATTRIBUTES };
