@@ -191,7 +191,8 @@ bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_dia
         take_published(f, &own->arena, &m);
     else
         take_ruled(d, f, &own->arena, &m);
-    m.time_ms = f->d.accepted.wall_ms; /* not now: a retry sends the same bytes */
+    if (!m.time_ms)
+        m.time_ms = f->d.accepted.wall_ms; /* not now: a retry sends the same bytes */
     m.subscription = subscription_arn(f, &own->arena);
     write_headers(f, own, &m);
     if (own->arena.failed)

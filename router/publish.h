@@ -57,7 +57,7 @@ void dispatch_publish(struct dispatch *d, struct publish_call *call);
 void publish_document(struct buf *out, const struct topic_message *m, bool per_protocol, struct str group,
                       struct str deduplication);
 struct published {                /* a document, read */
-    struct topic_message message; /* but for its time, its sequence and its subscription */
+    struct topic_message message; /* but for its sequence and its subscription */
     bool per_protocol;
     struct str group, deduplication;
 };

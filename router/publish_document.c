@@ -4,6 +4,8 @@
  * a message group needs. It stands in the ledger for as long as the message is owed to somebody, so its members are
  * read leniently: one that is not there is empty.
  */
+#include <stdlib.h>
+
 #include "matcher/json.h"
 #include "router/publish.h"
 #include "router/xalloc.h"
@@ -20,6 +22,8 @@ void publish_document(struct buf *out, const struct topic_message *m, bool per_p
     buf_char(out, '{');
     json_write_member(out, "type", str_from(topic_message_types[m->type]));
     json_write_member(out, "id", m->id);
+    json_write_key(out, "time");
+    json_write_int(out, m->time_ms);
     add(out, "subject", m->subject);
     json_write_member(out, per_protocol ? "texts" : "text", m->text);
     add(out, "token", m->token);
@@ -58,6 +62,7 @@ static enum topic_message_type type_of(struct str value)
 enum key {
     TYPE,
     ID,
+    TIME,
     SUBJECT,
     TEXT,
     TEXTS,
@@ -73,9 +78,9 @@ enum key {
 
 void publish_read(struct str document, struct arena *arena, struct published *out)
 {
-    static const char *const keys[] = {"type",      "id",      "subject",       "text", "texts",
-                                       "token",     "group",   "deduplication", "url",  "certificate",
-                                       "signature", "version", "attributes",    NULL};
+    static const char *const keys[] = {"type",        "id",        "time",    "subject",       "text",
+                                       "texts",       "token",     "group",   "deduplication", "url",
+                                       "certificate", "signature", "version", "attributes",    NULL};
     struct str values[sizeof keys / sizeof *keys] = {{0}};
 
     json_members(document, keys, values);
@@ -85,6 +90,7 @@ void publish_read(struct str document, struct arena *arena, struct published *ou
     out->message = (struct topic_message){
         .type = type_of(values[TYPE]),
         .id = text_of(values[ID], arena),
+        .time_ms = values[TIME].size ? strtoll(values[TIME].ptr, NULL, 10) : 0,
         .subject = text_of(values[SUBJECT], arena),
         .text = text_of(values[values[TEXTS].size ? TEXTS : TEXT], arena),
         .token = text_of(values[TOKEN], arena),

@@ -4,9 +4,9 @@
 
 #include <stdio.h>
 
+#include "router/api/aws_change.h"
 #include "router/router.h"
 #include "router/signer.h"
-#include "router/xalloc.h"
 
 #define LIST(name)                                                                                                     \
     {                                                                                                                  \
@@ -82,9 +82,55 @@ static const struct aws_error errors[] = {
     {0},
 };
 
+#define NO_SMS      "No SMS can be sent from here."
+#define NO_POLICIES "No data protection: messages are not looked into."
+#define NO_PUSH     "No push notifications yet."
+
 static const struct aws_operation operations[] = {
+    {"AddPermission", sns_add_permission, "Policies are kept and shown; who may do what is said by allow lists."},
+    {"CheckIfPhoneNumberIsOptedOut", NULL, NO_SMS},
+    {"ConfirmSubscription", sns_confirm_subscription, NULL},
+    {"CreatePlatformApplication", NULL, NO_PUSH},
+    {"CreatePlatformEndpoint", NULL, NO_PUSH},
+    {"CreateSMSSandboxPhoneNumber", NULL, NO_SMS},
+    {"CreateTopic", sns_create_topic, "Keys of KMS, delivery logs and tracing are kept and have no effect."},
+    {"DeleteEndpoint", NULL, NO_PUSH},
+    {"DeletePlatformApplication", NULL, NO_PUSH},
+    {"DeleteSMSSandboxPhoneNumber", NULL, NO_SMS},
+    {"DeleteTopic", sns_delete_topic, "Topics of weir.yaml are refused."},
+    {"GetDataProtectionPolicy", NULL, NO_POLICIES},
+    {"GetEndpointAttributes", NULL, NO_PUSH},
+    {"GetPlatformApplicationAttributes", NULL, NO_PUSH},
+    {"GetSMSAttributes", NULL, NO_SMS},
+    {"GetSMSSandboxAccountStatus", NULL, NO_SMS},
+    {"GetSubscriptionAttributes", sns_get_subscription_attributes, NULL},
+    {"GetTopicAttributes", sns_get_topic_attributes, NULL},
+    {"ListEndpointsByPlatformApplication", NULL, NO_PUSH},
+    {"ListOriginationNumbers", NULL, NO_SMS},
+    {"ListPhoneNumbersOptedOut", NULL, NO_SMS},
+    {"ListPlatformApplications", NULL, NO_PUSH},
+    {"ListSMSSandboxPhoneNumbers", NULL, NO_SMS},
+    {"ListSubscriptions", sns_list_subscriptions, NULL},
+    {"ListSubscriptionsByTopic", sns_list_subscriptions_by_topic, NULL},
+    {"ListTagsForResource", sns_list_tags_for_resource, NULL},
+    {"ListTopics", sns_list_topics, NULL},
+    {"OptInPhoneNumber", NULL, NO_SMS},
     {"Publish", sns_publish, "No SMS: PhoneNumber is refused."},
     {"PublishBatch", sns_publish_batch, NULL},
+    {"PutDataProtectionPolicy", NULL, NO_POLICIES},
+    {"RemovePermission", sns_remove_permission, NULL},
+    {"SetEndpointAttributes", NULL, NO_PUSH},
+    {"SetPlatformApplicationAttributes", NULL, NO_PUSH},
+    {"SetSMSAttributes", NULL, NO_SMS},
+    {"SetSubscriptionAttributes", sns_set_subscription_attributes, "Of weir.yaml's subscriptions: refused."},
+    {"SetTopicAttributes", sns_set_topic_attributes, "Of weir.yaml's topics: refused."},
+    {"Subscribe", sns_subscribe,
+     "sqs, lambda, http and https; email, SMS and Firehose are refused. Endpoints of HTTP are tried again as their "
+     "DeliveryPolicy says in numRetries, minDelayTarget and maxDelayTarget."},
+    {"TagResource", sns_tag_resource, NULL},
+    {"Unsubscribe", sns_unsubscribe, "Of weir.yaml's subscriptions: refused."},
+    {"UntagResource", sns_untag_resource, NULL},
+    {"VerifySMSSandboxPhoneNumber", NULL, NO_SMS},
     {0},
 };
 
@@ -116,23 +162,33 @@ bool sns_fault(struct sns_fault *f, const char *code, const char *format, ...)
 
 void sns_fail(struct aws_request *r, const struct sns_fault *f)
 {
-    aws_fail(r, 400, f->code, "%s", f->message);
+    bool missing = strcmp(f->code, SNS_NOT_FOUND) == 0 || strcmp(f->code, "ResourceNotFoundException") == 0;
+
+    aws_fail(r, missing ? 404 : strcmp(f->code, SNS_DENIED) == 0 ? 403 : 400, f->code, "%s", f->message);
 }
 
-const struct target_def *sns_topic(struct aws_request *r, struct str arn, const char *member, struct sns_fault *fault)
+bool sns_topic_name(struct str arn, const char *member, struct str *out, struct sns_fault *fault)
 {
-    const struct ruleset *set = http_set(r->http);
     size_t colons = 0, at = 0;
 
     for (size_t i = 0; i < arn.size; i++)
         if (arn.ptr[i] == ':' && ++colons == 5)
             at = i + 1;
-    if (colons != 5 || !str_starts(arn, STR("arn:"))) {
-        sns_fault(fault, SNS_INVALID, "Invalid parameter: %s Reason: An ARN must have at least 6 elements, not %zu",
-                  member, arn.size ? colons + 1 : 0);
+    if (colons != 5 || !str_starts(arn, STR("arn:")))
+        return sns_fault(fault, SNS_INVALID,
+                         "Invalid parameter: %s Reason: An ARN must have at least 6 elements, not %zu", member,
+                         arn.size ? colons + 1 : 0);
+    *out = (struct str){arn.ptr + at, arn.size - at};
+    return true;
+}
+
+const struct target_def *sns_topic(struct aws_request *r, struct str arn, const char *member, struct sns_fault *fault)
+{
+    struct str name;
+
+    if (!sns_topic_name(arn, member, &name, fault))
         return NULL;
-    }
-    const struct target_def *topic = ruleset_target(set, topic_adapter.type, (struct str){arn.ptr + at, arn.size - at});
+    const struct target_def *topic = ruleset_target(http_set(r->http), topic_adapter.type, name);
     if (topic && str_eq(topic->arn, arn))
         return topic;
     sns_fault(fault, SNS_NOT_FOUND, "Topic does not exist");
@@ -147,10 +203,5 @@ struct str sns_base_url(struct aws_request *r)
     if (!host)
         return signer_url(http_router(r->http)->signer, &r->arena);
     buf_printf(&url, "http://%s", host);
-    xbuf(&url);
-    struct str kept = arena_str(&r->arena, buf_view(&url));
-    buf_fini(&url);
-    if (!kept.ptr)
-        xfail("out of memory");
-    return kept;
+    return aws_keep(&r->arena, &url);
 }

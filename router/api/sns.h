@@ -22,16 +22,38 @@ bool sns_fault(struct sns_fault *f, const char *code, const char *format, ...) _
 /* Answers the request with it; a 404 where that is what it says. */
 void sns_fail(struct aws_request *r, const struct sns_fault *f);
 
+/* The name that a topic's ARN ends with. False: fault. member: "TopicArn". */
+bool sns_topic_name(struct str arn, const char *member, struct str *out, struct sns_fault *fault);
 /* The topic of the present rule set with this ARN; NULL: fault says why. member: "TopicArn". */
 const struct target_def *sns_topic(struct aws_request *r, struct str arn, const char *member, struct sns_fault *fault);
 
 /* "http://127.0.0.1:4566": the router as the request's client sees it; in the request's arena. */
 struct str sns_base_url(struct aws_request *r);
 
+/* Tags of a request, before they are set. */
+bool sns_tags_check(struct aws_request *r, struct str tags, struct sns_fault *fault);
+
 /* ---- operations ---- */
 
-void sns_publish(struct aws_request *r);       /* sns_publish.c */
-void sns_publish_batch(struct aws_request *r); /* sns_publish.c */
+void sns_add_permission(struct aws_request *r);              /* sns_permission.c */
+void sns_confirm_subscription(struct aws_request *r);        /* sns_subscribe.c */
+void sns_create_topic(struct aws_request *r);                /* sns_topic.c */
+void sns_delete_topic(struct aws_request *r);                /* sns_topic.c */
+void sns_get_subscription_attributes(struct aws_request *r); /* sns_subscription.c */
+void sns_get_topic_attributes(struct aws_request *r);        /* sns_topic.c */
+void sns_list_subscriptions(struct aws_request *r);          /* sns_subscription.c */
+void sns_list_subscriptions_by_topic(struct aws_request *r); /* sns_subscription.c */
+void sns_list_tags_for_resource(struct aws_request *r);      /* sns_tag.c */
+void sns_list_topics(struct aws_request *r);                 /* sns_topic.c */
+void sns_publish(struct aws_request *r);                     /* sns_publish.c */
+void sns_publish_batch(struct aws_request *r);               /* sns_publish.c */
+void sns_remove_permission(struct aws_request *r);           /* sns_permission.c */
+void sns_set_subscription_attributes(struct aws_request *r); /* sns_subscription.c */
+void sns_set_topic_attributes(struct aws_request *r);        /* sns_topic.c */
+void sns_subscribe(struct aws_request *r);                   /* sns_subscribe.c */
+void sns_tag_resource(struct aws_request *r);                /* sns_tag.c */
+void sns_unsubscribe(struct aws_request *r);                 /* sns_subscribe.c */
+void sns_untag_resource(struct aws_request *r);              /* sns_tag.c */
 
 /* ---- messages (sns_message.c) ---- */
 

@@ -6,6 +6,7 @@
  *
  * A batch is checked entry by entry: those that are wrong are named in the answer, the others are published together.
  */
+#include "router/api/aws_change.h"
 #include "router/api/sns.h"
 
 #include <openssl/evp.h>
@@ -29,16 +30,6 @@ struct publishing {
     struct str ids[PUBLISH_MESSAGES_MAX]; /* of the entries that are published */
     struct buf failed;                    /* those that are not, as the answer has them */
 };
-
-static struct str keep(struct aws_request *r, struct buf *text)
-{
-    xbuf(text);
-    struct str copy = arena_str(&r->arena, buf_view(text));
-    if (!copy.ptr)
-        xfail("out of memory");
-    buf_fini(text);
-    return copy;
-}
 
 /* ---- one message ---- */
 
@@ -81,7 +72,7 @@ static struct str content_id(struct aws_request *r, struct str text)
         xfail("cannot make a digest");
     for (unsigned i = 0; i < size; i++)
         buf_printf(&hex, "%02x", digest[i]);
-    return keep(r, &hex);
+    return aws_keep(&r->arena, &hex);
 }
 
 static struct str deduplication_key(struct publishing *p, struct str id, struct str group)
@@ -92,7 +83,7 @@ static struct str deduplication_key(struct publishing *p, struct str id, struct 
     buf_str(&key, id);
     if (o->deduplication_scope == QUEUE_SCOPE_MESSAGE_GROUP)
         buf_printf(&key, " %.*s", STR_ARG(group));
-    return keep(p->request, &key);
+    return aws_keep(&p->request->arena, &key);
 }
 
 static bool add(struct publishing *p, const struct sns_message *m, int64_t now_ms, struct sns_fault *fault)
@@ -104,8 +95,8 @@ static bool add(struct publishing *p, const struct sns_message *m, int64_t now_m
 
     bool ok =
         sns_message_check(m, p->topic, fault) && sns_message_attributes(m->attributes, &shown, &filterable, fault);
-    struct str attributes = keep(r, &shown);
-    out->filterable = keep(r, &filterable);
+    struct str attributes = aws_keep(&r->arena, &shown);
+    out->filterable = aws_keep(&r->arena, &filterable);
     if (!ok)
         return false;
     if (!uuid_random(out->id))
@@ -122,7 +113,7 @@ static bool add(struct publishing *p, const struct sns_message *m, int64_t now_m
     if (json)
         said.text = m->text;
     publish_document(&document, &said, json, m->group, id);
-    out->document = keep(r, &document);
+    out->document = aws_keep(&r->arena, &document);
     out->deduplication = fifo ? deduplication_key(p, id, m->group) : STR("");
     p->call.count++;
     return true;
