@@ -2,6 +2,7 @@
 """Connections and API destinations of weir.yaml, against real servers: what requests say, how they are authorized,
 what is tried again; no secret in any log or data file."""
 import base64
+import collections
 import http.server
 import json
 import signal
@@ -54,6 +55,9 @@ class Api:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads, request_queue_size = True, 64
 
+            def handle_error(self, request, client_address):
+                pass  # who did not wait for the answer
+
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
@@ -91,6 +95,12 @@ rules:
     targets:
       - {{target: calls{rule}}}
 """
+
+
+def destinations(entries, connections):
+    """Each is called for every event."""
+    return connections + "\napi_destinations:\n" + "".join(f"  {name}: {{{entry}, {FAST}}}\n" for name, entry in entries.items()) + (
+        f"rules: {{r: {{pattern: {{source: [test.app]}}, targets: [{', '.join(entries)}]}}}}\n")
 
 
 BASIC = 'connections: {c: {authorization_type: BASIC, auth_parameters: {basic: {username: ann, password: {env: PASSWORD}}}}}'
@@ -142,17 +152,17 @@ connections:
     clean(r, SECRETS["API_KEY"], SECRETS["TENANT"])
 
 
-@pytest.mark.parametrize("method, has_body", [("GET", False), ("HEAD", False), ("OPTIONS", False), ("DELETE", True),
-                                              ("PATCH", True), ("POST", True)])
-def test_methods(router, api, method, has_body):
+def test_methods(router, api):
     server = api()
-    r = router(destination(server.url, BASIC, ", input_path: $.detail", f", http_method: {method}"), env=SECRETS)
+    bodies = {"GET": False, "HEAD": False, "OPTIONS": False, "DELETE": True, "PATCH": True, "POST": True}
+    r = router(destinations({m: f'connection: c, invocation_endpoint: "{server.url}/{m}", http_method: {m}' for m in bodies}, BASIC),
+               env=SECRETS)
     r.send(event(1))
     r.settled()
-    (got,) = server.requests
-    assert (got["method"], got["body"]) == (method, '{"n":1}' if has_body else "")
-    assert base64.b64decode(got["headers"]["Authorization"].split()[1]).decode() == "ann:pa55:word"
-    assert ("Content-Length" in got["headers"]) == has_body
+    assert {q["path"][1:]: q["method"] for q in server.requests} == {m: m for m in bodies} and len(server.requests) == len(bodies)
+    for q in server.requests:
+        assert bool(q["body"]) == ("Content-Length" in q["headers"]) == bodies[q["method"]]
+        assert base64.b64decode(q["headers"]["Authorization"].split()[1]).decode() == "ann:pa55:word"
 
 
 def test_what_cannot_be_rendered_is_dead_lettered(router, api):
@@ -176,24 +186,31 @@ connections:
 
 # ---- what is tried again ----
 
-@pytest.mark.parametrize("status", [401, 407, 409, 429, 500, 503])
-def test_tried_again(router, api, status):
-    server = api(lambda request: status if request["number"] < 3 else 204)
-    r = router(destination(server.url, BASIC), env=SECRETS)
+def test_what_is_tried_again(router, api):
+    statuses = [401, 407, 409, 429, 500, 503]
+    seen = collections.Counter()
+
+    def answer(request):
+        seen[request["path"]] += 1
+        return int(request["path"][1:]) if seen[request["path"]] < 3 else 204
+
+    server = api(answer)
+    r = router(destinations({f"s{s}": f'connection: c, invocation_endpoint: "{server.url}/{s}"' for s in statuses}, BASIC),
+               env=SECRETS)
     r.send(event(1))
     r.settled()
-    assert len(server.requests) == 3 and not r.receive("dead-letters")
+    assert seen == {f"/{s}": 3 for s in statuses} and not r.receive("dead-letters")
 
 
-@pytest.mark.parametrize("status, headers", [(400, {}), (404, {}), (408, {}), (302, {"Location": "/other"}),
-                                             (503, {"Retry-After": "-1"}), (429, {"Retry-After": "-5"})])
-def test_never_again(router, api, status, headers):
-    server = api(lambda request: (status, headers, b"told you: pa55:word"))
-    r = router(destination(server.url, BASIC), env=SECRETS)
+def test_what_is_not_tried_again(router, api):
+    answers = {"HTTP_400": (400, {}), "HTTP_404": (404, {}), "HTTP_408": (408, {}), "HTTP_302": (302, {"Location": "/other"}),
+               "HTTP_503": (503, {"Retry-After": "-1"}), "THROTTLING": (429, {"Retry-After": "-5"})}
+    server = api(lambda request: (*answers[request["path"][1:]], b"told you: pa55:word"))
+    r = router(destinations({code: f'connection: c, invocation_endpoint: "{server.url}/{code}"' for code in answers}, BASIC),
+               env=SECRETS)
     r.send(event(1))
-    (letter,) = r.receive("dead-letters", 1)
-    assert letter["attributes"]["ERROR_CODE"] == ("THROTTLING" if status == 429 else f"HTTP_{status}")
-    assert len(server.requests) == 1
+    letters = r.receive("dead-letters", len(answers))
+    assert {m["attributes"]["ERROR_CODE"] for m in letters} == set(answers) and len(server.requests) == len(answers)
     clean(r, "pa55:word", "told you")
 
 
@@ -236,10 +253,9 @@ class Tokens:
         return 200 if request["headers"]["Authorization"] == f"Bearer {self.good}" else 401
 
 
-def oauth(url, method="POST", parameters="{}"):
+def oauth(url, method="POST", name="c", parameters="{}"):
     return f"""
-connections:
-  c:
+  {name}:
     authorization_type: OAUTH_CLIENT_CREDENTIALS
     auth_parameters:
       oauth: {{client_id: me, client_secret: {{env: CLIENT_SECRET}}, authorization_endpoint: "{url}/token",
@@ -250,7 +266,7 @@ connections:
 def test_a_token_is_fetched_once_and_again_when_it_is_refused(router, api):
     tokens = Tokens()
     server, authority = api(tokens.guard), api(tokens.answer)
-    r = router(destination(server.url, oauth(authority.url)), env=SECRETS)
+    r = router(destination(server.url, "connections:" + oauth(authority.url)), env=SECRETS)
     r.send(*[event(n) for n in range(20)])
     r.settled()
     assert len(authority.requests) == 1 and len(server.requests) == 20
@@ -271,7 +287,7 @@ def test_an_authority_that_is_down_or_says_no(router, api):
     tokens = Tokens()
     tokens.status = 401
     server, authority = api(tokens.guard), api(tokens.answer)
-    r = router(destination(server.url, oauth(authority.url)), env=SECRETS)
+    r = router(destination(server.url, "connections:" + oauth(authority.url)), env=SECRETS)
     r.send(*[event(n) for n in range(5)])
     authority.wait(2)
     tokens.status = 503
@@ -287,42 +303,50 @@ def test_an_authority_that_is_down_or_says_no(router, api):
 def test_a_token_that_is_always_refused_is_tried_again(router, api):
     tokens = Tokens()
     server, authority = api(lambda request: 401 if request["number"] < 4 else 200), api(tokens.answer)
-    r = router(destination(server.url, oauth(authority.url)), env=SECRETS)
+    r = router(destination(server.url, "connections:" + oauth(authority.url)), env=SECRETS)
     r.send(event(1))
     r.settled()
     # two attempts of two requests each
     assert len(server.requests) == 4 and len(authority.requests) == 3 and r.logged().count("trying again") == 1
 
 
-@pytest.mark.parametrize("method, parameters, body, query", [
-    ("GET", "{body_parameters: {scope: a b}, query_string_parameters: {v: '1'}}", "",
-     [("v", "1"), ("grant_type", "client_credentials"), ("scope", "a b")]),
-    ("PUT", "{header_parameters: {Content-Type: application/json}, body_parameters: {audience: x, grant_type: other}}",
-     '{"audience":"x","grant_type":"other"}', []),
-    ("POST", "{body_parameters: {client_id: me, client_secret: {env: CLIENT_SECRET}}}",
-     "grant_type=client_credentials&client_id=me&client_secret=cl1ent%2Fs3cret", []),
-])
-def test_how_a_token_is_asked_for(router, api, method, parameters, body, query):
+def test_how_a_token_is_asked_for(router, api):
     tokens = Tokens()
-    server, authority = api(tokens.guard), api(tokens.answer)
-    r = router(destination(server.url, oauth(authority.url, method, parameters)), env=SECRETS)
+    server, authority = api(), api(tokens.answer)
+    r = router(destinations({name: f'connection: {name}, invocation_endpoint: "{server.url}"' for name in ["q", "j", "f"]},
+                            "connections:" + oauth(authority.url + "/q", "GET", "q",
+                                                   "{body_parameters: {scope: a b}, query_string_parameters: {v: '1'}}")
+                            + oauth(authority.url + "/j", "PUT", "j", "{header_parameters: {Content-Type: application/json}, "
+                                    "body_parameters: {audience: x, grant_type: other}}")
+                            + oauth(authority.url + "/f", "POST", "f",
+                                    "{body_parameters: {client_id: me, client_secret: {env: CLIENT_SECRET}}}")), env=SECRETS)
     r.send(event(1))
     r.settled()
-    (asked,) = authority.requests
-    assert (asked["method"], asked["body"], asked["query"]) == (method, body, query)
-    assert ("Authorization" in asked["headers"]) == ("client_secret" not in parameters)
+    asked = {q["path"]: (q["method"], q["body"], q["query"], "Authorization" in q["headers"]) for q in authority.requests}
+    assert asked == {
+        "/q/token": ("GET", "", [("v", "1"), ("grant_type", "client_credentials"), ("scope", "a b")], True),
+        "/j/token": ("PUT", '{"audience":"x","grant_type":"other"}', [], True),
+        "/f/token": ("POST", "grant_type=client_credentials&client_id=me&client_secret=cl1ent%2Fs3cret", [], False)}
+    assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize("answer", [b"", b"[]", b'{"access_token":7}', b'{"access_token":""}', b'{"token":"x"}',
-                                    b'{"access_token":"a\\nb"}', b"x" * 100000])
-def test_what_is_no_token(router, api, answer):
-    tokens = Tokens()
-    server = api(tokens.guard)
-    authority = api(lambda request: (200, {}, answer) if request["number"] == 1 else tokens.answer(request))
-    r = router(destination(server.url, oauth(authority.url)), env=SECRETS)
+def test_what_is_no_token(router, api):
+    answers = [b"", b"[]", b'{"access_token":7}', b'{"access_token":""}', b'{"token":"x"}', b'{"access_token":"a\\nb"}', b"x" * 100000]
+    seen = collections.Counter()
+
+    def answer(request):
+        seen[request["path"]] += 1
+        number = int(request["path"].split("/")[1])
+        return 200, {}, answers[number] if seen[request["path"]] == 1 else b'{"access_token":"good","expires_in":"60"}'
+
+    server, authority = api(), api(answer)
+    numbers = range(len(answers))
+    r = router(destinations({f"d{n}": f'connection: c{n}, invocation_endpoint: "{server.url}"' for n in numbers},
+                            "connections:" + "".join(oauth(f"{authority.url}/{n}", name=f"c{n}") for n in numbers)), env=SECRETS)
     r.send(event(1))
     r.settled()
-    assert len(server.requests) == 1 and "answered 200 without an access token" in r.logged()
+    assert set(seen.values()) == {2} and {q["headers"]["Authorization"] for q in server.requests} == {"Bearer good"}
+    assert len(server.requests) == len(answers) and "answered 200 without an access token" in r.logged()
 
 
 # ---- changes ----
