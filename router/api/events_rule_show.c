@@ -177,8 +177,8 @@ void events_list_rule_names_by_target(struct aws_request *r)
         !events_take_token(r, "ListRuleNamesByTarget", in.token, &after))
         return;
     const struct target_def *named = events_target_find(http_set(r->http), in.target);
-    struct page page = find_page(r, bus, after, in.limit, has_target,
-                                 named ? &(struct str){named->arn.ptr, named->arn.size} : &in.target);
+    struct str arn = named ? named->arn : in.target;
+    struct page page = find_page(r, bus, after, in.limit, has_target, &arn);
     buf_text(&json, "{\"RuleNames\":[");
     for (uint32_t i = 0; i < page.count; i++) {
         if (i)
