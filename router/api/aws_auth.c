@@ -9,6 +9,8 @@
 #include <strings.h>
 
 #include "router/api/api.h"
+#include "router/api/events_policy.h"
+#include "router/api/events_rules.h"
 #include "router/auth.h"
 #include "router/http.h"
 #include "router/metrics.h"
@@ -77,13 +79,16 @@ static void write_action(const struct aws_request *r, struct buf *out)
     buf_printf(out, "%s:%.*s", prefix, (int)size, name);
 }
 
-static void write_denial(const struct aws_request *r, const struct access_holder *h, struct str action,
-                         struct str resource, struct buf *out)
+static void write_denial(const struct access_holder *h, struct str action, struct str resource, struct buf *out)
 {
-    buf_printf(out,
-               "User: arn:aws:iam::%.*s:user/%.*s is not authorized to perform: %.*s on resource: %.*s because no "
-               "identity-based policy allows the %.*s action",
-               STR_ARG(h->account), STR_ARG(h->name), STR_ARG(action), STR_ARG(resource), STR_ARG(action));
+    buf_printf(out, "User: arn:aws:iam::%.*s:user/%.*s is not authorized to perform: %.*s on resource: %.*s",
+               STR_ARG(h->account), STR_ARG(h->name), STR_ARG(action), STR_ARG(resource));
+}
+
+/* policy: the kind that allows nothing of this. */
+static void write_reason(const char *policy, struct str action, struct buf *out)
+{
+    buf_printf(out, " because no %s policy allows the %.*s action", policy, STR_ARG(action));
 }
 
 static bool deny(struct aws_request *r, const struct access_holder *h, struct str resource)
@@ -92,7 +97,8 @@ static bool deny(struct aws_request *r, const struct access_holder *h, struct st
 
     series_add(metric(METRIC_AUTH_REFUSED, http_route_name(r->http), "not_allowed"), 1);
     write_action(r, &action);
-    write_denial(r, h, buf_view(&action), resource, &text);
+    write_denial(h, buf_view(&action), resource, &text);
+    write_reason("identity-based", buf_view(&action), &text);
     aws_fail(r, r->protocol == AWS_JSON ? 400 : 403, denied(r), "%s", buf_cstr(&text));
     buf_fini(&action);
     buf_fini(&text);
@@ -189,13 +195,15 @@ bool aws_may_enter(struct http_request *http)
 
 /* ---- event buses ---- */
 
+#define PUT_EVENTS STR("events:PutEvents")
+
 /* Where an operation of EventBridge names its bus. */
 static const struct place {
     const char *operation, *member;
     bool otherwise_default;
 } places[] = {
     {"CreateEventBus", "Name", false},
-    {"UpdateEventBus", "Name", false},
+    {"UpdateEventBus", "Name", true},
     {"DeleteEventBus", "Name", false},
     {"DescribeEventBus", "Name", true},
     {"PutPermission", "EventBusName", true},
@@ -275,18 +283,6 @@ static struct str find_bus(struct aws_request *r)
     return (struct str){NULL, 0};
 }
 
-static struct str bus_arn(struct aws_request *r, struct str bus)
-{
-    const struct ruleset *set = http_set(r->http);
-    struct buf arn = BUF_INIT;
-
-    buf_printf(&arn, "arn:aws:events:%.*s:%.*s:event-bus/%.*s", STR_ARG(set->region), STR_ARG(set->account),
-               STR_ARG(bus));
-    struct str kept = arena_str(&r->arena, buf_view(&arn));
-    buf_fini(&arn);
-    return kept;
-}
-
 bool aws_may_use(struct aws_request *r)
 {
     const struct access_holder *h = auth_holder(r->http);
@@ -294,22 +290,53 @@ bool aws_may_use(struct aws_request *r)
     if (!h || !h->buses.written || r->service != &aws_events)
         return true;
     struct str bus = find_bus(r);
-    return !bus.ptr || access_may_use_bus(h, bus) || deny(r, h, bus_arn(r, bus));
+    return !bus.ptr || access_may_use_bus(h, bus) || deny(r, h, events_bus_arn(&r->arena, http_set(r->http), bus));
+}
+
+/* What the bus's permissions say of him; of one that is not there they say nothing. */
+static enum events_policy_answer ask_policy(struct aws_request *r, const struct access_holder *h, struct str bus,
+                                            struct str source)
+{
+    const struct bus *found = ruleset_bus(http_set(r->http), bus);
+    struct str policy = found ? events_kept_text(&r->arena, found->made, "Policy") : (struct str){NULL, 0};
+    struct buf arn = BUF_INIT;
+
+    buf_printf(&arn, "arn:aws:iam::%.*s:user/%.*s", STR_ARG(h->account), STR_ARG(h->name));
+    const struct events_policy_question question = {.account = h->account,
+                                                    .user_arn = aws_keep(&r->arena, &arn),
+                                                    .action = PUT_EVENTS,
+                                                    .resource = events_bus_arn(&r->arena, http_set(r->http), bus),
+                                                    .source = source};
+    return events_policy_ask(&r->arena, policy, &question);
+}
+
+static const char *deny_entry(struct aws_request *r, const struct access_holder *h, struct str bus, const char *policy,
+                              const char **reason)
+{
+    struct buf text = BUF_INIT;
+
+    write_denial(h, PUT_EVENTS, events_bus_arn(&r->arena, http_set(r->http), bus), &text);
+    if (policy)
+        write_reason(policy, PUT_EVENTS, &text);
+    else
+        buf_text(&text, " with an explicit deny in a resource-based policy");
+    *reason = aws_keep(&r->arena, &text).ptr;
+    return "AccessDeniedException";
 }
 
 const char *aws_refuse_entry(struct aws_request *r, struct str bus, struct str source, const char **reason)
 {
     const struct access_holder *h = auth_holder(r->http);
-    struct buf text = BUF_INIT;
 
     if (!h)
         return NULL;
-    if (!access_may_use_bus(h, bus)) {
-        write_denial(r, h, STR("events:PutEvents"), bus_arn(r, bus), &text);
-        *reason = arena_text(&r->arena, buf_view(&text));
-        buf_fini(&text);
-        return "AccessDeniedException";
-    }
+    if (!access_may_use_bus(h, bus))
+        return deny_entry(r, h, bus, "identity-based", reason);
+    enum events_policy_answer answer = ask_policy(r, h, bus, source);
+    if (answer == EVENTS_POLICY_DENIES)
+        return deny_entry(r, h, bus, NULL, reason);
+    if (is_foreign(r, h) && answer != EVENTS_POLICY_ALLOWS)
+        return deny_entry(r, h, bus, "resource-based", reason);
     *reason = "Not authorized for the source.";
     return auth_may_send(r->http, source) ? NULL : "NotAuthorizedForSourceException";
 }

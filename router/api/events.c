@@ -17,7 +17,9 @@ static const struct aws_operation operations[] = {
     {"DescribeEventBus", events_describe_event_bus, NULL},
     {"ListEventBuses", events_list_event_buses, NULL},
     {"UpdateEventBus", events_update_event_bus, MANAGED},
-    {"PutPermission", events_put_permission, MANAGED},
+    {"PutPermission", events_put_permission,
+     "With auth: on, the policy holds for PutEvents; its conditions may be StringEquals and StringLike on "
+     "aws:PrincipalAccount, aws:PrincipalArn and events:source."},
     {"RemovePermission", events_remove_permission, MANAGED},
 
     {"DeleteRule", events_delete_rule, MANAGED},
