@@ -42,8 +42,8 @@ LDFLAGS += --coverage
 HARDEN :=
 endif
 
-PACKAGES := libpcre2-8 libevent libevent_pthreads yaml-0.1 sqlite3 libzstd zlib libcurl libcrypto
-LIBS = $(shell pkg-config --libs libevent libevent_pthreads yaml-0.1 sqlite3 libzstd zlib libcurl libcrypto libpcre2-8 2>/dev/null) -lpthread -lm
+PACKAGES := libpcre2-8 libevent libevent_pthreads libevent_openssl yaml-0.1 sqlite3 libzstd zlib libcurl openssl
+LIBS = $(shell pkg-config --libs libevent libevent_pthreads libevent_openssl yaml-0.1 sqlite3 libzstd zlib libcurl openssl libpcre2-8 2>/dev/null) -lpthread -lm
 ALL_CFLAGS = $(CFLAGS) $(WARN) $(WERROR) $(HARDEN) -D_GNU_SOURCE -I. -fPIC -fvisibility=hidden -MMD -MP
 
 MATCHER := $(wildcard matcher/*.c)

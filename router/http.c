@@ -26,9 +26,10 @@
 #include "router/http_int.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/tls.h"
 #include "router/xalloc.h"
 
-struct http_bounds http_bounds = {HTTP_IDLE_SECONDS, HTTP_REQUEST_SECONDS, HTTP_CONNECTIONS_MAX};
+struct http_bounds http_bounds = {HTTP_IDLE_SECONDS, HTTP_REQUEST_SECONDS, TLS_HANDSHAKE_SECONDS, HTTP_CONNECTIONS_MAX};
 
 static _Thread_local struct http_thread
     *current; /* the listener's error callback is given evhttp's context, not ours */
@@ -65,8 +66,8 @@ static struct bufferevent *accept_cb(struct event_base *base, void *context)
     struct connections *c = &t->connections;
 
     if (c->count >= c->sweep_at)
-        connections_sweep(c, now_ms(), http_bounds.request_seconds * 1000);
-    struct connection *one = connections_open(c, base, now_ms());
+        connections_sweep(c, now_ms(), &http_bounds);
+    struct connection *one = connections_open(c, t->server->router, base, now_ms());
     one->unwanted = c->count > max;
     if (c->count >= max)
         pause_accepting(t, "too many connections");
@@ -91,7 +92,7 @@ static void tick_cb(evutil_socket_t fd, short what, void *context)
     struct http_thread *t = context;
     struct connections *c = &t->connections;
 
-    connections_sweep(c, now_ms(), http_bounds.request_seconds * 1000);
+    connections_sweep(c, now_ms(), &http_bounds);
     series_add(metric(METRIC_HTTP_CONNECTIONS), (int64_t)c->count - (int64_t)t->counted);
     t->counted = c->count;
     if (t->paused && !t->closing && c->count < http_bounds.connections_max / HTTP_THREADS) {

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 
 #include "router/http_int.h"
+#include "router/tls.h"
 #include "router/xalloc.h"
 
 static void output_cb(struct evbuffer *output, const struct evbuffer_cb_info *info, void *context)
@@ -94,19 +95,22 @@ static void input_cb(struct evbuffer *input, const struct evbuffer_cb_info *info
     one->reading_on = false;
 }
 
-struct connection *connections_open(struct connections *c, struct event_base *base, int64_t now_ms)
+struct connection *connections_open(struct connections *c, struct router *router, struct event_base *base,
+                                    int64_t now_ms)
 {
-    struct bufferevent *stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *secure = tls_accept(router, base);
+    struct bufferevent *stream = secure ? secure : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
     if (!stream)
         xfail("out of memory");
     bufferevent_incref(stream);
     struct connection *one = xalloc(sizeof *one);
     one->stream = stream;
+    one->tls = secure != NULL;
     one->quiet_since_ms = now_ms;
     one->watch = evbuffer_add_cb(bufferevent_get_output(stream), output_cb, one);
-    one->reads = evbuffer_add_cb(bufferevent_get_input(stream), input_cb, one);
-    if (!one->watch || !one->reads)
+    one->reads = secure ? NULL : evbuffer_add_cb(bufferevent_get_input(stream), input_cb, one);
+    if (!one->watch || (!one->reads && !secure))
         xfail("out of memory");
     if (c->count == c->capacity) {
         c->capacity = c->capacity ? c->capacity * 2 : 64;
@@ -126,7 +130,8 @@ static bool is_closed(const struct connection *one)
 static void forget(struct connection *one)
 {
     evbuffer_remove_cb_entry(bufferevent_get_output(one->stream), one->watch);
-    evbuffer_remove_cb_entry(bufferevent_get_input(one->stream), one->reads);
+    if (one->reads)
+        evbuffer_remove_cb_entry(bufferevent_get_input(one->stream), one->reads);
     bufferevent_decref(one->stream);
     free(one);
 }
@@ -140,22 +145,25 @@ static void refuse(struct connection *one)
 {
     static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
                                  "Content-Length: 0\r\n\r\n";
-    (void)!send(bufferevent_getfd(one->stream), answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!one->tls) /* who has not shaken hands cannot be told */
+        (void)!send(bufferevent_getfd(one->stream), answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     cut(one);
 }
 
-static void cut_if_slow(struct connection *one, int64_t now_ms, int64_t request_ms)
+static void cut_if_slow(struct connection *one, int64_t now_ms, const struct http_bounds *bounds)
 {
     bool reading = bufferevent_get_enabled(one->stream) & EV_READ;
+    bool greeting = one->tls && !tls_is_ready(one->stream);
+    int64_t most_ms = (greeting ? bounds->handshake_seconds : bounds->request_seconds) * INT64_C(1000);
 
     if (one->answered || !reading)
         one->quiet_since_ms = now_ms;
-    else if (now_ms - one->quiet_since_ms > request_ms)
+    else if (now_ms - one->quiet_since_ms > most_ms)
         cut(one);
     one->answered = false;
 }
 
-void connections_sweep(struct connections *c, int64_t now_ms, int64_t request_ms)
+void connections_sweep(struct connections *c, int64_t now_ms, const struct http_bounds *bounds)
 {
     size_t kept = 0;
 
@@ -168,7 +176,7 @@ void connections_sweep(struct connections *c, int64_t now_ms, int64_t request_ms
         if (one->unwanted)
             refuse(one);
         else
-            cut_if_slow(one, now_ms, request_ms);
+            cut_if_slow(one, now_ms, bounds);
         c->list[kept++] = one;
     }
     c->count = kept;

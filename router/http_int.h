@@ -16,7 +16,7 @@
 
 /* Bounds of a server to be started; tests shorten them before http_start(). */
 struct http_bounds {
-    int idle_seconds, request_seconds;
+    int idle_seconds, request_seconds, handshake_seconds;
     size_t connections_max;
 };
 extern struct http_bounds http_bounds;
@@ -31,6 +31,7 @@ struct connection {
     bool answered;          /* since the last sweep */
     bool reading_on;        /* within input_cb() */
     bool unwanted;          /* one too many: to be cut */
+    bool tls;
 };
 
 struct connections {
@@ -39,9 +40,11 @@ struct connections {
     size_t sweep_at; /* with so many, closed ones are looked for: a fixed share of accepts pays for it */
 };
 
-struct connection *connections_open(struct connections *c, struct event_base *base, int64_t now_ms);
-/* Forgets closed ones; cuts unwanted ones and those that took too long over one request. */
-void connections_sweep(struct connections *c, int64_t now_ms, int64_t request_ms);
+/* Of this router, since it may speak TLS. */
+struct connection *connections_open(struct connections *c, struct router *router, struct event_base *base,
+                                    int64_t now_ms);
+/* Forgets closed ones; cuts unwanted ones and those that took too long over one request, or to shake hands. */
+void connections_sweep(struct connections *c, int64_t now_ms, const struct http_bounds *bounds);
 bool connections_flushed(const struct connections *c); /* no answer waits to be sent */
 void connections_fini(struct connections *c);
 

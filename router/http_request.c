@@ -77,7 +77,7 @@ struct str http_path_text(const struct http_request *r)
 
 bool http_is_tls(const struct http_request *r)
 {
-    return false;
+    return http_router((struct http_request *)r)->tls != NULL;
 }
 
 const struct auth *http_auth(const struct http_request *r)

@@ -56,6 +56,7 @@ enum metric {
     METRIC_SCHEDULES_FIRED,   /* rule */
     METRIC_SCHEDULES_SKIPPED, /* rule */
     METRIC_AUTH_REFUSED,
+    METRIC_TLS_DAYS,
     METRIC_HTTP_REQUESTS,     /* route, code */
     METRIC_HTTP_CONNECTIONS,  /* gauge */
     METRIC_CONFIG_GENERATION, /* gauge */

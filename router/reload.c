@@ -20,6 +20,7 @@
 #include "router/cli/cli.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/tls.h"
 #include "router/xalloc.h"
 
 #define DIAGS_MAX 1000
@@ -113,6 +114,31 @@ static struct ruleset *build_aloud(struct reloader *r, struct files *files, stru
     return set;
 }
 
+/* A certificate may be another one; that there is one at all belongs to the address. */
+static bool load_tls(struct reloader *r, const struct ruleset *set, struct buf *error)
+{
+    tls_free(r->tls);
+    r->tls = NULL;
+    if (!set->certificate.ptr == !r->router->tls)
+        return tls_load(set, &r->tls, error);
+    log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", "tls"));
+    return true;
+}
+
+/* The new one serves connections that come from now on. */
+static void take_tls(struct reloader *r)
+{
+    struct ssl_ctx_st *before = r->router->tls;
+
+    if (!r->tls)
+        return;
+    pthread_mutex_lock(&r->router->set_lock);
+    r->router->tls = r->tls;
+    pthread_mutex_unlock(&r->router->set_lock);
+    r->tls = NULL;
+    tls_free(before);
+}
+
 /* Reads the files, and builds what is then r->offer; NULL: r->refused has the files. */
 static bool load(struct reloader *r, struct buf *error)
 {
@@ -125,7 +151,7 @@ static bool load(struct reloader *r, struct buf *error)
         xfail("out of memory");
     struct ruleset *set = build_aloud(r, files, r->present.documents, &diags, error);
     diags_fini(&diags);
-    if (set && r->router->set && !auth_check_listen(set, error)) {
+    if (set && r->router->set && (!auth_check_listen(set, error) || !load_tls(r, set, error))) {
         ruleset_unref(set);
         set = NULL;
     }
@@ -292,6 +318,7 @@ static void take(struct reloader *r)
     if (of_files) {
         files_unref(r->refused);
         r->refused = NULL;
+        take_tls(r);
     }
     tell_taken(r, of_files);
     round_answer(r, RESOURCES_DONE, "");
@@ -503,6 +530,7 @@ void reloader_destroy(struct reloader *r)
     drop_offer(&r->offer);
     drop_offer(&r->present);
     files_unref(r->refused);
+    tls_free(r->tls);
     documents_unref(r->written);
     documents_unref(r->being_written);
     close(r->fd);

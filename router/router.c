@@ -32,7 +32,9 @@
 #include "router/reload.h"
 #include "router/space.h"
 #include "router/tap.h"
+#include "router/tls.h"
 #include "router/xalloc.h"
+#include "rules/access.h"
 
 #define TICK_MS  1000
 #define WATCH_MS 500
@@ -86,6 +88,19 @@ static bool may_listen(const struct ruleset *set, const struct router_options *o
         cli_fail(EXIT_CONFIG, "%s", buf_cstr(&why));
     buf_fini(&why);
     return may;
+}
+
+static bool open_tls(struct router *router)
+{
+    struct buf why = BUF_INIT;
+    bool ok = tls_load(router->set, &router->tls, &why);
+
+    if (!ok)
+        cli_fail(EXIT_CONFIG, "%s", buf_cstr(&why));
+    else if (router->set->access && !router->tls && !access_is_loopback(router->set->listen_host))
+        log_warn("without 'tls' tokens and events go over the network in clear");
+    buf_fini(&why);
+    return ok;
 }
 
 /* ---- the data folder ---- */
@@ -179,7 +194,8 @@ static void set_url(struct running *r, uint16_t port)
 
     if (any)
         host = STR("localhost");
-    buf_printf(&url, v6 && !any ? "http://[%.*s]:%u" : "http://%.*s:%u", STR_ARG(host), port);
+    buf_printf(&url, v6 && !any ? "http%s://[%.*s]:%u" : "http%s://%.*s:%u", r->router.tls ? "s" : "", STR_ARG(host),
+               port);
     signer_set_url(r->router.signer, buf_view(&url));
     buf_fini(&url);
 }
@@ -262,8 +278,8 @@ static void print_banner(const struct running *r)
     uint32_t rules = 0;
     bool v6 = memchr(set->listen_host.ptr, ':', set->listen_host.size) != NULL;
 
-    printf("weir %s listening on http://%s%.*s%s:%u\n", weir_version(), v6 ? "[" : "", STR_ARG(set->listen_host),
-           v6 ? "]" : "", http_port(r->router.http));
+    printf("weir %s listening on http%s://%s%.*s%s:%u\n", weir_version(), r->router.tls ? "s" : "", v6 ? "[" : "",
+           STR_ARG(set->listen_host), v6 ? "]" : "", http_port(r->router.http));
     for (uint32_t i = 0; i < set->rule_count; i++)
         rules += !set->rules[i].is_archive;
     if (set->file.size)
@@ -416,7 +432,7 @@ static int run(struct running *r)
         return EXIT_CONFIG;
     if (options->listen && !override_listen(router->set, options->listen))
         return cli_fail(EXIT_USAGE, "--listen takes HOST:PORT, got '%s'", options->listen);
-    if (!may_listen(router->set, options))
+    if (!may_listen(router->set, options) || !open_tls(router))
         return EXIT_CONFIG;
     r->data = options->data ? xtext(str_from(options->data)) : xtext(router->set->data);
     int code = lock_folder(r);
@@ -445,6 +461,7 @@ int router_run(const struct router_options *options)
     int code = run(&r);
     reloader_destroy(r.router.reloader);
     ruleset_unref(r.router.set);
+    tls_free(r.router.tls);
     free(r.data);
     if (r.lock >= 0)
         close(r.lock);

@@ -202,6 +202,6 @@ struct str sns_base_url(struct aws_request *r)
 
     if (!host)
         return signer_url(http_router(r->http)->signer, &r->arena);
-    buf_printf(&url, "http://%s", host);
+    buf_printf(&url, "http%s://%s", http_is_tls(r->http) ? "s" : "", host);
     return aws_keep(&r->arena, &url);
 }

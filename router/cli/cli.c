@@ -46,6 +46,12 @@ const struct cli_verb *const cli_verbs[] = {
 static const struct cli_option common_options[] = {
     {.name = "--json", .meaning = "one JSON object a line instead of text"},
     {.name = "--url", .value = "URL", .meaning = "the running router; default $WEIR_URL, else " DEFAULT_URL},
+    {.name = "--token",
+     .value = "TOKEN|@FILE",
+     .meaning = "what it asks for, or a file that holds it; default $WEIR_TOKEN"},
+    {.name = "--cacert",
+     .value = "FILE",
+     .meaning = "what an https router's certificate is trusted by; default $WEIR_CA"},
     {.name = "--help", .letter = 'h', .meaning = "this help"},
     {0},
 };
@@ -53,7 +59,8 @@ static const struct cli_option common_options[] = {
 /* Those of the common options that mean something to this verb. */
 static bool takes(const struct cli_verb *v, const struct cli_option *common)
 {
-    return !(v->no_json && common == &common_options[0]) && !(v->no_url && common == &common_options[1]);
+    bool of_router = common > &common_options[0] && common->letter != 'h';
+    return !(v->no_json && common == &common_options[0]) && !(v->no_url && of_router);
 }
 
 const struct cli_option *cli_option_at(const struct cli_verb *v, size_t index)
@@ -207,12 +214,18 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9');
 }
 
+/* An empty variable is none. */
+static const char *environment(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : otherwise;
+}
+
 static int run_verb(const struct cli_verb *verb, int argc, char **argv)
 {
     struct cli cli = {.verb = verb};
     const char **arguments = xarray((size_t)argc + 1, sizeof *arguments);
     bool options = true;
-    const char *url = getenv("WEIR_URL");
 
     for (int i = 0; i < argc; i++) {
         if (options && strcmp(argv[i], "--") == 0) {
@@ -228,7 +241,9 @@ static int run_verb(const struct cli_verb *verb, int argc, char **argv)
     }
     cli.arguments = arguments;
     cli.json = cli_has(&cli, "--json");
-    cli.url = cli_value(&cli, "--url", url && *url ? url : DEFAULT_URL);
+    cli.url = cli_value(&cli, "--url", environment("WEIR_URL", DEFAULT_URL));
+    cli.token = cli_value(&cli, "--token", environment("WEIR_TOKEN", NULL));
+    cli.cacert = cli_value(&cli, "--cacert", environment("WEIR_CA", NULL));
     int code = cli_has(&cli, "--help") ? print_verb_help(verb) : verb->run(&cli);
     free(arguments);
     if (fflush(stdout) != 0 || ferror(stdout))

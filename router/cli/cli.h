@@ -56,7 +56,9 @@ struct cli { /* a parsed command line */
     } given[CLI_OPTIONS_MAX];
     size_t given_count;
     bool json;
-    const char *url; /* --url, $WEIR_URL or the default */
+    const char *url;    /* --url, $WEIR_URL or the default */
+    const char *token;  /* --token or $WEIR_TOKEN: a token, or @FILE that holds one; NULL: none */
+    const char *cacert; /* --cacert or $WEIR_CA: a file; NULL: the system's */
 };
 
 extern const struct cli_verb *const cli_verbs[]; /* ended by NULL */

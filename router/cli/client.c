@@ -46,6 +46,33 @@ static void take_message(struct reply *r)
     buf_fini(&decoded);
 }
 
+/* The token, or what its file holds but for white space at the end; NULL: none, or no such file, as it says then. */
+static const char *token_of(const struct cli *cli)
+{
+    static struct buf text = BUF_INIT;
+
+    if (!cli->token || cli->token[0] != '@' || text.size)
+        return text.size ? buf_cstr(&text) : cli->token;
+    if (input_read(cli->token + 1, &text) != EXIT_DONE)
+        return NULL;
+    while (text.size && text.data[text.size - 1] <= ' ')
+        text.size--;
+    return buf_cstr(&text);
+}
+
+static struct curl_slist *add_token(const struct cli *cli, struct curl_slist *headers)
+{
+    const char *token = token_of(cli);
+    struct buf line = BUF_INIT;
+
+    if (!token)
+        return headers;
+    buf_printf(&line, "Authorization: Bearer %s", token);
+    headers = curl_slist_append(headers, buf_cstr(&line));
+    buf_fini(&line);
+    return headers;
+}
+
 static void call(const struct cli *cli, const char *method, const char *path, struct str body, const char *content_type,
                  struct reply *out)
 {
@@ -57,7 +84,9 @@ static void call(const struct cli *cli, const char *method, const char *path, st
     buf_printf(&url, "%.*s%s", (int)(strlen(cli->url) - (*cli->url && cli->url[strlen(cli->url) - 1] == '/')), cli->url,
                path);
     buf_printf(&type, "Content-Type: %s", content_type ? content_type : "application/json");
-    headers = curl_slist_append(curl_slist_append(NULL, buf_cstr(&type)), "Expect:");
+    headers = add_token(cli, curl_slist_append(NULL, "Expect:"));
+    if (body.ptr)
+        headers = curl_slist_append(headers, buf_cstr(&type));
     curl_easy_setopt(curl, CURLOPT_URL, buf_cstr(&url));
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -68,8 +97,10 @@ static void call(const struct cli *cli, const char *method, const char *path, st
     if (body.ptr) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.ptr);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
-        curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     }
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (cli->cacert)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, cli->cacert);
     if (method)
         curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     CURLcode code = curl_easy_perform(curl);
@@ -103,6 +134,8 @@ void client_delete(const struct cli *cli, const char *path, struct reply *out)
 
 int client_failed(const struct cli *cli, const struct reply *r)
 {
+    if (r->status == 401)
+        return cli_fail(EXIT_UNAVAILABLE, "%s asks who you are: %s; see --token", cli->url, r->message);
     int code = r->status == 0 || r->status == 503 ? EXIT_UNAVAILABLE
                : r->status == 404                 ? EXIT_USAGE
                : r->status / 100 == 4             ? EXIT_DATA

@@ -48,6 +48,7 @@ class Router:
         self.configure(config)
         self.process = None
         self.url = None
+        self.context = None  # of ssl, where it speaks TLS
 
     def configure(self, config):
         if "version:" not in config:
@@ -65,7 +66,7 @@ class Router:
         self.banner = ""
         for line in self.process.stdout:
             self.banner += line
-            found = re.search(r"http://[0-9.:]+", line)
+            found = re.search(r"https?://[0-9.:]+", line)
             if found:
                 self.url = found.group(0)
                 break
@@ -108,7 +109,7 @@ class Router:
             body = body.encode()
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=30 * SLOW) as answer:
+            with urllib.request.urlopen(request, timeout=30 * SLOW, context=self.context) as answer:
                 return answer.status, dict(answer.headers), answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, dict(error.headers), error.read().decode()

@@ -54,7 +54,7 @@ LINES = [
     (["send", "--bus", "au"], ["audit"]),
     (["dlq", "r"], ["redrive"]),
     (["targets", "fu"], ["function"]),
-    (["status", "--"], ["--json", "--url", "--help"]),
+    (["status", "--"], ["--json", "--url", "--token", "--cacert", "--help"]),
     (["completion", "b"], ["bash"]),
 ]
 

@@ -163,7 +163,7 @@ def test_the_manual_has_every_verb_and_option():
         assert "--help" in options
         of_its_own = {"-" + name for name in re.findall(r"^\.It(?: Fl \w ,)? Fl (-[a-z-]+)", sections[verb], re.M)}
         for option in options ^ of_its_own:
-            assert option in ("--json", "--url", "--help") and re.search(rf"Fl (h , )?{option[1:]}\b", prose), (verb, option)
+            assert option in ("--json", "--url", "--token", "--cacert", "--help") and re.search(rf"Fl (h , )?{option[1:]}\b", prose), (verb, option)
 
 
 def test_verbs_and_options_that_are_spoken_of_exist():

@@ -22,6 +22,7 @@
 #include "router/http_guard.h"
 #include "router/http_int.h"
 #include "router/router.h"
+#include "router/tls.h"
 
 /* ---- the guard ---- */
 
@@ -191,7 +192,8 @@ static int teardown(void **state)
     journal_close(f->router.journal);
     snprintf(command, sizeof command, "rm -r %s", f->dir);
     assert_int_equal(system(command), 0);
-    http_bounds = (struct http_bounds){HTTP_IDLE_SECONDS, HTTP_REQUEST_SECONDS, HTTP_CONNECTIONS_MAX};
+    http_bounds =
+        (struct http_bounds){HTTP_IDLE_SECONDS, HTTP_REQUEST_SECONDS, TLS_HANDSHAKE_SECONDS, HTTP_CONNECTIONS_MAX};
     free(f);
     return 0;
 }
