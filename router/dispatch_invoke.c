@@ -119,13 +119,17 @@ static void call_done(struct direct_run *r)
 
 static struct invoke_run *make_run(struct invoke_call *call)
 {
-    struct str payload = call->invocation.payload;
-    struct invoke_run *run = xalloc(sizeof *run + payload.size);
+    struct str payload = call->invocation.payload, context = call->invocation.client_context;
+    struct invoke_run *run = xalloc(sizeof *run + payload.size + 1 + context.size + 1);
+    char *behind = run->payload + payload.size + 1;
 
     if (payload.size)
         memcpy(run->payload, payload.ptr, payload.size);
+    if (context.size)
+        memcpy(behind, context.ptr, context.size);
     run->run.invocation = call->invocation;
     run->run.invocation.payload = (struct str){run->payload, payload.size};
+    run->run.invocation.client_context = (struct str){behind, context.size};
     run->run.done = call_done;
     run->run.dropped = call_dropped;
     run->call = call;

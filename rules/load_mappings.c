@@ -183,6 +183,9 @@ static bool read_mapping(struct load *l, const struct node_pair *pair, struct ev
         return !l->diags->out_of_memory;
     l->set->mapping_count++;
     build_filter(l, pair, &t.criteria.filters, &m->filter);
+    m->pattern_count = (uint32_t)t.criteria.filters.count;
+    m->patterns = t.criteria.filters.items; /* an item is a pointer and nothing else */
+    _Static_assert(sizeof(struct filter_text) == sizeof(void *), "as patterns is read");
     return !l->diags->out_of_memory;
 }
 

@@ -112,7 +112,9 @@ struct event_source_mapping {
     int64_t concurrency; /* runs at once; 0: as many as the function may */
     bool partial;        /* the answer names the messages that failed */
     bool enabled;
-    struct weir_matcher *filter; /* a message that matches nothing of it is deleted; NULL: there is none */
+    const struct pattern *const *patterns; /* its filters, and … */
+    uint32_t pattern_count;
+    struct weir_matcher *filter; /* … compiled: a message that matches nothing of it is deleted; NULL: there is none */
     struct str made;             /* the API's document; {NULL,0}: the file's */
     struct diag_pos pos;
 };

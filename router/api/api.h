@@ -13,8 +13,6 @@ void aws_post(struct http_request *r);      /* the AWS protocols: router/api/aws
 void sns_certificate(struct http_request *r);
 /* Answers a request whose signature is missing or wrong, as its protocol has it. */
 void aws_refuse_signature(struct http_request *r, const struct sigv4_result *result);
-/* Where a path means an operation (Lambda): may its sender do that? False: it is answered. */
-bool aws_may_enter(struct http_request *r);
 void health_root(struct http_request *r);
 void health_live(struct http_request *r);
 void health_ready(struct http_request *r);

@@ -20,7 +20,7 @@
 #include "router/xalloc.h"
 
 /* What has no service of its own is answered as EventBridge answers. */
-const struct aws_service *const aws_services[] = {&aws_events, &aws_sqs, &aws_sns, NULL};
+const struct aws_service *const aws_services[] = {&aws_events, &aws_sqs, &aws_sns, &aws_lambda, NULL};
 
 /* ---- answers ---- */
 

@@ -67,7 +67,7 @@ struct aws_service {
     const struct aws_operation *operations; /* every one of the service model, ended by name NULL */
 };
 
-extern const struct aws_service aws_events, aws_sqs, aws_sns;
+extern const struct aws_service aws_events, aws_sqs, aws_sns, aws_lambda;
 extern const struct aws_service *const aws_services[]; /* ended by NULL */
 
 struct aws_request {

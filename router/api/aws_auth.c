@@ -148,51 +148,6 @@ bool aws_may_act(struct aws_request *r)
     return may || deny(r, h, STR("*"));
 }
 
-/* ---- services whose paths mean operations ---- */
-
-/* Lambda's, by method and path; what is not here is for those who may do everything of Lambda. */
-static const struct {
-    const char *method, *path, *operation;
-} lambda_paths[] = {
-    {"POST", "*/functions/*/invocations", "InvokeFunction"},
-    {"POST", "*/functions/*/invoke-async*", "InvokeFunction"},
-    {"GET", "*/functions", "ListFunctions"},
-    {"GET", "*/functions/", "ListFunctions"},
-    {"GET", "*/functions/*/configuration", "GetFunctionConfiguration"},
-    {"GET", "*/functions/*", "GetFunction"},
-    {"POST", "*/event-source-mappings", "CreateEventSourceMapping"},
-    {"POST", "*/event-source-mappings/", "CreateEventSourceMapping"},
-    {"GET", "*/event-source-mappings", "ListEventSourceMappings"},
-    {"GET", "*/event-source-mappings/", "ListEventSourceMappings"},
-    {"GET", "*/event-source-mappings/*", "GetEventSourceMapping"},
-    {"PUT", "*/event-source-mappings/*", "UpdateEventSourceMapping"},
-    {"DELETE", "*/event-source-mappings/*", "DeleteEventSourceMapping"},
-};
-
-static const char *path_operation(const struct http_request *http)
-{
-    for (size_t i = 0; i < sizeof lambda_paths / sizeof lambda_paths[0]; i++)
-        if (strcmp(http_method(http), lambda_paths[i].method) == 0 &&
-            access_matches(str_from(lambda_paths[i].path), http_path(http), false))
-            return lambda_paths[i].operation;
-    return "";
-}
-
-bool aws_may_enter(struct http_request *http)
-{
-    static const struct aws_service lambda = {
-        .title = "Lambda", .prefix = "lambda", .error_prefix = "", .content_type = "application/json"};
-    const struct aws_operation operation = {.name = path_operation(http)};
-    struct aws_request *r = aws_create(http, AWS_REST);
-
-    r->service = &lambda;
-    r->operation = &operation;
-    if (!aws_may_act(r))
-        return false;
-    aws_destroy(r);
-    return true;
-}
-
 /* ---- event buses ---- */
 
 #define PUT_EVENTS STR("events:PutEvents")

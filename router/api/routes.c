@@ -4,6 +4,12 @@
 #include "router/api/lambda.h"
 #include "router/api/v1.h"
 
+/* Each operation of Lambda's API has the date of its making in its path. */
+#define LAMBDA(date)                                                                                                   \
+    {                                                                                                                  \
+        "GET POST PUT DELETE", "/" date "/*", "lambda", lambda_request                                                 \
+    }
+
 const struct http_route http_routes[] = {
     {"POST", "/events", "events", ingest_events},
     {"POST", "/events/*", "events", ingest_events},
@@ -12,7 +18,22 @@ const struct http_route http_routes[] = {
     {"POST", "/cloudtrail", "cloudtrail", ingest_events},
     {"POST", "/cloudtrail/*", "cloudtrail", ingest_events},
     {"POST", "/", "aws", aws_post},
-    {"POST", "/2015-03-31/functions/*", "lambda", lambda_invoke},
+    LAMBDA("2014-11-13"),
+    LAMBDA("2015-03-31"),
+    LAMBDA("2016-08-19"),
+    LAMBDA("2017-03-31"),
+    LAMBDA("2017-10-31"),
+    LAMBDA("2018-10-31"),
+    LAMBDA("2019-09-25"),
+    LAMBDA("2019-09-30"),
+    LAMBDA("2020-04-22"),
+    LAMBDA("2020-06-30"),
+    LAMBDA("2021-07-20"),
+    LAMBDA("2021-10-31"),
+    LAMBDA("2021-11-15"),
+    LAMBDA("2024-08-31"),
+    LAMBDA("2025-11-30"),
+    LAMBDA("2025-12-01"),
     {"GET POST", "/############/*", "aws", aws_post}, /* the URL of a queue */
     {"GET HEAD", "/SimpleNotificationService-*", "certificate", sns_certificate},
     {"GET HEAD", "/", "root", health_root},

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from conftest import Router, wait_until
+from test_lambda import ARN, client_of, error_of
 
 # Notes each run; fails when a body says so, names those that say "name me".
 SCRIPT = """#!/usr/bin/python3
@@ -157,4 +158,69 @@ def test_reload_and_kill_9(tmp_path):
     send(r, "paused", "now")
     wait_until(lambda: bodies(r, "paused") == [["now"]], what="the mapping that was enabled")
     assert [m["body"] for m in r.receive("plain", 1)] == ["stays"]
+    assert r.stop() == 0
+
+
+# ---- by the API ----
+
+QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
+
+
+def test_mappings_by_the_api(tmp_path):
+    r = make(tmp_path / "api", """
+queues: {a: {}, b: {}, f.fifo: {}}
+functions: {run: {command: [./script, api], working_directory: ., concurrency: 1}, other: {command: [cat]}}
+event_source_mappings: {declared: {event_source: b, function: run, filter_criteria: {filters: [{pattern: {body: {x: [1]}}}]}}}
+""").start()
+    aws = client_of(r)
+    made = aws.create_event_source_mapping(
+        EventSourceArn=QUEUE + "a", FunctionName="run", BatchSize=5, FunctionResponseTypes=["ReportBatchItemFailures"],
+        FilterCriteria={"Filters": [{"Pattern": '{"body": ["yes", "no"]}'}]})
+    assert made["ResponseMetadata"]["HTTPStatusCode"] == 202
+    assert (made["BatchSize"], made["State"], made["EventSourceArn"], made["FunctionArn"]) == (5, "Enabled", QUEUE + "a", ARN + "run")
+    uuid = made["UUID"]
+    send(r, "a", "yes")
+    wait_until(lambda: bodies(r, "api") == [["yes"]], what="the run")
+    r.kill()
+    r.start()
+    aws = client_of(r)
+    got = aws.get_event_source_mapping(UUID=uuid)
+    assert got["FilterCriteria"] == {"Filters": [{"Pattern": '{"body": ["yes", "no"]}'}]}
+    assert got["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    listed = aws.list_event_source_mappings()["EventSourceMappings"]
+    assert len(listed) == 2 and uuid in [m["UUID"] for m in listed]
+    [declared] = aws.list_event_source_mappings(EventSourceArn=QUEUE + "b")["EventSourceMappings"]
+    assert declared["FilterCriteria"] == {"Filters": [{"Pattern": '{"body":{"x":[1]}}'}]}
+    pages = [m["UUID"] for page in aws.get_paginator("list_event_source_mappings").paginate(PaginationConfig={"PageSize": 1})
+             for m in page["EventSourceMappings"]]
+    assert sorted(pages) == sorted(m["UUID"] for m in listed)
+
+    assert aws.update_event_source_mapping(UUID=uuid, Enabled=False)["State"] == "Disabled"
+    send(r, "a", "no")
+    got = aws.update_event_source_mapping(UUID=uuid, Enabled=True, BatchSize=1)
+    assert (got["BatchSize"], got["State"]) == (1, "Enabled")
+    scaled = lambda n: r.request("PUT", f"/2015-03-31/event-source-mappings/{uuid}", {"ScalingConfig": {"MaximumConcurrency": n}})
+    assert json.loads(scaled(2)[2])["ScalingConfig"] == {"MaximumConcurrency": 2}  # this client does not know it yet
+    assert scaled(1)[0] == 400
+    wait_until(lambda: bodies(r, "api")[1:] == [["no"]], what="the run after it was enabled")
+
+    create = lambda **more: error_of(aws.create_event_source_mapping, **{"EventSourceArn": QUEUE + "a", "FunctionName": "run", **more})
+    status, code, message = create()
+    assert (status, code) == (409, "ResourceConflictException") and uuid in message
+    assert create(FunctionName="nobody")[:2] == (404, "ResourceNotFoundException")
+    assert create(EventSourceArn=QUEUE + "nobody")[1] == "InvalidParameterValueException"
+    assert create(FunctionName="other", BatchSize=11)[1] == "InvalidParameterValueException"
+    assert create(FunctionName="other", FilterCriteria={"Filters": [{"Pattern": "{"}]})[1] == "InvalidParameterValueException"
+    assert create(FunctionName="other", EventSourceArn=QUEUE + "f.fifo", BatchSize=11, MaximumBatchingWindowInSeconds=1)[2].endswith("FIFO queues.")
+    assert error_of(aws.update_event_source_mapping, UUID=uuid, BatchSize=100)[1] == "InvalidParameterValueException"
+    assert error_of(aws.update_event_source_mapping, UUID=declared["UUID"], Enabled=False)[:2] == (409, "ResourceConflictException")
+    assert error_of(aws.delete_event_source_mapping, UUID=declared["UUID"])[:2] == (409, "ResourceConflictException")
+    for call in (aws.get_event_source_mapping, aws.delete_event_source_mapping, aws.update_event_source_mapping):
+        assert error_of(call, UUID="00000000-0000-0000-0000-000000000000") == (
+            404, "ResourceNotFoundException", "The resource you requested does not exist.")
+
+    assert aws.delete_event_source_mapping(UUID=uuid)["State"] == "Deleting"
+    assert len(aws.list_event_source_mappings()["EventSourceMappings"]) == 1
+    send(r, "a", "stays")
+    assert [m["body"] for m in r.receive("a", 1)] == ["stays"]
     assert r.stop() == 0

@@ -115,3 +115,52 @@ def test_concurrency_is_a_bound(served, aws):
     (served.folder / "go").touch()
     assert json.loads(first.communicate()[0]) == {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
     assert out.read_text() == '{"n":1}'
+
+
+# ---- what there is ----
+
+def test_functions_are_shown(aws):
+    got = aws.get_function(FunctionName="echo")
+    shown = got["Configuration"]
+    assert (shown["FunctionName"], shown["FunctionArn"], shown["Version"]) == ("echo", ARN + "echo", "$LATEST")
+    assert (shown["Description"], shown["Timeout"], shown["MemorySize"], shown["State"]) == ("says it again", 10, 128, "Active")
+    assert got["Concurrency"] == {"ReservedConcurrentExecutions": 4}
+    assert aws.get_function_configuration(FunctionName="env")["Environment"] == {"Variables": {"A": "b c"}}
+    assert aws.get_function_concurrency(FunctionName="one")["ReservedConcurrentExecutions"] == 1
+    assert [v["Version"] for v in aws.list_versions_by_function(FunctionName="one")["Versions"]] == ["$LATEST"]
+    assert aws.list_aliases(FunctionName="one")["Aliases"] == []
+    assert aws.list_tags(Resource=ARN + "one")["Tags"] == {}
+    assert aws.get_account_settings()["AccountUsage"]["FunctionCount"] == 7
+    for call in (aws.get_function, aws.get_function_configuration, aws.list_versions_by_function, aws.get_function_concurrency):
+        assert error_of(call, FunctionName="nobody") == (404, "ResourceNotFoundException", f"Function not found: {ARN}nobody")
+
+
+def test_pages_of_functions(aws):
+    names = [f["FunctionName"] for page in aws.get_paginator("list_functions").paginate(PaginationConfig={"PageSize": 2})
+             for f in page["Functions"]]
+    assert names == sorted(names) and len(names) == 7 and "echo" in names
+    assert error_of(aws.list_functions, Marker="nonsense")[1] == "InvalidParameterValueException"
+
+
+def test_event_invoke_configs(tmp_path):
+    r = Router(tmp_path / "r", """
+queues: {good: {}, bad: {}}
+functions:
+  plain: {command: [cat]}
+  kept: {command: [cat], async: {maximum_retry_attempts: 1, maximum_event_age: 2m, on_success: good, on_failure: bad}}
+""").start()
+    aws = client_of(r)
+    got = aws.get_function_event_invoke_config(FunctionName="kept")
+    assert (got["MaximumRetryAttempts"], got["MaximumEventAgeInSeconds"], got["FunctionArn"]) == (1, 120, ARN + "kept:$LATEST")
+    assert got["DestinationConfig"] == {"OnSuccess": {"Destination": "arn:aws:sqs:us-east-1:000000000000:good"},
+                                        "OnFailure": {"Destination": "arn:aws:sqs:us-east-1:000000000000:bad"}}
+    assert len(aws.list_function_event_invoke_configs(FunctionName="kept")["FunctionEventInvokeConfigs"]) == 1
+    assert error_of(aws.get_function_event_invoke_config, FunctionName="plain") == (
+        404, "ResourceNotFoundException", f"The function {ARN}plain:$LATEST doesn't have an EventInvokeConfig")
+    r.stop()
+
+
+def test_what_is_not_served_says_so(aws):
+    status, code, message = error_of(aws.publish_version, FunctionName="echo")
+    assert (status, code) == (400, "UnknownOperationException") and "$LATEST" in message
+    assert error_of(aws.list_layers)[1] == "UnknownOperationException"
