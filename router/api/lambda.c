@@ -293,9 +293,15 @@ static bool takes_json(const char *operation)
 void lambda_request(struct http_request *http)
 {
     const struct route *route = find_route(http);
-    struct aws_request *r = aws_begin(http, &aws_lambda, route ? route->operation : "of this path");
+    struct aws_request *r;
 
-    if (!r)
+    if (!route) {
+        r = aws_create(http, AWS_REST);
+        r->service = &aws_lambda;
+        aws_fail(r, 404, aws_lambda.unknown, "Lambda has no operation with this method and path.");
+        return;
+    }
+    if (!(r = aws_begin(http, &aws_lambda, route->operation)))
         return;
     buf_char(&r->form, '{');
     match(route->path, http_path(http), &r->form);

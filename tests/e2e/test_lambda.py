@@ -160,7 +160,9 @@ functions:
     r.stop()
 
 
-def test_what_is_not_served_says_so(aws):
+def test_what_is_not_served_says_so(served, aws):
     status, code, message = error_of(aws.publish_version, FunctionName="echo")
     assert (status, code) == (400, "UnknownOperationException") and "$LATEST" in message
     assert error_of(aws.list_layers)[1] == "UnknownOperationException"
+    status, answer = served.post("/2015-03-31/functions/echo/nothing", {})
+    assert status == 404 and "no operation" in answer["message"]
