@@ -61,6 +61,7 @@ void turn_free(struct turn *t)
     noted_ids_fini(t);
     redrives_fini(t);
     publish_fini(t);
+    free(t->sign_parts);
     free(t);
 }
 
@@ -300,10 +301,26 @@ static void choose_rows(struct turn *t)
     turn_group(t);
 }
 
-static void away(struct dispatch *d, struct turn *t)
+/* In order: one whose puts are being signed holds up those behind it. */
+static void send_away(struct dispatch *d)
 {
-    d->jobs_away++;
-    ledger_submit(d->options.ledger, &t->job);
+    struct turn *t;
+
+    STAILQ_FOREACH (t, &d->jobs, link) {
+        if (t->signing)
+            return;
+        if (t->away)
+            continue;
+        t->away = true;
+        d->jobs_away++;
+        ledger_submit(d->options.ledger, &t->job);
+    }
+}
+
+void turn_signed(struct dispatch *d)
+{
+    if (!d->jobs_paused)
+        send_away(d);
 }
 
 static void submit(struct dispatch *d)
@@ -320,7 +337,8 @@ static void submit(struct dispatch *d)
     d->job_count++;
     d->submitted = t->cursor;
     event_del(d->hold_timer);
-    away(d, t);
+    sign_puts(t);
+    send_away(d);
     turn_again(d); /* there is room for more */
 }
 
@@ -356,7 +374,8 @@ void turn_resubmit(struct dispatch *d)
 
     d->jobs_paused = false;
     STAILQ_FOREACH (t, &d->jobs, link)
-        away(d, t);
+        t->away = false;
+    send_away(d);
 }
 
 bool turn_idle(const struct dispatch *d)

@@ -64,6 +64,7 @@ struct order;
 struct lane;
 struct flight_message;
 struct publication;
+struct sign_part;
 
 enum result { RESULT_DELIVERED, RESULT_RETRIED, RESULT_DEAD_LETTERED, RESULT_DROPPED, RESULT_COUNT };
 extern const char *const result_names[RESULT_COUNT];
@@ -265,7 +266,10 @@ struct turn {
     bool awaited;                /* somebody waits for it to be committed */
     struct schedule_note *notes; /* of scheduled rules */
     size_t note_count;
-    struct noted_ids *noted_ids;           /* of buses that deduplicate */
+    struct noted_ids *noted_ids; /* of buses that deduplicate */
+    unsigned signing;            /* parts of its puts that workers sign */
+    struct sign_part *sign_parts;
+    bool away;                             /* with the ledger, or it failed there */
     STAILQ_HEAD(, publish_call) published; /* answered when it is committed */
     STAILQ_HEAD(, redrive)
     redrives;             /* answered when it is committed */
@@ -445,6 +449,7 @@ bool flight_render(struct dispatch *d, struct flight *f, struct weir_time now, s
 /* dispatch_topic.c, of flight_render(), for what comes by a topic. */
 bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_diag *diag);
 void flight_message_free(struct flight_message *m);
+void sign_puts(struct turn *t); /* before its job may go: t->signing is 0 when that is done, and turn_signed() called */
 bool flight_group(struct dispatch *d, struct flight *f,
                   struct weir_diag *diag); /* dispatch_group.c, of flight_render() */
 /* Appends the text that a path finds in the event, of anything but a text its JSON; key: the option, for the reason. */
@@ -556,6 +561,7 @@ void turn_free(struct turn *t);
 void turn_schedule(struct dispatch *d); /* submits the present turn now, or soon */
 void turn_hold_over(struct dispatch *d);
 void turn_resubmit(struct dispatch *d);
+void turn_signed(struct dispatch *d);     /* a turn's puts are signed */
 bool turn_idle(const struct dispatch *d); /* nothing to commit, nothing with the ledger */
 
 /* ---- dispatch_letter.c ---- */

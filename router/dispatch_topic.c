@@ -4,10 +4,11 @@
  * subscription gets its text (a queue also its attributes, as message attributes), the others SNS's envelope around
  * it, functions as the record that Lambda is invoked with. Endpoints of HTTP get SNS's headers.
  *
- * The signature is the same for all subscriptions of a message. What is published brings its own, made before dispatch
- * saw it; what a rule makes is signed here when it is handed over, and the last signature is kept, since the
- * subscriptions of one message come one after the other. One costs about 0.3 ms: `signature_version: none` is there for
- * topics with thousands of messages a second.
+ * The signature is the same for all subscriptions of a message, and costs about 0.3 ms of processor time. What is
+ * published brings its own, made before dispatch saw it. What a rule makes for a queue is rendered with a blank, and
+ * workers fill in the blanks of a turn before its job goes to the ledger (sign_puts()), while dispatch goes on. What it
+ * makes for a target that is sent to is signed when it is handed over. Subscriptions of one message come one after the
+ * other, so the last signature is kept.
  */
 #include <stdlib.h>
 
@@ -23,6 +24,8 @@ extern const struct adapter function_adapter;
 
 struct flight_message { /* behind a delivery's slices */
     struct arena arena;
+    struct str to_sign; /* what belongs into the blank of the input; "": there is none */
+    enum topic_signature version;
     struct delivery_header headers[HEADERS + 1];
 };
 
@@ -93,22 +96,102 @@ static void take_ruled(struct dispatch *d, const struct flight *f, struct arena 
 
 /* ---- the signature ---- */
 
-static void sign(struct dispatch *d, const struct target_def *topic, struct arena *a, struct topic_message *m)
+static void sign(struct dispatch *d, struct flight *f, struct topic_message *m)
 {
-    const struct topic_options *o = topic->options;
+    const struct topic_options *o = f->route->topic->options;
+    struct flight_message *own = f->message;
     char signature[SIGNER_SIGNATURE_SIZE + 1];
     struct buf text = BUF_INIT;
 
     if (m->signature.size || o->signature_version == TOPIC_SIGNATURE_NONE || !d->options.signer)
         return;
-    topic_write_signed(topic, m, &text);
-    xbuf(&text);
-    m->version = (enum topic_signature)o->signature_version;
-    if (signer_sign(d->options.signer, m->version, buf_view(&text), signature)) {
-        m->signature = arena_str(a, str_from(signature));
-        m->certificate = signer_certificate_path(d->options.signer);
+    m->certificate = signer_certificate_path(d->options.signer);
+    if (!m->certificate.size)
+        return;
+    topic_write_signed(f->route->topic, m, &text);
+    m->version = own->version = (enum topic_signature)o->signature_version;
+    struct str to_sign = keep(&own->arena, &text);
+    if (f->d.target && f->d.target->ops->put) {
+        memset(signature, ' ', SIGNER_SIGNATURE_SIZE);
+        signature[SIGNER_SIGNATURE_SIZE] = '\0';
+        own->to_sign = to_sign;
+    } else if (!signer_sign(d->options.signer, m->version, to_sign, signature)) {
+        return;
     }
-    buf_fini(&text);
+    m->signature = arena_str(&own->arena, str_from(signature));
+}
+
+/* ---- the blanks of a turn ---- */
+
+#define SIGN_PARTS WORKERS
+
+struct sign_part {
+    struct work work;
+    struct turn *turn;
+    size_t first, end; /* of its puts */
+};
+
+static void fill_in(struct flight *f, const char *signature)
+{
+    static const char before[] = "\"Signature\":\""; /* within a text the quotes would be escaped */
+    char *at = memmem(f->input.data, f->input.size, before, sizeof before - 1);
+
+    assert(at && (size_t)(f->input.data + f->input.size - at) > sizeof before - 1 + SIGNER_SIGNATURE_SIZE);
+    memcpy(at + sizeof before - 1, signature, SIGNER_SIGNATURE_SIZE);
+    f->message->to_sign = STR("");
+}
+
+/* A worker. */
+static void part_run(struct work *work)
+{
+    struct sign_part *part = (struct sign_part *)work;
+    struct turn *t = part->turn;
+    char signature[SIGNER_SIGNATURE_SIZE + 1];
+    struct str last = STR("");
+
+    for (size_t i = part->first; i < part->end; i++) {
+        struct flight *f = t->puts.list[i];
+        struct flight_message *m = f->message;
+        if (!m || !m->to_sign.size)
+            continue;
+        if (!str_eq(m->to_sign, last) && !signer_sign(t->dispatch->options.signer, m->version, m->to_sign, signature))
+            xfail("cannot sign");
+        last = m->to_sign;
+        fill_in(f, signature);
+    }
+}
+
+static void part_done(struct work *work)
+{
+    struct turn *t = ((struct sign_part *)work)->turn;
+
+    if (--t->signing)
+        return;
+    free(t->sign_parts);
+    t->sign_parts = NULL;
+    turn_signed(t->dispatch);
+}
+
+void sign_puts(struct turn *t)
+{
+    size_t count = 0, share;
+
+    for (size_t i = 0; i < t->puts.count; i++)
+        count += t->puts.list[i]->message && t->puts.list[i]->message->to_sign.size;
+    if (!count)
+        return;
+    t->signing = count < SIGN_PARTS ? 1 : SIGN_PARTS;
+    t->sign_parts = xarray(t->signing, sizeof *t->sign_parts);
+    share = (t->puts.count + t->signing - 1) / t->signing;
+    for (unsigned i = 0; i < t->signing; i++) {
+        struct sign_part *part = &t->sign_parts[i];
+        size_t first = i * share, end = first + share;
+        *part = (struct sign_part){.work = {.run = part_run, .done = part_done},
+                                   .turn = t,
+                                   .first = first < t->puts.count ? first : t->puts.count,
+                                   .end = end < t->puts.count ? end : t->puts.count};
+        workers_submit(t->dispatch->workers, &part->work);
+    }
 }
 
 /* ---- headers ---- */
@@ -200,7 +283,7 @@ bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_dia
     if (f->route->raw && m.type == TOPIC_NOTIFICATION) {
         hand_raw(f, &m);
     } else {
-        sign(d, f->route->topic, &own->arena, &m);
+        sign(d, f, &m);
         hand_wrapped(f, &m);
     }
     return true;
