@@ -295,8 +295,9 @@ void sqs_attributes_write_keys(struct buf *json, const struct str *values, struc
 
     for (size_t i = 0; i < SQS_ATTRIBUTE_COUNT; i++) {
         const struct attribute *row = &attributes[i];
-        struct str value = row->key ? value_or_usual(values, row) : STR("");
-        if (value.size && (fifo || !row->fifo))
+        /* weir.yaml's own default is SQS's, but for the size of messages. */
+        struct str value = row->kind == BYTES ? value_or_usual(values, row) : values[i];
+        if (row->key && value.size && (fifo || !row->fifo))
             write_key(json, row, value);
     }
 }
