@@ -92,7 +92,7 @@ void rig_stop(void)
 
 int rig_set_up(void **state)
 {
-    char command[128];
+    char command[192];
 
     log_open(LOG_FORMAT_LOGFMT, getenv("FIXTURE_LOG") ? LEVEL_DEBUG : LEVEL_ERROR + 1);
     evthread_use_pthreads();
