@@ -170,7 +170,7 @@ static void write_list(struct reading *x, struct buf *json, const char *key, con
         return;
     json_write_key(json, key);
     buf_char(json, '{');
-    for (aws_list_start(&list, text); !x->failed && aws_list_next(&list, &one);) {
+    for (aws_list_start(&list, text); aws_list_next(&list, &one) && list.index <= PARAMETERS_MAX;) {
         struct parameters p = {.value = STR("")};
         char where[128];
         snprintf(where, sizeof where, "%s%s.%u.member.", path, member, list.index);
