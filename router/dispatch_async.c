@@ -21,6 +21,8 @@
 
 #include "router/invocation_record.h"
 #include "router/log.h"
+#include "router/publish.h"
+#include "router/signer.h"
 #include "router/xalloc.h"
 #include "targets/bus.h"
 #include "targets/invocations.h"
@@ -58,11 +60,17 @@ struct item {              /* an invocation in memory */
     struct journal_event event;
     struct mail mail;
     enum journal_result journaled;
-    struct ruleset *set;   /* that these live in: a reference */
-    const char *condition; /* NULL: it waits until next_age */
+    struct publishing *publishing; /* NULL: to no topic */
+    struct ruleset *set;           /* that these live in: a reference */
+    const char *condition;         /* NULL: it waits until next_age */
     int64_t next_age;
     const struct target_def *record_to, *letter_to; /* NULL: nobody */
     struct buf record, envelope;
+};
+
+struct publishing {
+    struct publish_call call; /* first */
+    struct item *item;
 };
 
 /* ---- life ---- */
@@ -109,6 +117,8 @@ static void clear_end(struct item *t)
 {
     ruleset_unref(t->set);
     t->set = NULL;
+    free(t->publishing);
+    t->publishing = NULL;
     buf_fini(&t->record);
     buf_fini(&t->envelope);
 }
@@ -152,7 +162,7 @@ static bool put_letter(struct item *t, struct store *s, const struct target_def 
     return ok;
 }
 
-/* To a bus it went before. */
+/* To a bus or a topic it went before. */
 static bool put_record(struct item *t, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
     char id[UUID_SIZE + 1];
@@ -223,21 +233,24 @@ static void end_done(struct ledger_job *job, bool ok, const struct weir_diag *di
 
 /* ---- a record for a bus: the journal first ---- */
 
+/* It could not be handed on: all of it again, later. */
+static void put_back(struct item *t, const char *message)
+{
+    log_error(message, LOG_STR("target", t->outlet->key), LOG_STR("destination", t->record_to->name));
+    t->condition = NULL;
+    t->next_age = dispatch_now(t->outlet->dispatch).age_ms + AGAIN_MS;
+    submit_end(t);
+}
+
 static void journaled_mail(struct mail *m)
 {
     struct item *t = (struct item *)((char *)m - offsetof(struct item, mail));
-    struct dispatch *d = t->outlet->dispatch;
-
     if (t->journaled == JOURNAL_SYNCED) {
         series_add(metric_str(METRIC_EVENTS_ACCEPTED, (struct str[]){t->record_to->name, STR("lambda")}), 1);
         submit_end(t);
         return;
     }
-    log_error("the record of an asynchronous invocation cannot be put on its bus, trying again",
-              LOG_STR("target", t->outlet->key), LOG_STR("bus", t->record_to->name));
-    t->condition = NULL;
-    t->next_age = d->now.age_ms + AGAIN_MS;
-    submit_end(t);
+    put_back(t, "the record of an asynchronous invocation cannot be put on its bus, trying again");
 }
 
 static void journaled(struct journal_batch *b, enum journal_result result) /* journal thread */
@@ -261,6 +274,45 @@ static void put_on_bus(struct item *t, const char *status)
         return;
     t->journaled = JOURNAL_FAILED;
     mailbox_post(d->mailbox, &t->mail);
+}
+
+/* ---- a record for a topic: its deliveries first ---- */
+
+static void published(struct publish_call *call)
+{
+    struct item *t = ((struct publishing *)call)->item;
+
+    if (call->status == 200)
+        submit_end(t);
+    else
+        put_back(t, "the record of an asynchronous invocation cannot be published, trying again");
+}
+
+static void publish(struct item *t)
+{
+    struct dispatch *d = t->outlet->dispatch;
+    struct arena arena = ARENA_INIT;
+    struct publishing *p = t->publishing = xalloc(sizeof *p);
+    struct publish_message *m = &p->call.messages[0];
+
+    if (!uuid_random(m->id))
+        xfail("the kernel gives no random bytes");
+    struct topic_message said = {.id = str_from(m->id), .text = buf_view(&t->record), .time_ms = d->now.wall_ms};
+    if (d->options.signer)
+        said.base_url = signer_url(d->options.signer, &arena);
+    publish_document(&t->envelope, &said, false, STR(""), STR(""));
+    arena_fini(&arena);
+    m->subscription = STR("");
+    m->document = buf_view(&t->envelope);
+    m->text = buf_view(&t->record);
+    m->filterable = STR("{}");
+    m->deduplication = STR("");
+    p->item = t;
+    p->call.topic = t->record_to->name;
+    p->call.count = 1;
+    p->call.reply = d->mailbox;
+    p->call.done = published;
+    dispatch_publish(d, &p->call);
 }
 
 /* ---- judging ---- */
@@ -320,6 +372,8 @@ static void end_for_good(struct item *t, const char *condition)
         write_record(t);
     if (t->record_to && t->record_to->adapter == &bus_adapter)
         put_on_bus(t, well ? "Success" : "Failure");
+    else if (t->record_to && t->record_to->adapter == &topic_adapter)
+        publish(t);
     else
         submit_end(t);
 }

@@ -19,6 +19,7 @@
 #include "targets/invocations.h"
 #include "targets/policy.h"
 #include "targets/queue.h"
+#include "targets/topic.h"
 
 const char *const function_runtimes[] = {"command", "provided", NULL};
 
@@ -326,19 +327,24 @@ static struct target *function_open(const struct target_def *def, struct host *h
     function_close(&f->target);
     return NULL;
 }
+static bool is_destination(const struct adapter *a)
+{
+    return a == &queue_adapter || a == &topic_adapter || a == &function_adapter || a == &bus_adapter;
+}
+
 /* Who can take the record of a run: what the ledger keeps itself, or the journal. */
 static bool check_destination(const struct target_def *def, const char *key, const struct target_def *to,
                               struct diags *diags)
 {
-    bool known =
-        !to || to->adapter == &queue_adapter || to->adapter == &function_adapter || to->adapter == &bus_adapter;
+    bool known = !to || is_destination(to->adapter),
+         kept = to && (to->adapter == &queue_adapter || to->adapter == &topic_adapter);
 
-    if (known && to && to->adapter == &queue_adapter && queue_is_fifo(to->name))
-        return diag_error(diags, def->pos, "%s of function '%.*s' is FIFO queue '%.*s'; it must be a standard queue",
-                          key, STR_ARG(def->name), STR_ARG(to->name));
-    return known ||
-           diag_error(diags, def->pos, "%s of function '%.*s' is %s '%.*s'; it must be a queue, a function or a bus",
-                      key, STR_ARG(def->name), to->adapter->type, STR_ARG(to->name));
+    if (known && kept && queue_is_fifo(to->name))
+        return diag_error(diags, def->pos, "%s of function '%.*s' is FIFO %s '%.*s'; it must be a standard %s", key,
+                          STR_ARG(def->name), to->adapter->type, STR_ARG(to->name), to->adapter->type);
+    return known || diag_error(diags, def->pos,
+                               "%s of function '%.*s' is %s '%.*s'; it must be a queue, a topic, a function or a bus",
+                               key, STR_ARG(def->name), to->adapter->type, STR_ARG(to->name));
 }
 
 static bool check_batch(const struct target_def *def, struct diags *diags)
@@ -388,11 +394,11 @@ static const struct option async_options[] = {
     {.key = "on_success",
      .type = OPTION_TARGET,
      .offset = offsetof(struct function_options, async.on_success),
-     .meaning = "the queue, function or bus that gets a record of each run that succeeded"},
+     .meaning = "the queue, topic, function or bus that gets a record of each run that succeeded"},
     {.key = "on_failure",
      .type = OPTION_TARGET,
      .offset = offsetof(struct function_options, async.on_failure),
-     .meaning = "the queue, function or bus that gets a record of each event that was given up"},
+     .meaning = "the queue, topic, function or bus that gets a record of each event that was given up"},
     {.key = "dead_letter",
      .type = OPTION_QUEUE,
      .offset = offsetof(struct function_options, async.dead_letter),

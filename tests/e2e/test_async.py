@@ -25,12 +25,14 @@ print(json.dumps({"said": detail.get("n")}))
 """
 CONFIG = """
 buses: {results: {}}
-queues: {good: {}, bad: {}, letters: {}, onbus: {}}
+queues: {good: {}, bad: {}, letters: {}, onbus: {}, ontopic: {}}
+topics: {told: {subscriptions: [{target: ontopic}]}}
 functions:
   plain: {command: [./script], working_directory: .}
   noted: {command: [./script], working_directory: ., concurrency: 2,
           async: {maximum_retry_attempts: 2, retry_interval: 20ms, on_success: good, on_failure: bad, dead_letter: letters}}
   bus: {command: [./script], working_directory: ., async: {retry_interval: 10ms, maximum_retry_attempts: 0, on_success: results, on_failure: results}}
+  topic: {command: [./script], working_directory: ., async: {on_success: told}}
   chain: {command: [./script], working_directory: ., async: {on_success: plain}}
   ring: {command: [echo, "1"], async: {on_success: ring}}
   lone: {command: [./script], working_directory: ., async: {maximum_retry_attempts: 0}}
@@ -144,6 +146,13 @@ def test_results_on_a_bus(served, aws):
     assert (good["source"], good["resources"][1]) == ("lambda", ARN + "bus:$LATEST")
     assert good["detail"]["responsePayload"] == {"said": 5}
     assert got["Lambda Function Invocation Result - Failure"]["detail"]["requestPayload"] == {"n": 6, "fails": 1}
+
+
+def test_results_on_a_topic(served, aws):
+    id = invoke(aws, "topic", {"n": 10})
+    [envelope] = records(served, "ontopic")
+    assert envelope["TopicArn"].endswith(":told") and envelope["Signature"]
+    assert json.loads(envelope["Message"])["requestContext"]["requestId"] == id
 
 
 def test_results_for_functions(served, aws):
