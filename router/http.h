@@ -49,6 +49,9 @@ void http_stop(struct http_server *s); /* waits for requests under way (bounded)
 struct router *http_router(struct http_request *r);
 /* The rule set that was the present one when the request came; it stays until the answer. */
 const struct ruleset *http_set(const struct http_request *r);
+/* It is not needed until the answer: http_set() is then the one that is present when it is asked for. For requests that
+   wait: each would keep a generation alive. */
+void http_drop_set(struct http_request *r);
 struct event_base *http_base(struct http_request *r); /* the loop of the request's thread, for timers */
 struct mailbox *http_mailbox(struct http_request *r); /* of the request's own thread */
 const char *http_method(const struct http_request *r);

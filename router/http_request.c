@@ -42,7 +42,18 @@ struct router *http_router(struct http_request *r)
 
 const struct ruleset *http_set(const struct http_request *r)
 {
+    struct http_request *dropped = (struct http_request *)r;
+
+    if (!r->set)
+        dropped->set = router_set(http_router(dropped));
     return r->set;
+}
+
+void http_drop_set(struct http_request *r)
+{
+    r->auth.holder = NULL; /* of the set: who asks again may nothing */
+    ruleset_unref(r->set);
+    r->set = NULL;
 }
 
 struct event_base *http_base(struct http_request *r)

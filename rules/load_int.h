@@ -69,7 +69,7 @@ void load_check_http_parameters(struct load *l, const struct rule *rule, const c
 bool load_sources(struct load *l);       /* load_sources.c */
 bool load_mappings(struct load *l);      /* load_mappings.c */
 bool load_filters(struct load *l);       /* load_filters.c: filter policies, compiled, if nothing was wrong */
-bool ruleset_index(struct ruleset *set); /* ruleset.c: the table of rules; false: out of memory */
+bool ruleset_index(struct ruleset *set); /* ruleset.c: the tables of rules and targets; false: out of memory */
 bool load_parts(struct load *l);         /* load_parts.c: fills the set's parts */
 
 /* The value of a top-level key of a file, if it is a mapping; other values are reported once, here. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What is done with a loaded rule set: counting who holds it, and finding things in it by name. Names are asked for
- * by API calls, the command line and rows of the ledger. Rules are many and have a table; the rest is walked.
+ * by API calls, the command line and rows of the ledger. Rules and targets may be many and have tables; the rest is
+ * walked.
  */
 #include "rules/access.h"
 #include "rules/load_int.h"
@@ -58,27 +59,40 @@ const struct event_source_mapping *ruleset_mapping(const struct ruleset *set, st
     return NULL;
 }
 
-static uint32_t rule_slot(const struct ruleset *set, struct str bus, struct str name)
+static uint32_t slot_of(struct str scope, struct str name, uint32_t slot_count)
 {
-    uint64_t hash = hash_bytes(hash_bytes(0, bus.ptr, bus.size), name.ptr, name.size);
-    return (uint32_t)(hash & (set->rule_slot_count - 1));
+    uint64_t hash = hash_bytes(hash_bytes(0, scope.ptr, scope.size), name.ptr, name.size);
+    return (uint32_t)(hash & (slot_count - 1));
+}
+
+static uint32_t *make_slots(struct ruleset *set, uint32_t count, uint32_t *slot_count)
+{
+    *slot_count = 16;
+    while (*slot_count < 2 * count)
+        *slot_count *= 2;
+    return arena_array(&set->keep, *slot_count, sizeof(uint32_t));
+}
+
+static void take_slot(uint32_t *slots, uint32_t slot_count, struct str scope, struct str name, uint32_t index)
+{
+    uint32_t at = slot_of(scope, name, slot_count);
+    while (slots[at])
+        at = (at + 1) & (slot_count - 1);
+    slots[at] = index + 1;
 }
 
 bool ruleset_index(struct ruleset *set)
 {
-    set->rule_slot_count = 16;
-    while (set->rule_slot_count < 2 * set->rule_count)
-        set->rule_slot_count *= 2;
-    uint32_t *slots = arena_array(&set->keep, set->rule_slot_count, sizeof(*slots));
-    if (!slots)
+    uint32_t *rules = make_slots(set, set->rule_count, &set->rule_slot_count);
+    uint32_t *targets = make_slots(set, set->target_count, &set->target_slot_count);
+    if (!rules || !targets)
         return false;
-    for (uint32_t i = 0; i < set->rule_count; i++) {
-        uint32_t at = rule_slot(set, set->rules[i].bus, set->rules[i].name);
-        while (slots[at])
-            at = (at + 1) & (set->rule_slot_count - 1);
-        slots[at] = i + 1;
-    }
-    set->rule_slots = slots;
+    for (uint32_t i = 0; i < set->rule_count; i++)
+        take_slot(rules, set->rule_slot_count, set->rules[i].bus, set->rules[i].name, i);
+    for (uint32_t i = 0; i < set->target_count; i++)
+        take_slot(targets, set->target_slot_count, str_from(set->targets[i]->adapter->type), set->targets[i]->name, i);
+    set->rule_slots = rules;
+    set->target_slots = targets;
     return true;
 }
 
@@ -86,7 +100,8 @@ const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struc
 {
     if (!set->rule_slots)
         return NULL;
-    for (uint32_t at = rule_slot(set, bus, name); set->rule_slots[at]; at = (at + 1) & (set->rule_slot_count - 1)) {
+    uint32_t mask = set->rule_slot_count - 1;
+    for (uint32_t at = slot_of(bus, name, mask + 1); set->rule_slots[at]; at = (at + 1) & mask) {
         const struct rule *rule = &set->rules[set->rule_slots[at] - 1];
         if (str_eq(rule->name, name) && str_eq(rule->bus, bus))
             return rule;
@@ -94,11 +109,24 @@ const struct rule *ruleset_rule(const struct ruleset *set, struct str bus, struc
     return NULL;
 }
 
-const struct target_def *ruleset_target(const struct ruleset *set, const char *type, struct str name)
+static const struct target_def *any_target(const struct ruleset *set, struct str name)
 {
     for (uint32_t i = 0; i < set->target_count; i++)
-        if (str_eq(set->targets[i]->name, name) && (!type || strcmp(set->targets[i]->adapter->type, type) == 0))
+        if (str_eq(set->targets[i]->name, name))
             return set->targets[i];
+    return NULL;
+}
+
+const struct target_def *ruleset_target(const struct ruleset *set, const char *type, struct str name)
+{
+    if (!type || !set->target_slots)
+        return type ? NULL : any_target(set, name);
+    uint32_t mask = set->target_slot_count - 1;
+    for (uint32_t at = slot_of(str_from(type), name, mask + 1); set->target_slots[at]; at = (at + 1) & mask) {
+        const struct target_def *def = set->targets[set->target_slots[at] - 1];
+        if (str_eq(def->name, name) && strcmp(def->adapter->type, type) == 0)
+            return def;
+    }
     return NULL;
 }
 

@@ -167,6 +167,8 @@ struct ruleset {
     uint32_t rule_slot_count;                /* a power of two */
     const struct target_def *const *targets; /* by index */
     uint32_t target_count;
+    const uint32_t *target_slots; /* as those of rules, over kind and name */
+    uint32_t target_slot_count;
     const struct target_def *dead_letters; /* the built-in queue */
     const struct topic_filter *filters;    /* of the topics that have any */
     uint32_t filter_count;

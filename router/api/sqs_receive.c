@@ -66,6 +66,7 @@ struct receive {
     int64_t visibility_ms;
     struct str *wanted; /* names of message attributes, "All", "prefix.*" */
     size_t wanted_count;
+    struct str queue;   /* its name: one that may wait holds no rule set */
     struct arena arena; /* of messages: filled by the ledger, anew at each look */
     struct queue_message *messages;
     size_t count;
@@ -93,19 +94,34 @@ static void keep_message(void *context, const struct queue_message *m)
         *texts[i] = arena_str(&c->arena, *texts[i]);
 }
 
-static bool receive_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
+static bool receive_from(struct receive *c, const struct target_def *queue, struct store *s, struct weir_time now,
+                         struct weir_diag *diag)
 {
-    struct receive *c = (struct receive *)job;
     struct queue_want want = {c->max, c->visibility_ms, RECEIVE_BYTES, keep_message, c};
     bool waits = c->waiter.deadline_age_ms > now.age_ms;
 
     arena_fini(&c->arena);
     c->count = 0;
     c->got = (struct queue_got){.next_age_ms = INT64_MAX};
-    if (!queue_receive(s, c->call.queue, &want, now, &c->got, diag))
+    if (!queue_receive(s, queue, &want, now, &c->got, diag))
         return false;
-    queue_waiters_look(waiters_of(c), waits ? &c->waiter : NULL, c->call.queue->name, &c->got);
+    queue_waiters_look(waiters_of(c), waits ? &c->waiter : NULL, queue->name, &c->got);
     return true;
+}
+
+/* At each look the queue is what it is by then. One that was deleted meanwhile has no messages. */
+static bool receive_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
+{
+    struct receive *c = (struct receive *)job;
+    if (c->call.queue)
+        return receive_from(c, c->call.queue, s, now, diag);
+    struct ruleset *set = router_set(http_router(c->call.request->http));
+    const struct target_def *queue = ruleset_target(set, queue_adapter.type, c->queue);
+    struct target_def gone = *set->dead_letters;
+    gone.name = c->queue;
+    bool ok = receive_from(c, queue ? queue : &gone, s, now, diag);
+    ruleset_unref(set);
+    return ok;
 }
 
 /* ---- messages as they are shown ---- */
@@ -351,8 +367,13 @@ static bool check(struct aws_request *r, const struct input *in, const struct ta
 }
 
 /* A receive that waits holds nothing it does not need: there may be thousands. */
-static void let_go(struct aws_request *r)
+static void let_go(struct aws_request *r, struct receive *c)
 {
+    c->queue = arena_str(&r->arena, c->call.queue->name);
+    if (!c->queue.ptr)
+        xfail("out of memory");
+    c->call.queue = NULL;
+    http_drop_set(r->http);
     r->input = STR("{}");
     http_drop_body(r->http);
     buf_fini(&r->form);
@@ -382,7 +403,7 @@ void sqs_receive_message(struct aws_request *r)
     if (!c->messages)
         xfail("out of memory");
     if (wait_ms) {
-        let_go(r);
+        let_go(r, c);
         http_on_close(r->http, gone_cb, c);
     }
     sqs_call_submit(&c->call);

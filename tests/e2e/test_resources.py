@@ -260,3 +260,26 @@ def test_changes_and_reloads_while_events_flow(router):
     changer.join()
     got = sorted(json.loads(m["body"])["detail"]["n"] for m in r.receive("orders", 2000))
     assert got == list(range(2000))
+
+
+def test_receives_that_wait_over_changes(router):
+    """They hold no rule set; what they wait at is what it is by then."""
+    r = router(FILE)
+    queues, events = client(r, "sqs"), client(r)
+    gone = queues.create_queue(QueueName="gone")["QueueUrl"]
+    orders = queues.get_queue_url(QueueName="orders")["QueueUrl"]
+    got = {}
+
+    def wait_at(url):
+        got[url] = client(r, "sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1 if url == gone else 20).get("Messages", [])
+
+    waiting = [threading.Thread(target=wait_at, args=(url,)) for url in (gone, orders)]
+    for one in waiting:
+        one.start()
+    for n in range(3):
+        events.put_rule(Name=f"r{n}", EventPattern='{"source":["a"]}')
+    queues.delete_queue(QueueUrl=gone)
+    r.send({"source": "filed", "detail-type": "t", "detail": {}})
+    for one in waiting:
+        one.join()
+    assert got[gone] == [] and len(got[orders]) == 1
