@@ -16,8 +16,15 @@
 #include "targets/policy.h"
 #include "targets/uuid.h"
 
+struct gone { /* an entry that was left out: what names it has nothing to name */
+    const struct gone *next;
+    const char *kind;
+    struct str name;
+};
+
 struct exporting {
     const struct export_from *from;
+    const struct gone *gone;
     struct arena arena;
     struct buf path; /* of what is being rewritten: "queues/orders/redrive_policy" */
     struct buf notes;
@@ -203,6 +210,33 @@ static bool is_missing(const struct exporting *x, struct str text)
     return false;
 }
 
+static void add_gone(struct exporting *x, const struct adapter *adapter, struct str name)
+{
+    struct gone *one = adapter ? arena_new(&x->arena, struct gone) : NULL;
+    if (!one)
+        return;
+    *one = (struct gone){x->gone, adapter->type, name};
+    x->gone = one;
+}
+
+/* kind {NULL,0}: any. */
+static bool is_gone(const struct exporting *x, struct str kind, struct str name)
+{
+    for (const struct gone *one = x->gone; one; one = one->next)
+        if ((!kind.ptr || str_is(kind, one->kind)) && str_eq(name, one->name))
+            return true;
+    return false;
+}
+
+/* "o", "api_destination/o" */
+static bool names_gone(const struct exporting *x, struct str text)
+{
+    const char *slash = text.size ? memchr(text.ptr, '/', text.size) : NULL;
+    size_t kind = slash ? (size_t)(slash - text.ptr) : 0;
+    return slash ? is_gone(x, (struct str){text.ptr, kind}, (struct str){slash + 1, text.size - kind - 1})
+                 : is_gone(x, (struct str){NULL, 0}, text);
+}
+
 /* What of an ARN is the name, where it is one of this format, account and region; else {NULL,0}. */
 static struct str name_in_arn(const struct exporting *x, const char *format, struct str arn)
 {
@@ -246,6 +280,10 @@ static const struct node *reference(struct exporting *x, const struct node *n, b
             return n;
         kind = found.ptr ? *a : kind;
         name = found.ptr ? found : name;
+    }
+    if (kind ? is_gone(x, str_from(kind->type), name) : !one_kind && names_gone(x, n->text)) {
+        note_left_out(x, n->text);
+        return NULL;
     }
     if (!kind)
         return n;
@@ -381,6 +419,8 @@ static void add_entry(struct exporting *x, struct node *out, const struct option
     const struct node *now = mapping(x, rows, entry);
     pop_path(x, deeper);
     pop_path(x, path);
+    if (!now)
+        add_gone(x, rows.adapter, key->text);
     /* What is built in and has only "x-aws" needs no entry. */
     bool builtin = str_is(key->text, "default") || str_is(key->text, "dead-letters");
     if (now && !(builtin && document_holds(entry->pos) && now->type == NODE_MAP && !now->count))

@@ -9,7 +9,7 @@ import stat
 
 import pytest
 
-from conftest import Router, wait_until
+from conftest import Router, wait_until, weir
 from events_client import ARN, put, raw, refused, violates
 from test_api_destinations import SECRETS, Tokens, api  # noqa: F401: api is a fixture
 from test_aws import aws, client
@@ -321,6 +321,16 @@ def test_events_reach_the_api_and_an_update_counts_from_the_next_attempt(r, api)
     assert letter["attributes"]["ERROR_CODE"] == "NO_RESOURCE"
 
 
+def exports(r):
+    """What weir export says, which weir check takes."""
+    code, out, err = r.cli("export")
+    assert code == 0, err
+    (r.folder / "exported.yaml").write_text(out)
+    variables = {line.split()[-1]: "x" for line in out.splitlines() if line.startswith("# secret: set ")}
+    assert weir("check", r.folder / "exported.yaml", env=variables)[0] == 0, out
+    return out
+
+
 def test_secrets_are_sealed_and_survive_until_the_key_is_lost(tmp_path, api):  # noqa: F811
     tokens = Tokens()
     server, authority = api(tokens.guard), api(tokens.answer)
@@ -367,4 +377,9 @@ def test_secrets_are_sealed_and_survive_until_the_key_is_lost(tmp_path, api):  #
     events.update_connection(Name="o", AuthorizationType="BASIC", AuthParameters={
         **BASIC, "InvocationHttpParameters": {"HeaderParameters": []}})
     assert events.describe_connection(Name="o")["ConnectionState"] == "AUTHORIZED"
+    exported = exports(r)
+    assert "password: {env: CONNECTIONS_O_AUTH_PARAMETERS_BASIC_PASSWORD}" in exported and "encrypted" not in exported
+    assert "target: api_destination/o" in exported and BASIC["BasicAuthParameters"]["Password"] not in exported
+    events.delete_connection(Name="o")  # takes the destination along, and that the rule's target
+    assert "api_destination" not in "".join(line for line in exports(r).splitlines() if line[0] != "#")
     assert r.stop() == 0
