@@ -197,18 +197,36 @@ class Changer(threading.Thread):
             pass  # killed: whether the last one was done is not known
 
 
+class Sender(threading.Thread):
+    """Sends events to the file's rule until the router is gone; knows which were taken."""
+
+    def __init__(self, r, first):
+        super().__init__()
+        self.r, self.first, self.taken = r, first, set()
+
+    def run(self):
+        try:
+            for n in itertools.count(self.first):
+                self.r.send({"source": "filed", "detail-type": "t", "detail": {"n": n}})
+                self.taken.add(n)
+        except OSError:
+            pass
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_killed_while_changes_are_made(router, seed):
     r = router(FILE)
-    known = {}
+    known, taken = {}, set()
     for life in range(3):
         changers = [Changer(r, 10 * life + i, 100 * seed + 10 * life + i) for i in range(4)]
-        for c in changers:
+        sender = Sender(r, life * 1000000)
+        for c in (*changers, sender):
             c.start()
         threading.Event().wait(random.Random(seed * 7 + life).uniform(0.05, 0.4))
         r.kill()
-        for c in changers:
+        for c in (*changers, sender):
             c.join()
+        taken |= sender.taken
         r.start()
         there = rules_of(r)
         in_force = {x["name"] for x in r.status()["rules"]}
@@ -220,6 +238,9 @@ def test_killed_while_changes_are_made(router, seed):
         for name, entry in known.items():
             assert there.get(name) == entry  # of earlier lives
         known = there
+    r.settled()
+    got = {json.loads(m["body"])["detail"]["n"] for m in r.receive("orders", len(taken))}
+    assert taken <= got and len(taken) > 10
 
 
 def test_disk_full(router, faults):

@@ -175,6 +175,51 @@ static bool ask_owners(struct resources_change *change, struct resources *r)
     return false;
 }
 
+struct listing {
+    char keys[64];
+    int left;
+};
+
+static bool list_key(void *context, struct str key, struct str document)
+{
+    struct listing *l = context;
+    snprintf(l->keys + strlen(l->keys), sizeof l->keys - strlen(l->keys), "%.*s=%.*s ", STR_ARG(key),
+             STR_ARG(document));
+    return --l->left > 0;
+}
+
+static struct listing listed[3];
+
+static bool list_all(struct resources_change *change, struct resources *r)
+{
+    listed[0] = listed[1] = listed[2] = (struct listing){.left = 10};
+    listed[2].left = 1;
+    resources_delete(r, "queues", STR("b1"));
+    resources_put(r, "queues", STR("b3"), STR("{\"delay\":\"1s\"}"));
+    resources_each(r, "queues", STR("b"), list_key, &listed[0]);
+    resources_each(r, "topics", STR(""), list_key, &listed[1]);
+    resources_each(r, "queues", STR(""), list_key, &listed[2]);
+    return false;
+}
+
+static void test_listed(void **state)
+{
+    rig_start();
+    make("queues", "b2", "{}");
+    make("queues", "a", "{}");
+    make("queues", "b1", "{}");
+    make("queues", "c", "{}");
+    make("topics", "b", "{}");
+    struct change c = {.change.edit = list_all};
+    change_submit(&c);
+    change_wait(&c.done);
+    assert_string_equal(listed[0].keys, "b2={} b3={\"delay\":\"1s\"} ");
+    assert_string_equal(listed[1].keys, "b={} ");
+    assert_string_equal(listed[2].keys, "a={} ");
+    assert_non_null(queue("b1"));
+    assert_null(queue("b3"));
+}
+
 static void test_owners(void **state)
 {
     static const enum resources_owner wanted[] = {RESOURCES_FILE,    RESOURCES_API,    RESOURCES_NOBODY,
@@ -346,6 +391,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_does_not_load, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_a_round, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_dangling, rig_set_up, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_listed, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_owners, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_files_beside, rig_set_up, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_files_see_themselves_only, rig_set_up, rig_tear_down),
