@@ -114,7 +114,7 @@ static void test_what_does_not_load(void **state)
 static void test_a_round(void **state)
 {
     static struct change all[20];
-    static char names[20][8];
+    static char names[20][16];
 
     rig_start();
     memset(all, 0, sizeof all);
