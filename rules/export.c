@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "matcher/pattern_write.h"
+#include "rules/options.h"
 #include "rules/paths.h"
 #include "rules/tables.h"
 #include "rules/yaml_write.h"
@@ -295,6 +296,25 @@ static const struct node *reference(struct exporting *x, const struct node *n, b
     return made;
 }
 
+/* ---- measures ---- */
+
+/* The shortest text of a duration or a size: an API counts in seconds and bytes, people do not. */
+static const struct node *measure(struct exporting *x, const struct option *row, const struct node *n)
+{
+    struct buf text = BUF_INIT;
+    int64_t value;
+    if (row->type == OPTION_DURATION && options_parse_duration(n->text, &value))
+        options_write_duration(&text, value);
+    else if (row->type == OPTION_SIZE && options_parse_size(n->text, &value))
+        options_write_size(&text, value);
+    else
+        return n;
+    const struct node *made = make_text(x, buf_view(&text));
+    x->arena.failed |= text.failed;
+    buf_fini(&text);
+    return made;
+}
+
 /* ---- along the tables ---- */
 
 static const struct node *mapping(struct exporting *x, struct rows rows, const struct node *n);
@@ -321,6 +341,8 @@ static const struct node *list(struct exporting *x, const struct option *row, co
 static const struct node *value_of(struct exporting *x, const struct option *row, const struct node *n)
 {
     switch (row->type) {
+    case OPTION_DURATION:
+    case OPTION_SIZE: return document_holds(n->pos) ? measure(x, row, n) : n;
     case OPTION_PATTERN: return pattern(x, n);
     case OPTION_SECRET: return secret(x, n);
     case OPTION_HEADERS:
