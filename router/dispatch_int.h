@@ -23,7 +23,7 @@
  *   dispatch_pause.c    targets paused and resumed by a person
  *   dispatch_letter.c   dead letters
  *   dispatch_invoke.c   functions invoked past the rules
- *   dispatch_async.c    asynchronous invocations
+ *   dispatch_async.c    asynchronous invocations (how they end: dispatch_async_end.c)
  *   dispatch_mapping.c  event source mappings: queues that functions are run from
  *   dispatch_redrive.c  dead letters that become deliveries again
  *   schedules.c         rules that fire by the clock
