@@ -169,6 +169,36 @@ void lambda_get_function_concurrency(struct aws_request *r)
     finish(r, &json);
 }
 
+/* ---- what cannot be changed from here ---- */
+
+void lambda_create_function(struct aws_request *r)
+{
+    struct str name = lambda_name(lambda_text(r, "FunctionName"));
+
+    if (ruleset_target(http_set(r->http), function_adapter.type, name))
+        aws_fail(r, 409, "ResourceConflictException", "Function already exist: %.*s", STR_ARG(name));
+    else
+        aws_fail(
+            r, 403, "AccessDeniedException",
+            "Functions are declared in weir.yaml, under functions: a command, or a bootstrap with runtime: provided.");
+}
+
+void lambda_refuse_change(struct aws_request *r)
+{
+    struct str resource = lambda_text(r, "Resource");
+    const struct target_def *def = resource.size ? lambda_find(r, resource) : lambda_named(r);
+
+    if (def)
+        aws_fail(r, 409, "ResourceConflictException", "Function %.*s is declared in weir.yaml, and is changed there.",
+                 STR_ARG(def->name));
+}
+
+void lambda_get_policy(struct aws_request *r)
+{
+    if (lambda_named(r))
+        aws_fail(r, 404, "ResourceNotFoundException", "The resource you requested does not exist.");
+}
+
 /* ---- lists ---- */
 
 bool lambda_page(struct aws_request *r, const char *list, int64_t *limit, struct str *after)

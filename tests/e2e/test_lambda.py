@@ -160,6 +160,25 @@ functions:
     r.stop()
 
 
+def test_what_the_file_declares_is_not_changed(aws):
+    code = {"ZipFile": b"PK"}
+    role = "arn:aws:iam::000000000000:role/r"
+    assert error_of(aws.create_function, FunctionName="echo", Role=role, Code=code)[:2] == (409, "ResourceConflictException")
+    assert error_of(aws.create_function, FunctionName="new", Role=role, Code=code)[:2] == (403, "AccessDeniedException")
+    for call, more in ((aws.delete_function, {}), (aws.update_function_code, {"ZipFile": b"PK"}), (aws.update_function_configuration, {"Timeout": 3}),
+                       (aws.put_function_concurrency, {"ReservedConcurrentExecutions": 1}), (aws.delete_function_concurrency, {}),
+                       (aws.put_function_event_invoke_config, {"MaximumRetryAttempts": 0}),
+                       (aws.update_function_event_invoke_config, {"MaximumRetryAttempts": 0}), (aws.delete_function_event_invoke_config, {}),
+                       (aws.add_permission, {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}),
+                       (aws.remove_permission, {"StatementId": "s"})):
+        assert error_of(call, FunctionName="echo", **more) == (
+            409, "ResourceConflictException", "Function echo is declared in weir.yaml, and is changed there.")
+        assert error_of(call, FunctionName="nobody", **more)[:2] == (404, "ResourceNotFoundException")
+    assert error_of(aws.tag_resource, Resource=ARN + "echo", Tags={"a": "b"})[:2] == (409, "ResourceConflictException")
+    assert error_of(aws.untag_resource, Resource=ARN + "echo", TagKeys=["a"])[:2] == (409, "ResourceConflictException")
+    assert error_of(aws.get_policy, FunctionName="echo")[:2] == (404, "ResourceNotFoundException")
+
+
 def test_what_is_not_served_says_so(served, aws):
     status, code, message = error_of(aws.publish_version, FunctionName="echo")
     assert (status, code) == (400, "UnknownOperationException") and "$LATEST" in message
