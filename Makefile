@@ -168,7 +168,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_SUPPORT := $(MATCHER) $(wildcard tests/matcher/judge*.c)
 FUZZ_LAYERS := $(filter-out router/cli/%,$(MATCHER) $(TARGETS) $(RULES)) $(wildcard tests/matcher/judge*.c)
 # What a fuzz target needs of the router.
-FUZZ_ROUTER := $(addprefix router/,api/aws_form.c api/aws_xml.c api/sqs_wire.c sources/percent.c)
+FUZZ_ROUTER := $(addprefix router/,api/aws_form.c api/aws_xml.c api/sqs_wire.c sources/percent.c) $(wildcard router/auth_sigv4*.c)
 FUZZ_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZERS))
 REPLAY_BINS := $(patsubst fuzz/%.c,$(BUILD)/fuzz/%_replay,$(FUZZERS))
 
