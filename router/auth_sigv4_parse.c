@@ -173,7 +173,7 @@ static bool take_parameters(struct str query, struct str values[PARAMETERS], str
             ends[k] = strings->size;
         }
     for (size_t k = 0; k < PARAMETERS; k++)
-        if (values[k].ptr)
+        if (values[k].size) /* an empty one stays as it is: there may be no strings at all */
             values[k] =
                 strings->failed ? (struct str){NULL, 0} : (struct str){strings->data + starts[k], ends[k] - starts[k]};
     return true;

@@ -30,7 +30,7 @@ static void make_id(struct aws_request *r)
         xfail("the kernel gives no random bytes");
 }
 
-void aws_destroy(struct aws_request *r)
+static void destroy(struct aws_request *r)
 {
     buf_fini(&r->form);
     buf_fini(&r->faults);
@@ -47,7 +47,7 @@ static void reply(struct aws_request *r, int status, const char *content_type, c
     if (status == 503)
         http_add_header(r->http, "Retry-After", "1");
     http_reply(r->http, status, content_type, buf_view(body));
-    aws_destroy(r);
+    destroy(r);
 }
 
 static void reply_xml(struct aws_request *r, struct str object)
@@ -95,10 +95,21 @@ void aws_reply_raw(struct aws_request *r, int status, const char *content_type, 
 static const struct aws_error *find_error(const struct aws_service *service, const char *name)
 {
     static const struct aws_error as_it_is;
+    /* Of every service: what has another name where the query protocol is, or was. */
+    static const struct aws_error common[] = {
+        {"MissingAuthenticationTokenException", NULL, "MissingAuthenticationToken", 403},
+        {"IncompleteSignatureException", NULL, "IncompleteSignature", 400},
+        {"UnrecognizedClientException", NULL, "InvalidClientTokenId", 403},
+        {"InvalidSignatureException", NULL, "SignatureDoesNotMatch", 403},
+        {"AccessDeniedException", NULL, "AccessDenied", 403},
+    };
 
     for (const struct aws_error *one = service->errors; one && one->name; one++)
         if (strcmp(one->name, name) == 0)
             return one;
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++)
+        if (strcmp(common[i].name, name) == 0)
+            return &common[i];
     return &as_it_is;
 }
 

@@ -90,7 +90,6 @@ struct aws_request {
 struct aws_request *aws_begin(struct http_request *http, const struct aws_service *service, const char *operation);
 /* A request that only waits to be failed; of EventBridge, until somebody says another service. */
 struct aws_request *aws_create(struct http_request *http, enum aws_protocol protocol);
-void aws_destroy(struct aws_request *r); /* without an answer */
 /* The body into r->input; an empty one is {}. False: it is no JSON object, and the request is answered. */
 bool aws_take_json(struct aws_request *r);
 

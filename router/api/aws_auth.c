@@ -19,16 +19,18 @@
 
 /* ---- not signed, or not well ---- */
 
-static const struct {
-    const char *json, *query; /* the error's name by protocol; REST has JSON's */
-    int query_status;
-} names[] = {
-    [SIGV4_MISSING] = {"MissingAuthenticationTokenException", "MissingAuthenticationToken", 403},
-    [SIGV4_INCOMPLETE] = {"IncompleteSignatureException", "IncompleteSignature", 400},
-    [SIGV4_UNKNOWN_KEY] = {"UnrecognizedClientException", "InvalidClientTokenId", 403},
-    [SIGV4_MISMATCH] = {"InvalidSignatureException", "SignatureDoesNotMatch", 403},
-    [SIGV4_EXPIRED] = {"RequestExpired", "RequestExpired", 400},
+static const char *const names[] = {
+    [SIGV4_MISSING] = "MissingAuthenticationTokenException",
+    [SIGV4_INCOMPLETE] = "IncompleteSignatureException",
+    [SIGV4_UNKNOWN_KEY] = "UnrecognizedClientException",
+    [SIGV4_MISMATCH] = "InvalidSignatureException",
+    [SIGV4_EXPIRED] = "RequestExpired",
 };
+
+static void fail_signature(struct aws_request *r, enum sigv4_fault fault, const char *message)
+{
+    aws_fail(r, r->protocol == AWS_REST ? 403 : 400, names[fault], "%s", message);
+}
 
 static const struct aws_service *service_of(const char *target)
 {
@@ -45,11 +47,7 @@ void aws_refuse_signature(struct http_request *http, const struct sigv4_result *
     struct aws_request *r = aws_create(http, query ? AWS_QUERY : target ? AWS_JSON : AWS_REST);
 
     r->service = query ? &aws_sqs : service_of(target ? target : "");
-    aws_fail(r,
-             query    ? names[result->fault].query_status
-             : target ? 400
-                      : 403,
-             query ? names[result->fault].query : names[result->fault].json, "%s", result->message);
+    fail_signature(r, result->fault, result->message);
 }
 
 /* ---- not allowed ---- */
@@ -61,9 +59,7 @@ static bool is_sns(const struct aws_request *r)
 
 static const char *denied(const struct aws_request *r)
 {
-    if (is_sns(r))
-        return "AuthorizationError";
-    return r->protocol == AWS_QUERY ? "AccessDenied" : "AccessDeniedException";
+    return is_sns(r) ? "AuthorizationError" : "AccessDeniedException";
 }
 
 /* The operation as policies name it: batches are what they are batches of. */
@@ -120,9 +116,16 @@ static bool is_open(const struct aws_request *r)
 
 static bool fail_unsigned(struct aws_request *r)
 {
-    bool query = r->protocol == AWS_QUERY;
-    aws_fail(r, query ? 403 : 400, query ? names[SIGV4_MISSING].query : names[SIGV4_MISSING].json,
-             "Missing Authentication Token");
+    fail_signature(r, SIGV4_MISSING, "Missing Authentication Token");
+    return false;
+}
+
+static bool fail_service(struct aws_request *r)
+{
+    char message[80];
+
+    snprintf(message, sizeof message, "Credential should be scoped to correct service: '%s'. ", r->service->prefix);
+    fail_signature(r, SIGV4_MISMATCH, message);
     return false;
 }
 
@@ -133,12 +136,8 @@ bool aws_may_act(struct aws_request *r)
 
     if (!h)
         return !http_set(r->http)->access || is_open(r) || fail_unsigned(r);
-    if (strcmp(http_auth(r->http)->service, r->service->prefix) != 0) {
-        bool query = r->protocol == AWS_QUERY;
-        aws_fail(r, query ? 403 : 400, query ? names[SIGV4_MISMATCH].query : names[SIGV4_MISMATCH].json,
-                 "Credential should be scoped to correct service: '%s'. ", r->service->prefix);
-        return false;
-    }
+    if (strcmp(http_auth(r->http)->service, r->service->prefix) != 0)
+        return fail_service(r);
     if (!r->operation)
         return true; /* which it says so itself */
     write_action(r, &action);

@@ -120,6 +120,12 @@ def test_keys_that_are_not(guarded):
         (400, "UnrecognizedClientException", INVALID)
     assert refused(client(guarded, "events", aws_session_token="token").put_events, Entries=[entry()]) == \
         (400, "UnrecognizedClientException", INVALID)
+    newer = {"X-Amz-Target": "AmazonSQS.ListQueues", "x-amzn-query-mode": "true"}  # as SQS's newer clients ask
+    status, headers, _ = guarded.request("POST", "/", "{}", newer)
+    assert (status, headers["x-amzn-query-error"]) == (400, "MissingAuthenticationToken;Sender")
+    sqs = client(guarded, "sqs", "AKIAPUTTER", PUTTER)
+    assert refused(sqs.list_queues)[:2] == (403, "AccessDenied")
+    assert refused(client(guarded, "sns", "AKIAPUTTER", PUTTER).list_topics)[:2] == (403, "AuthorizationError")
     sns = client(guarded, "sns", secret="x" * 20)
     assert refused(sns.list_topics) == (403, "SignatureDoesNotMatch", MISMATCH)
     assert refused(client(guarded, "sns", key="AKIANOBODY").list_topics) == (403, "InvalidClientTokenId", INVALID)
