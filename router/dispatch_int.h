@@ -144,8 +144,9 @@ struct route {
     struct str subscription;        /* "" */
     bool raw;                       /* of the topic: without its envelope */
     bool published;                 /* for what is published to the topic: there is no rule but a made-up one */
-    bool pending;                   /* of a subscription that is not confirmed */
-    const struct target_def *dead_letter; /* of the subscription; NULL: the entry's */
+    const struct topic_endpoint *endpoint; /* a device behind a push gateway; NULL: it is none */
+    bool pending;                          /* of a subscription that is not confirmed */
+    const struct target_def *dead_letter;  /* of the subscription; NULL: the entry's */
     struct outlet *outlet;
     const struct bus *forward;           /* goes on to this bus; NULL: is delivered */
     bool never;                          /* the subscription's filter policy lets nothing pass */

@@ -68,6 +68,7 @@ static void take_subscription(struct generation *g, struct route *route, const s
     route->topic = topic;
     route->raw = x->raw;
     route->pending = x->pending;
+    route->endpoint = x->endpoint;
     route->dead_letter = x->dead_letter;
     if (x->retry_policy)
         route->retries = *x->retry_policy;

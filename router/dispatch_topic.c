@@ -52,6 +52,8 @@ static const char *protocol_of(const struct flight *f)
 {
     const char *type = f->outlet->def->adapter->type;
 
+    if (f->route->endpoint)
+        return f->route->endpoint->platform.ptr;
     if (strcmp(type, "queue") == 0)
         return "sqs";
     return strcmp(type, "function") == 0 ? "lambda" : type;
@@ -211,6 +213,9 @@ static void write_headers(struct flight *f, struct flight_message *m, const stru
     const struct route *route = f->route;
 
     memset(m->headers, 0, sizeof m->headers);
+    f->d.headers = m->headers;
+    if (route->endpoint)
+        return; /* a gateway is no endpoint of SNS's own protocol */
     if (!route->raw || route->published)
         add_header(m, "Content-Type", STR("text/plain; charset=UTF-8"));
     add_header(m, "User-Agent", STR("Amazon Simple Notification Service Agent"));
@@ -221,7 +226,6 @@ static void write_headers(struct flight *f, struct flight_message *m, const stru
         add_header(m, "x-amz-sns-subscription-arn", message->subscription);
     if (route->raw && message->type == TOPIC_NOTIFICATION)
         add_header(m, "x-amz-sns-rawdelivery", STR("true"));
-    f->d.headers = m->headers;
 }
 
 /* ---- all of it ---- */
@@ -253,7 +257,9 @@ static void hand_wrapped(struct flight *f, const struct topic_message *m)
 {
     struct buf out = BUF_INIT;
 
-    if (f->outlet->def->adapter == &function_adapter)
+    if (f->route->endpoint)
+        topic_write_push(f->route->topic, m, f->route->endpoint, &out);
+    else if (f->outlet->def->adapter == &function_adapter)
         topic_write_record(f->route->topic, m, &out);
     else
         topic_write_envelope(f->route->topic, m, &out);
@@ -283,7 +289,8 @@ bool flight_render_message(struct dispatch *d, struct flight *f, struct weir_dia
     if (f->route->raw && m.type == TOPIC_NOTIFICATION) {
         hand_raw(f, &m);
     } else {
-        sign(d, f, &m);
+        if (!f->route->endpoint)
+            sign(d, f, &m);
         hand_wrapped(f, &m);
     }
     return true;

@@ -91,6 +91,8 @@ struct target_def *load_target_add(struct load *l, const struct adapter *adapter
                                    const struct node *node);
 /* load_subscriptions.c, of load_targets() */
 bool load_subscription_targets(struct load *l); /* those that URLs need, declared */
+bool load_applications(struct load *l);         /* load_applications.c: gateways and endpoints, the same */
+bool load_endpoints(struct load *l);            /* endpoints filled; before subscriptions, which may name them */
 bool load_subscriptions(struct load *l);        /* hung on their topics, whose options are filled */
 /* What stands for a target that a document names and nobody has; NULL: out of memory. */
 struct target_def *load_missing(struct load *l, struct str text);

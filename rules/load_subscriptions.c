@@ -68,11 +68,35 @@ bool load_subscription_targets(struct load *l)
 
 /* ---- subscriptions ---- */
 
+/* The gateway behind the endpoint; a document's may be gone. */
+static bool find_endpoint(struct load *l, const struct node_pair *pair, struct topic_subscription_entry *e)
+{
+    const struct target_def *topic = references_find(&l->names, STR("arn"), e->endpoint);
+    const struct topic_endpoint *endpoint = topic && topic->adapter == &topic_adapter ? topic_endpoint(topic) : NULL;
+    if (!endpoint && load_made(pair->value).ptr) {
+        e->subscription.target = load_missing(l, e->endpoint);
+        return e->subscription.target || load_out_of_memory(l);
+    }
+    if (!endpoint)
+        return diag_error(l->diags, pair->key->pos, "subscription '%.*s': unknown endpoint '%.*s'",
+                          STR_ARG(pair->key->text), STR_ARG(e->endpoint));
+    const struct topic_subscription *push = ((const struct topic_options *)topic->options)->subscriptions.items;
+    e->subscription.target = push->target;
+    e->subscription.endpoint = endpoint;
+    e->subscription.pending |= !endpoint->enabled;
+    return true;
+}
+
 static bool check_target(struct load *l, const struct node_pair *pair, struct topic_subscription_entry *e)
 {
-    const char *wrong = e->url.ptr && e->subscription.target ? "has a target and a url: one of them is enough"
-                        : !e->url.ptr && !node_get(pair->value, "target") ? "needs a target or a url"
-                                                                          : NULL;
+    bool several =
+        (e->url.ptr && e->subscription.target) || (e->endpoint.ptr && (e->url.ptr || e->subscription.target));
+    const char *wrong = several ? "has more than one of target, url and endpoint"
+                        : !e->url.ptr && !e->endpoint.ptr && !node_get(pair->value, "target")
+                            ? "needs a target or a url"
+                            : NULL;
+    if (e->endpoint.ptr && !wrong)
+        return find_endpoint(l, pair, e);
     if (e->url.ptr)
         e->subscription.target = references_find(&l->names, STR("http"), pair->key->text);
     return !wrong || diag_error(l->diags, pair->key->pos, "subscription '%.*s' %s", STR_ARG(pair->key->text), wrong);

@@ -332,7 +332,7 @@ static bool fill_all(struct load *l)
         if (l->targets[i]->adapter == &bus_adapter)
             bus_finish(l, l->targets[i]);
     }
-    if (!load_subscriptions(l))
+    if (!load_endpoints(l) || !load_subscriptions(l))
         return false;
     /* Checks look at other definitions, so they wait until all are whole. */
     for (uint32_t i = 0; ok && i < l->set->target_count; i++) {
@@ -381,7 +381,7 @@ bool load_targets(struct load *l)
     for (const struct adapter *const *a = target_adapters; *a; a++)
         if ((*a)->section && !declare_section(l, *a, (*a)->section))
             return false;
-    if (!declare_section(l, NULL, "targets") || !load_subscription_targets(l) || !fill_all(l))
+    if (!declare_section(l, NULL, "targets") || !load_subscription_targets(l) || !load_applications(l) || !fill_all(l))
         return false;
     warn_unbounded(l);
     return !l->diags->out_of_memory;

@@ -479,7 +479,7 @@ bool options_fill(const struct options_reader *r, const struct option *table, co
             *(bool *)((char *)out + o->present_offset) = value;
         if (value)
             ok &= fill_one(&f);
-        else if (o->required && !o->instead && map)
+        else if (o->required && map)
             ok = diag_error(r->diags, pos, "missing key '%s' in %s", o->key, what);
         else
             ok &= fill_default(r, o, pos, what, f.out);

@@ -13,7 +13,7 @@
 
 /* ---- the top level ---- */
 
-#define SECTIONS_BEFORE "subscriptions" /* of the adapters' */
+#define SECTIONS_BEFORE "platform_applications" /* of the adapters' */
 
 static struct option section_of(const struct adapter *adapter)
 {
@@ -91,6 +91,7 @@ static const struct table tables[] = {
     {"token", "an entry of the file that auth.tokens names", access_token_options, NULL},
     {"event_source_mapping", "an entry of event_source_mappings", mapping_options, NULL},
     {"rule", "a rule, under rules", rule_options, NULL},
+    {"platform-application", "an entry of platform_applications", topic_application_options, NULL},
     {"subscription", "an entry of subscriptions", topic_subscription_options, NULL},
     {"rule-target", "an entry of a rule's targets", rule_target_options, NULL},
     {"rule-test", "an entry of a rule's tests", rule_test_options, NULL},

@@ -123,6 +123,7 @@ struct option {
 struct adapter;
 struct target_policy;
 struct retry_policy;
+struct topic_endpoint;
 
 struct target_def {
     const struct adapter *adapter;
@@ -225,6 +226,7 @@ struct expansion { /* one target behind a topic */
     bool filter_attributes;                  /* it looks at message attributes, not at the message */
     const struct target_def *dead_letter;    /* a queue for what cannot be delivered; NULL: it says none */
     const struct retry_policy *retry_policy; /* NULL: it says none */
+    const struct topic_endpoint *endpoint;   /* a device behind a push gateway; NULL: it is none */
     bool pending;                            /* not confirmed: it gets only what is meant for it alone */
 };
 

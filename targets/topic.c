@@ -83,8 +83,6 @@ const struct option topic_subscription_options[] = {
     {.key = "target",
      .type = OPTION_TARGET,
      .offset = FIELD(target),
-     .required = true,
-     .instead = "url",
      .group = "destination",
      .meaning = TARGET_MEANING},
     {.key = "url",
@@ -92,12 +90,75 @@ const struct option topic_subscription_options[] = {
      .offset = offsetof(struct topic_subscription_entry, url),
      .group = "destination",
      .meaning = "instead of a target: messages are posted there as SNS does"},
+    {.key = "endpoint",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_subscription_entry, endpoint),
+     .group = "destination",
+     .max = 1024,
+     .meaning = "instead of a target: the ARN of a platform application's endpoint"},
     {.key = "pending_confirmation",
      .type = OPTION_BOOL,
      .offset = FIELD(pending),
      .value = "false",
      .meaning = "the endpoint has not confirmed the subscription yet and gets no messages"},
     SUBSCRIPTION_ROWS,
+    {0},
+};
+
+static const struct option endpoint_options[] = {
+    {.key = "id",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_endpoint, id),
+     .required = true,
+     .min = 1,
+     .max = 64,
+     .meaning = "the last part of the endpoint's ARN"},
+    {.key = "token",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_endpoint, token),
+     .required = true,
+     .min = 1,
+     .max = 4096,
+     .meaning = "by which the gateway knows the device"},
+    {.key = "user_data",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_endpoint, user_data),
+     .max = 2048,
+     .meaning = "handed over with each message"},
+    {.key = "enabled",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct topic_endpoint, enabled),
+     .value = "true",
+     .meaning = "false: messages for it are refused"},
+    {0},
+};
+
+const struct option topic_application_options[] = {
+    {.key = "platform",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_application, platform),
+     .required = true,
+     .min = 1,
+     .max = 64,
+     .meaning = "SNS's word for the platform: GCM, APNS, …"},
+    {.key = "name",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct topic_application, name),
+     .required = true,
+     .min = 1,
+     .max = 256,
+     .meaning = "the application's name"},
+    {.key = "url",
+     .type = OPTION_URL,
+     .offset = offsetof(struct topic_application, url),
+     .required = true,
+     .meaning = "the push gateway: messages are posted there, one for each endpoint"},
+    {.key = "endpoints",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct topic_application, endpoints),
+     .members = endpoint_options,
+     .item_size = sizeof(struct topic_endpoint),
+     .meaning = "the devices that may be sent to"},
     {0},
 };
 
@@ -127,6 +188,14 @@ static const struct option options[] = {
      .meaning = "FIFO: whether a deduplication id counts in the whole topic, or in its message group"},
     {0},
 };
+
+const struct topic_endpoint *topic_endpoint(const struct target_def *topic)
+{
+    const struct topic_options *o = topic->options;
+    const struct topic_subscription *s = o->subscriptions.items;
+
+    return str_starts(topic->name, STR(TOPIC_ENDPOINT)) && o->subscriptions.count ? s->endpoint : NULL;
+}
 
 bool topic_is_fifo(const struct target_def *topic)
 {
@@ -208,6 +277,7 @@ static size_t expand(const struct target_def *def, size_t index, struct expansio
                               .filter_attributes = s->filter_policy_scope == TOPIC_SCOPE_ATTRIBUTES,
                               .dead_letter = s->dead_letter,
                               .retry_policy = s->retries ? &s->retry_policy : NULL,
+                              .endpoint = s->endpoint,
                               .pending = s->pending};
     return 1;
 }

@@ -169,6 +169,26 @@ void topic_write_record(const struct target_def *topic, const struct topic_messa
     buf_text(out, "}}]}");
 }
 
+void topic_write_push(const struct target_def *topic, const struct topic_message *m, const struct topic_endpoint *e,
+                      struct buf *out)
+{
+    char stamp[STAMP_SIZE];
+
+    buf_char(out, '{');
+    json_write_member(out, "Platform", e->platform);
+    json_write_member(out, "Application", e->application);
+    json_write_member(out, "EndpointId", e->id);
+    json_write_member(out, "Token", e->token);
+    add_said(out, "CustomUserData", e->user_data);
+    json_write_member(out, "MessageId", m->id);
+    json_write_member(out, "TopicArn", topic->arn);
+    add_said(out, "Subject", m->subject);
+    json_write_member(out, "Message", m->text);
+    json_write_member(out, "Timestamp", stamp_of(m, stamp));
+    add_attributes(m, out);
+    buf_char(out, '}');
+}
+
 /* ---- ids ---- */
 
 static void digest_part(EVP_MD_CTX *ctx, struct str part)

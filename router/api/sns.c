@@ -84,31 +84,31 @@ static const struct aws_error errors[] = {
 
 #define NO_SMS      "No SMS can be sent from here."
 #define NO_POLICIES "No data protection: messages are not looked into."
-#define NO_PUSH     "No push notifications yet."
+#define GATEWAY     "PlatformCredential is the URL of a push gateway, which gets each message as JSON by POST."
 
 static const struct aws_operation operations[] = {
     {"AddPermission", sns_add_permission, "Policies are kept and shown; who may do what is said by allow lists."},
     {"CheckIfPhoneNumberIsOptedOut", NULL, NO_SMS},
     {"ConfirmSubscription", sns_confirm_subscription, NULL},
-    {"CreatePlatformApplication", NULL, NO_PUSH},
-    {"CreatePlatformEndpoint", NULL, NO_PUSH},
+    {"CreatePlatformApplication", sns_create_platform_application, GATEWAY},
+    {"CreatePlatformEndpoint", sns_create_platform_endpoint, NULL},
     {"CreateSMSSandboxPhoneNumber", NULL, NO_SMS},
     {"CreateTopic", sns_create_topic, "Keys of KMS, delivery logs and tracing are kept and have no effect."},
-    {"DeleteEndpoint", NULL, NO_PUSH},
-    {"DeletePlatformApplication", NULL, NO_PUSH},
+    {"DeleteEndpoint", sns_delete_endpoint, NULL},
+    {"DeletePlatformApplication", sns_delete_platform_application, NULL},
     {"DeleteSMSSandboxPhoneNumber", NULL, NO_SMS},
     {"DeleteTopic", sns_delete_topic, "Topics of weir.yaml are refused."},
     {"GetDataProtectionPolicy", NULL, NO_POLICIES},
-    {"GetEndpointAttributes", NULL, NO_PUSH},
-    {"GetPlatformApplicationAttributes", NULL, NO_PUSH},
+    {"GetEndpointAttributes", sns_get_endpoint_attributes, NULL},
+    {"GetPlatformApplicationAttributes", sns_get_platform_application_attributes, NULL},
     {"GetSMSAttributes", NULL, NO_SMS},
     {"GetSMSSandboxAccountStatus", NULL, NO_SMS},
     {"GetSubscriptionAttributes", sns_get_subscription_attributes, NULL},
     {"GetTopicAttributes", sns_get_topic_attributes, NULL},
-    {"ListEndpointsByPlatformApplication", NULL, NO_PUSH},
+    {"ListEndpointsByPlatformApplication", sns_list_endpoints, NULL},
     {"ListOriginationNumbers", NULL, NO_SMS},
     {"ListPhoneNumbersOptedOut", NULL, NO_SMS},
-    {"ListPlatformApplications", NULL, NO_PUSH},
+    {"ListPlatformApplications", sns_list_platform_applications, NULL},
     {"ListSMSSandboxPhoneNumbers", NULL, NO_SMS},
     {"ListSubscriptions", sns_list_subscriptions, NULL},
     {"ListSubscriptionsByTopic", sns_list_subscriptions_by_topic, NULL},
@@ -119,13 +119,14 @@ static const struct aws_operation operations[] = {
     {"PublishBatch", sns_publish_batch, NULL},
     {"PutDataProtectionPolicy", NULL, NO_POLICIES},
     {"RemovePermission", sns_remove_permission, NULL},
-    {"SetEndpointAttributes", NULL, NO_PUSH},
-    {"SetPlatformApplicationAttributes", NULL, NO_PUSH},
+    {"SetEndpointAttributes", sns_set_endpoint_attributes, NULL},
+    {"SetPlatformApplicationAttributes", sns_set_platform_application_attributes, NULL},
     {"SetSMSAttributes", NULL, NO_SMS},
     {"SetSubscriptionAttributes", sns_set_subscription_attributes, "Of weir.yaml's subscriptions: refused."},
     {"SetTopicAttributes", sns_set_topic_attributes, "Of weir.yaml's topics: refused."},
     {"Subscribe", sns_subscribe,
-     "sqs, lambda, http and https; email, SMS and Firehose are refused. Endpoints of HTTP are tried again as their "
+     "sqs, lambda, http, https and application; email, SMS and Firehose are refused. Endpoints of HTTP are tried again "
+     "as their "
      "DeliveryPolicy says in numRetries, minDelayTarget and maxDelayTarget."},
     {"TagResource", sns_tag_resource, NULL},
     {"Unsubscribe", sns_unsubscribe, "Of weir.yaml's subscriptions: refused."},
@@ -193,6 +194,11 @@ const struct target_def *sns_topic(struct aws_request *r, struct str arn, const 
         return topic;
     sns_fault(fault, SNS_NOT_FOUND, "Topic does not exist");
     return NULL;
+}
+
+bool sns_is_topic(const struct target_def *def)
+{
+    return def->adapter == &topic_adapter && !topic_endpoint(def);
 }
 
 struct str sns_base_url(struct aws_request *r)

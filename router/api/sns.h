@@ -30,12 +30,24 @@ const struct target_def *sns_topic(struct aws_request *r, struct str arn, const 
 /* "http://127.0.0.1:4566": the router as the request's client sees it; in the request's arena. */
 struct str sns_base_url(struct aws_request *r);
 
+bool sns_is_topic(const struct target_def *def); /* and not an endpoint */
+
 /* Tags of a request, before they are set. */
 bool sns_tags_check(struct aws_request *r, struct str tags, struct sns_fault *fault);
 
 /* ---- operations ---- */
 
 void sns_add_permission(struct aws_request *r);              /* sns_permission.c */
+void sns_create_platform_application(struct aws_request *r); /* sns_application.c, and so on */
+void sns_delete_platform_application(struct aws_request *r);
+void sns_get_platform_application_attributes(struct aws_request *r);
+void sns_set_platform_application_attributes(struct aws_request *r);
+void sns_list_platform_applications(struct aws_request *r);
+void sns_create_platform_endpoint(struct aws_request *r); /* sns_endpoint.c, and so on */
+void sns_delete_endpoint(struct aws_request *r);
+void sns_get_endpoint_attributes(struct aws_request *r);
+void sns_set_endpoint_attributes(struct aws_request *r);
+void sns_list_endpoints(struct aws_request *r);
 void sns_confirm_subscription(struct aws_request *r);        /* sns_subscribe.c */
 void sns_create_topic(struct aws_request *r);                /* sns_topic.c */
 void sns_delete_topic(struct aws_request *r);                /* sns_topic.c */

@@ -138,7 +138,7 @@ void sns_subscription_write(struct buf *out, const struct sns_subscription_docum
 
     buf_char(out, '{');
     json_write_member(out, "topic", s->topic);
-    json_write_member(out, http ? "url" : "target", s->endpoint);
+    json_write_member(out, http ? "url" : str_is(s->protocol, "application") ? "endpoint" : "target", s->endpoint);
     write_options(out, s, arena);
     if (s->pending) {
         json_write_key(out, "pending_confirmation");

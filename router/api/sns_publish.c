@@ -243,7 +243,13 @@ static const struct target_def *find_topic(struct aws_request *r, const struct p
                   "Invalid parameter: TopicArn or TargetArn Reason: no value for required parameter");
         return NULL;
     }
-    return sns_topic(r, in->topic.size ? in->topic : in->target, in->topic.size ? "TopicArn" : "TargetArn", fault);
+    const struct target_def *topic =
+        sns_topic(r, in->topic.size ? in->topic : in->target, in->topic.size ? "TopicArn" : "TargetArn", fault);
+    const struct topic_endpoint *endpoint = topic ? topic_endpoint(topic) : NULL;
+    if (!endpoint || endpoint->enabled)
+        return topic;
+    sns_fault(fault, "EndpointDisabledException", "Endpoint is disabled");
+    return NULL;
 }
 
 static int64_t now_ms(struct aws_request *r)

@@ -173,7 +173,7 @@ static bool check_url(const struct subscribing *in, struct sns_fault *fault)
 
 static bool check_endpoint(const struct subscribing *in, struct sns_fault *fault)
 {
-    static const char *const absent[] = {"email", "email-json", "sms", "firehose", "application", NULL};
+    static const char *const absent[] = {"email", "email-json", "sms", "firehose", NULL};
 
     if (str_is(in->protocol, "sqs"))
         return check_queue(in, fault);
@@ -182,7 +182,8 @@ static bool check_endpoint(const struct subscribing *in, struct sns_fault *fault
             return sns_fault(fault, SNS_INVALID, "Invalid parameter: Protocol Reason: %s is not served here",
                              absent[i]);
     bool http = str_is(in->protocol, "http") || str_is(in->protocol, "https");
-    if (!http && !str_is(in->protocol, "lambda"))
+    bool application = str_is(in->protocol, "application");
+    if (!http && !application && !str_is(in->protocol, "lambda"))
         return sns_fault(fault, SNS_INVALID,
                          "Invalid parameter: Amazon SNS does not support this protocol string: %.*s",
                          STR_ARG(in->protocol));
@@ -191,6 +192,11 @@ static bool check_endpoint(const struct subscribing *in, struct sns_fault *fault
                          "Invalid parameter: Invalid parameter: Endpoint Reason: Please use FIFO SQS queue");
     if (http)
         return check_url(in, fault);
+    if (application)
+        return (str_starts(in->endpoint, STR("arn:aws:sns:")) &&
+                memmem(in->endpoint.ptr, in->endpoint.size, ":" TOPIC_ENDPOINT, strlen(":" TOPIC_ENDPOINT))) ||
+               sns_fault(fault, SNS_INVALID, "Invalid parameter: Application endpoint arn invalid:%.*s",
+                         STR_ARG(in->endpoint));
     return str_starts(in->endpoint, STR("arn:aws:lambda:")) ||
            sns_fault(fault, SNS_INVALID, "Invalid parameter: Lambda endpoint ARN");
 }

@@ -21,6 +21,8 @@ static struct str protocol_of(const struct topic_subscription *s)
 {
     const char *type = s->target->adapter->type;
 
+    if (s->endpoint)
+        return STR("application");
     if (s->url.ptr)
         return str_starts(s->url, STR("https:")) ? STR("https") : STR("http");
     return strcmp(type, "queue") == 0 ? STR("sqs") : strcmp(type, "function") == 0 ? STR("lambda") : str_from(type);
@@ -240,12 +242,12 @@ static void collect(struct aws_request *r, struct listing *l, struct str after)
     size_t most = 0;
 
     for (uint32_t i = 0; i < set->target_count; i++)
-        most += set->targets[i]->adapter == &topic_adapter ? count_of(set->targets[i]) : 0;
+        most += sns_is_topic(set->targets[i]) ? count_of(set->targets[i]) : 0;
     l->list = arena_array(&r->arena, most + 1, sizeof *l->list);
     if (!l->list)
         xfail("out of memory");
     for (uint32_t i = 0; i < set->target_count; i++)
-        if (set->targets[i]->adapter == &topic_adapter && (!l->topic || l->topic == set->targets[i]))
+        if (sns_is_topic(set->targets[i]) && (!l->topic || l->topic == set->targets[i]))
             collect_topic(r, l, set->targets[i], after);
     qsort(l->list, l->count, sizeof *l->list, by_arn);
 }

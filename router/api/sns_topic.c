@@ -384,7 +384,7 @@ static size_t collect(const struct ruleset *set, struct str after, const struct 
     size_t count = 0;
 
     for (uint32_t i = 0; i < set->target_count; i++)
-        if (set->targets[i]->adapter == &topic_adapter && str_cmp(set->targets[i]->arn, after) > 0)
+        if (sns_is_topic(set->targets[i]) && str_cmp(set->targets[i]->arn, after) > 0)
             out[count++] = set->targets[i];
     qsort(out, count, sizeof *out, by_arn);
     return count;

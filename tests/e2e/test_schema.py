@@ -221,10 +221,10 @@ def options(schema):
                     own["auth_parameters"] = {"basic": {"username": "x", "password": "x"}}
                 yield f"{section}.{name}", s, lambda v, own=own, put=put: {
                     "connections": {"t": {"deauthorized": True, **put(v), **own}}}
-        elif section == "subscriptions":  # a topic, and either a target or a url
+        elif section == "subscriptions":  # a topic, and either a target or a url (or an endpoint, which would need more)
             for name, s, put in members(entry, schema):
                 to = {} if name in ("url", "target") else {"target": "dead-letters"}
-                if name != "topic":
+                if name not in ("topic", "endpoint"):
                     yield f"{section}.{name}", s, lambda v, put=put, to=to: {
                         "topics": {"t": {}}, "subscriptions": {"s": {**put(v), **to, "topic": "t"}}}
         elif section == "event_source_mappings":  # what it names must be a function

@@ -418,6 +418,54 @@ def test_what_subscribe_refuses(sns):
     sns.delete_topic(TopicArn=arn)
 
 
+# ---- push gateways ----
+
+def test_push_gateways_and_their_devices(shared, sns, receiver):
+    gateway = receiver()
+    create = lambda **k: sns.create_platform_application(Name="app", Platform="GCM", Attributes=k)["PlatformApplicationArn"]
+    invalid("URL of a push gateway", sns.create_platform_application, Name="app", Platform="GCM",
+            Attributes={"PlatformCredential": "secret"})
+    application = create(PlatformCredential=gateway.url, EventEndpointCreated=ARN + "ours")
+    assert application == ARN + "app/GCM/app" and create(PlatformCredential=gateway.url) == application
+    sns.set_platform_application_attributes(PlatformApplicationArn=application, Attributes={"SuccessFeedbackSampleRate": "1"})
+    attributes = sns.get_platform_application_attributes(PlatformApplicationArn=application)["Attributes"]
+    assert attributes == {"SuccessFeedbackSampleRate": "1", "Enabled": "true"}
+    assert [a["PlatformApplicationArn"] for a in sns.list_platform_applications()["PlatformApplications"]] == [application]
+
+    device = lambda token, **k: sns.create_platform_endpoint(PlatformApplicationArn=application, Token=token, **k)["EndpointArn"]
+    phone, tablet = device("t1", CustomUserData="mine"), device("t2")
+    assert phone.startswith(ARN + "endpoint/GCM/app/") and device("t1", CustomUserData="mine") == phone
+    invalid("already exists with the same Token", sns.create_platform_endpoint, PlatformApplicationArn=application, Token="t1",
+            CustomUserData="yours")
+    assert sns.get_endpoint_attributes(EndpointArn=phone)["Attributes"] == {"Enabled": "true", "Token": "t1",
+                                                                          "CustomUserData": "mine"}
+    endpoints = sns.list_endpoints_by_platform_application(PlatformApplicationArn=application)["Endpoints"]
+    assert [e["EndpointArn"] for e in endpoints] == [phone, tablet]
+
+    sns.publish(TargetArn=phone, Message='{"default": "d", "GCM": "for GCM"}', MessageStructure="json", Subject="s")
+    pushed = json.loads(Endpoint(lambda answer: gateway).message(0)[1])
+    assert (pushed["Token"], pushed["CustomUserData"], pushed["Message"], pushed["Subject"]) == ("t1", "mine", "for GCM", "s")
+    topic = sns.create_topic(Name="pushed")["TopicArn"]
+    subscription = sns.subscribe(TopicArn=topic, Protocol="application", Endpoint=tablet)["SubscriptionArn"]
+    assert sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]["Endpoint"] == tablet
+    assert [t for t in sns.list_topics()["Topics"] if "endpoint/" in t["TopicArn"]] == []
+    sns.publish(TopicArn=topic, Message="for all")
+    assert json.loads(Endpoint(lambda answer: gateway).message(1)[1])["Token"] == "t2"
+
+    sns.set_endpoint_attributes(EndpointArn=phone, Attributes={"Enabled": "false"})
+    fails("EndpointDisabled", 400, "Endpoint is disabled", sns.publish, TargetArn=phone, Message="x")
+    invalid("Application endpoint arn invalid", sns.subscribe, TopicArn=topic, Protocol="application", Endpoint=application)
+    invalid("EndpointArn", sns.get_endpoint_attributes, EndpointArn=application)
+    invalid("Invalid attribute Colour", sns.set_endpoint_attributes, EndpointArn=phone, Attributes={"Colour": "red"})
+    sns.delete_endpoint(EndpointArn=phone)
+    sns.delete_endpoint(EndpointArn=phone)
+    fails("NotFound", 404, "Endpoint does not exist", sns.get_endpoint_attributes, EndpointArn=phone)
+    sns.delete_platform_application(PlatformApplicationArn=application)
+    fails("NotFound", 404, "PlatformApplication does not exist", sns.list_endpoints_by_platform_application,
+          PlatformApplicationArn=application)
+    sns.delete_topic(TopicArn=topic)
+
+
 # ---- crashes, and the command ----
 
 def test_a_crash_keeps_topics_subscriptions_and_messages(router, receiver):
