@@ -93,7 +93,9 @@ static struct str decode_base64(struct arena *a, struct str text)
         return (struct str){0};
     size -= (int)filling;
     EVP_EncodeBlock((unsigned char *)again, bytes, size);
-    return memcmp(again, text.ptr, text.size) ? (struct str){0} : (struct str){(char *)bytes, (size_t)size};
+    if (memcmp(again, text.ptr, text.size) != 0)
+        return (struct str){0};
+    return (struct str){(char *)bytes, (size_t)size};
 }
 
 static bool check_value(struct arena *a, struct message_attribute *m, struct str string, struct str binary,

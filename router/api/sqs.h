@@ -66,6 +66,9 @@ bool sqs_is_word(struct str text, size_t max);
 /* MissingParameter, unless there is a value. */
 bool sqs_has(struct aws_request *r, struct str value, const char *parameter);
 
+/* Zeroed memory of the request's arena; never NULL. */
+void *sqs_alloc(struct aws_request *r, size_t count, size_t size);
+
 /* ---- calls: one ledger job about one queue ---- */
 
 struct sqs_call { /* first in a struct of the operation's own */

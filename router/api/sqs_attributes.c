@@ -349,7 +349,7 @@ static void write_fact(struct buf *out, const struct attribute *row, const struc
 void sqs_attributes_write(struct buf *json, struct aws_request *r, const struct target_def *def, uint32_t wanted,
                           const struct queue_counts *counts)
 {
-    struct sqs_document made, *document = def->made.ptr ? &made : NULL;
+    struct sqs_document made = {0}, *document = def->made.ptr ? &made : NULL;
     struct buf value = BUF_INIT;
 
     if (document)

@@ -107,6 +107,15 @@ bool sqs_has(struct aws_request *r, struct str value, const char *parameter)
 
 /* ---- calls ---- */
 
+void *sqs_alloc(struct aws_request *r, size_t count, size_t size)
+{
+    void *memory = arena_array(&r->arena, count, size);
+
+    if (!memory)
+        xfail("out of memory");
+    return memory;
+}
+
 void sqs_call_fail(struct sqs_call *c, const struct weir_diag *diag)
 {
     aws_fail(c->request, 503, "ServiceUnavailable", "%s", diag->message);
@@ -126,10 +135,8 @@ void *sqs_call_new(struct aws_request *r, size_t size, const struct target_def *
                    bool (*run)(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag),
                    void (*answer)(struct sqs_call *c))
 {
-    struct sqs_call *c = arena_alloc(&r->arena, size);
+    struct sqs_call *c = sqs_alloc(r, 1, size);
 
-    if (!c)
-        xfail("out of memory");
     c->request = r;
     c->queue = queue;
     c->answer = answer;

@@ -5,7 +5,6 @@
 #include "router/api/aws_page.h"
 #include "router/api/sqs.h"
 #include "rules/ruleset.h"
-#include "router/xalloc.h"
 
 #define PAGE_MAX 1000
 #define UNSAID   INT64_MIN
@@ -45,11 +44,9 @@ static bool is_wanted(const struct listing *l, const struct target_def *def)
 static size_t collect(struct aws_request *r, const struct listing *l, struct str after, struct str **names_out)
 {
     const struct ruleset *set = http_set(r->http);
-    struct str *names = arena_array(&r->arena, set->target_count, sizeof *names);
+    struct str *names = sqs_alloc(r, set->target_count, sizeof *names);
     size_t count = 0;
 
-    if (!names)
-        xfail("out of memory");
     for (uint32_t i = 0; i < set->target_count; i++)
         if (is_wanted(l, set->targets[i]) && (!after.ptr || str_cmp(set->targets[i]->name, after) > 0))
             names[count++] = set->targets[i]->name;

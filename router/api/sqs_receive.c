@@ -307,12 +307,6 @@ static bool is_queue_attribute(struct str name)
     return false;
 }
 
-static struct str element_text(struct aws_request *r, struct str raw)
-{
-    struct str text = json_decode_in(&r->arena, raw);
-    return text;
-}
-
 static bool add_names(struct aws_request *r, struct str list, unsigned *bits)
 {
     struct aws_list names;
@@ -321,7 +315,7 @@ static bool add_names(struct aws_request *r, struct str list, unsigned *bits)
     if (!list.ptr)
         return true;
     for (aws_list_start(&names, list); aws_list_next(&names, &raw);) {
-        struct str name = element_text(r, raw);
+        struct str name = json_decode_in(&r->arena, raw);
         size_t i = 0, count = sizeof attribute_names / sizeof attribute_names[0];
         while (i < count && !str_is(name, attribute_names[i].name))
             i++;
@@ -345,11 +339,9 @@ static void take_wanted(struct aws_request *r, struct receive *c, struct str lis
         return;
     for (aws_list_start(&names, list); aws_list_next(&names, &raw);)
         count++;
-    c->wanted = arena_array(&r->arena, count, sizeof *c->wanted);
-    if (!c->wanted)
-        xfail("out of memory");
+    c->wanted = sqs_alloc(r, count, sizeof *c->wanted);
     for (aws_list_start(&names, list); aws_list_next(&names, &raw);)
-        c->wanted[c->wanted_count++] = element_text(r, raw);
+        c->wanted[c->wanted_count++] = json_decode_in(&r->arena, raw);
 }
 
 static bool check(struct aws_request *r, const struct input *in, const struct target_def *queue)
@@ -391,7 +383,7 @@ void sqs_receive_message(struct aws_request *r)
     const struct queue_options *o = queue->options;
     int64_t wait_ms = in.wait_s == UNSAID ? o->receive_wait_time : in.wait_s * 1000;
     struct receive *c = sqs_call_new(r, sizeof *c, queue, receive_step, answer);
-    c->messages = arena_array(&r->arena, (size_t)in.max, sizeof *c->messages);
+    c->messages = sqs_alloc(r, (size_t)in.max, sizeof *c->messages);
     c->max = (unsigned)in.max;
     c->attributes = attributes;
     c->visibility_ms = in.visibility_s == UNSAID ? -1 : in.visibility_s * 1000;
@@ -400,8 +392,6 @@ void sqs_receive_message(struct aws_request *r)
     c->waiter.over = over_cb;
     c->waiter.deadline_age_ms = clock_now(&http_router(r->http)->clock).age_ms + wait_ms;
     c->call.job.done = received_cb;
-    if (!c->messages)
-        xfail("out of memory");
     if (wait_ms) {
         let_go(r, c);
         http_on_close(r->http, gone_cb, c);
