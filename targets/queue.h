@@ -128,6 +128,10 @@ bool queue_take(struct store *s, struct str queue, int64_t id, struct weir_time 
 /* As queue_delete(); *found_out is false too when the message is no longer in flight: its time-out ended. */
 bool queue_change_visibility(struct store *s, struct str queue, struct str receipt_handle, int64_t visibility_ms,
                              struct weir_time now, bool *found_out, struct weir_diag *diag);
+/* For who lost the answer to a receive: the message of this handle goes to want->each once more, hidden anew, with the
+   handle and the receive count that it has. *found_out: false when it is no longer in flight under this handle. */
+bool queue_receive_again(struct store *s, const struct target_def *queue, struct str receipt_handle,
+                         const struct queue_want *want, struct weir_time now, bool *found_out, struct weir_diag *diag);
 
 /* ---- looking ---- */
 

@@ -54,7 +54,8 @@ static const struct aws_operation operations[] = {
     {"ListQueues", sqs_list_queues, NULL},
     {"PurgeQueue", sqs_purge_queue, NULL},
     {"ReceiveMessage", sqs_receive_message,
-     "ReceiveRequestAttemptId changes nothing; messages in flight are not bounded; SenderId is the account."},
+     "A ReceiveRequestAttemptId is remembered as long as the router runs; messages in flight are not bounded; SenderId "
+     "is the account."},
     {"RemovePermission", sqs_remove_permission, KEPT},
     {"SendMessage", sqs_send_message, FAIR},
     {"SendMessageBatch", sqs_send_message_batch, FAIR},

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 
-#include "router/api/sqs.h"
+#include "router/api/sqs_attempt.h"
 #include "router/queue_waiters.h"
 #include "router/router.h"
 #include "router/xalloc.h"
@@ -66,6 +66,7 @@ struct receive {
     int64_t visibility_ms;
     struct str *wanted; /* names of message attributes, "All", "prefix.*" */
     size_t wanted_count;
+    struct str attempt; /* "": none */
     struct str queue;   /* its name: one that may wait holds no rule set */
     struct arena arena; /* of messages: filled by the ledger, anew at each look */
     struct queue_message *messages;
@@ -94,16 +95,48 @@ static void keep_message(void *context, const struct queue_message *m)
         *texts[i] = arena_str(&c->arena, *texts[i]);
 }
 
+/* The messages of the attempt that are still in flight. */
+static bool give_again(struct receive *c, const struct target_def *queue, const struct sqs_attempt *attempt,
+                       const struct queue_want *want, struct store *s, struct weir_time now, struct weir_diag *diag)
+{
+    bool found;
+
+    for (size_t i = 0; i < attempt->count && c->count < c->max; i++)
+        if (!queue_receive_again(s, queue, str_from(attempt->handles[i]), want, now, &found, diag))
+            return false;
+    c->got.count = (unsigned)c->count;
+    return true;
+}
+
+static bool receive(struct receive *c, const struct target_def *queue, struct store *s, struct weir_time now,
+                    struct weir_diag *diag)
+{
+    struct queue_want want = {c->max, c->visibility_ms, RECEIVE_BYTES, keep_message, c};
+    struct sqs_attempt *attempt = NULL;
+
+    if (c->attempt.size && (!(attempt = sqs_attempt_need(s, queue->name, c->attempt, now, diag)) ||
+                            !give_again(c, queue, attempt, &want, s, now, diag)))
+        return false;
+    if (c->count)
+        return true;
+    if (!queue_receive(s, queue, &want, now, &c->got, diag))
+        return false;
+    if (attempt)
+        attempt->count = 0;
+    for (size_t i = 0; attempt && i < c->count; i++)
+        sqs_attempt_add(attempt, c->messages[i].receipt_handle);
+    return true;
+}
+
 static bool receive_from(struct receive *c, const struct target_def *queue, struct store *s, struct weir_time now,
                          struct weir_diag *diag)
 {
-    struct queue_want want = {c->max, c->visibility_ms, RECEIVE_BYTES, keep_message, c};
     bool waits = c->waiter.deadline_age_ms > now.age_ms;
 
     arena_fini(&c->arena);
     c->count = 0;
     c->got = (struct queue_got){.next_age_ms = INT64_MAX};
-    if (!queue_receive(s, queue, &want, now, &c->got, diag))
+    if (!receive(c, queue, s, now, diag))
         return false;
     queue_waiters_look(waiters_of(c), waits ? &c->waiter : NULL, queue->name, &c->got);
     return true;
@@ -355,6 +388,11 @@ static bool check(struct aws_request *r, const struct input *in, const struct ta
     if (in->attempt.ptr && !queue_is_fifo(queue->name))
         return sqs_refuse_value(r, in->attempt, "ReceiveRequestAttemptId",
                                 "The request includes a parameter that is not valid for this queue type.");
+    if (in->attempt.ptr && !queue_is_id(in->attempt))
+        return sqs_refuse_value(
+            r, in->attempt, "ReceiveRequestAttemptId",
+            "ReceiveRequestAttemptId can only include alphanumeric and punctuation characters. 1 to "
+            "128 in length.");
     return true;
 }
 
@@ -387,6 +425,7 @@ void sqs_receive_message(struct aws_request *r)
     c->max = (unsigned)in.max;
     c->attributes = attributes;
     c->visibility_ms = in.visibility_s == UNSAID ? -1 : in.visibility_s * 1000;
+    c->attempt = arena_str(&r->arena, in.attempt);
     take_wanted(r, c, in.message_attribute_names);
     c->waiter.job = &c->call.job;
     c->waiter.over = over_cb;

@@ -371,10 +371,17 @@ def test_fifo_messages(sqs):
     a = m["Attributes"]
     assert (m["Body"], a["MessageGroupId"], a["MessageDeduplicationId"], a["SequenceNumber"]) == (
         "1", "g", "a", first["SequenceNumber"])
+    again = lambda name: sqs.receive_message(QueueUrl=url, AttributeNames=["All"], ReceiveRequestAttemptId=name).get("Messages")
+    same, = again("try-1")
+    assert (same["Body"], same["ReceiptHandle"], same["Attributes"]) == ("1", m["ReceiptHandle"], a)
+    assert [r["Body"] for r in again("try-2")] == ["3"]
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=again("try-2")[0]["ReceiptHandle"], VisibilityTimeout=0)
+    fails("InvalidParameterValue", sqs.receive_message, QueueUrl=url, ReceiveRequestAttemptId="a b")
     rest = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert [r["Body"] for r in rest] == ["3"]
     sqs.delete_message(QueueUrl=url, ReceiptHandle=m["ReceiptHandle"])
     assert [r["Body"] for r in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]] == ["2"]
+    assert not again("try-1"), "it was deleted, and the others are somebody else's"
     bad = lambda code, **more: fails(code, sqs.send_message, **{"QueueUrl": url, "MessageBody": "x", "MessageGroupId": "g", **more})
     bad("InvalidParameterValue")
     bad("InvalidParameterValue", MessageDeduplicationId="a b")

@@ -680,6 +680,41 @@ static void backlog_costs_nothing(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* What a lost answer gave, once more: the got of one handle. */
+static struct got receive_again(struct sandbox *f, const char *handle, int64_t second, bool *found)
+{
+    struct got got = {0};
+    struct queue_want want = {.max = 1, .visibility_ms = -1, .each = gather, .context = &got};
+
+    sandbox_begin(f);
+    assert_true(queue_receive_again(f->store, &work, str_from(handle), &want, at(second), found, &f->diag));
+    sandbox_commit(f);
+    return got;
+}
+
+static void a_lost_answer_is_given_again(void **state)
+{
+    struct sandbox *f = *state;
+    bool found;
+
+    send_delayed(f, &work, "a", -1, 0);
+    struct got first = receive(f, &work, 1, 0), again = receive_again(f, first.handle, 20, &found);
+    assert_true(found);
+    assert_string_equal(again.bodies, "a");
+    assert_string_equal(again.handle, first.handle);
+    assert_int_equal(again.last.receive_count, 1);
+    assert_int_equal(receive(f, &work, 1, 49).count, 0); /* hidden anew, at second 20 */
+    again = receive_again(f, first.handle, 50, &found);
+    assert_false(found);
+    assert_int_equal(again.count, 0);
+    struct got second = receive(f, &work, 1, 51);
+    receive_again(f, first.handle, 52, &found); /* superseded */
+    assert_false(found);
+    assert_true(delete_at(f, &work, second.handle, 53));
+    receive_again(f, second.handle, 54, &found);
+    assert_false(found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +722,7 @@ int main(void)
         TEST(received_message_hides_and_comes_back),
         TEST(oldest_come_first),
         TEST(superseded_handle_is_void),
+        TEST(a_lost_answer_is_given_again),
         TEST(strange_handles_are_unknown),
         TEST(visibility_can_be_changed_while_in_flight),
         TEST(visibility_zero_hands_out_once_a_call),
