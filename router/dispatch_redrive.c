@@ -11,6 +11,9 @@
  * new age. It gets its row before anybody sends it: a crash finds either the dead letter or the delivery. What cannot
  * go anywhere stays in the queue, and is counted by reason; so does what somebody has received meanwhile.
  *
+ * An event that a function gave up, which no rule's delivery was for any more, becomes an asynchronous invocation
+ * again, in a job before that.
+ *
  * Attributes name a rule and a target, not the entry of the rule: where a rule leads to one target by several ways, the
  * dead letter has one more attribute that says by which (TARGET_ID, see dispatch_letter.c).
  */
@@ -22,6 +25,7 @@
 #include "router/log.h"
 #include "router/xalloc.h"
 #include "targets/archive.h"
+#include "targets/invocations.h"
 #include "targets/queue.h"
 
 #define CHUNK       500 /* messages looked at in one ledger job */
@@ -35,7 +39,8 @@ static const char *const stay_names[STAY_COUNT] = {
 
 struct letter { /* a message that was looked at */
     int64_t id;
-    struct str attributes, body; /* in the redrive's arena */
+    struct str attributes, body;       /* in the redrive's arena */
+    const struct target_def *function; /* that gave it up; NULL: it is a rule's, or stays */
 };
 
 struct redrive {
@@ -51,6 +56,8 @@ struct redrive {
     int64_t last; /* message looked at */
     bool full;    /* there may be more behind it */
     int64_t redriven, skipped, stayed[STAY_COUNT];
+    int64_t invoked;     /* of those given up by functions */
+    struct ruleset *set; /* of those functions: a reference */
 };
 
 /* ---- answers ---- */
@@ -65,6 +72,7 @@ static void redrive_free(struct redrive *r)
 {
     arena_fini(&r->arena);
     buf_fini(&r->origin);
+    ruleset_unref(r->set);
     free(r);
 }
 
@@ -98,7 +106,7 @@ static void report(struct redrive *r)
     struct buf *out = &r->call->json;
 
     buf_char(out, '{');
-    write_count(out, "redriven", r->redriven);
+    write_count(out, "redriven", r->redriven + r->invoked);
     write_count(out, "skipped", r->skipped);
     json_write_key(out, "stayed");
     buf_char(out, '{');
@@ -126,7 +134,7 @@ static void take_letter(void *context, const struct queue_message *m)
         r->full = true;
         return;
     }
-    *l = (struct letter){m->id, arena_str(&r->arena, m->attributes), arena_str(&r->arena, m->body)};
+    *l = (struct letter){m->id, arena_str(&r->arena, m->attributes), arena_str(&r->arena, m->body), NULL};
     if (!l->attributes.ptr || !l->body.ptr)
         xfail("out of memory");
     r->bytes += m->body.size;
@@ -226,6 +234,46 @@ static bool find_route(struct redrive *r, const struct letter *l, struct route *
     return true;
 }
 
+/* ---- what functions gave up ---- */
+
+/* Its attributes name the function, and no rule. */
+static const struct target_def *function_of(struct redrive *r, const struct letter *l)
+{
+    const struct ruleset *set = r->dispatch->generation->set;
+    struct str arn = attribute(r, l, "TARGET_ARN");
+
+    if (!arn.size || r->call->rule.size || attribute(r, l, "RULE_ARN").size)
+        return NULL;
+    for (uint32_t i = 0; i < set->target_count; i++) {
+        const struct target_def *def = set->targets[i];
+        if (def->adapter == &function_adapter && str_eq(def->arn, arn))
+            return target_is_chosen(r->call, r->dispatch->generation->outlets[i]) ? def : NULL;
+    }
+    return NULL;
+}
+
+static bool invoke_run(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
+{
+    struct redrive *r = (struct redrive *)job;
+    char id[UUID_SIZE + 1];
+    bool found;
+
+    r->invoked = r->stayed[STAY_IN_FLIGHT] = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct letter *l = &r->letters[i];
+        if (!l->function)
+            continue;
+        struct invocation_row row = {.function = l->function->name, .request_id = {id, UUID_SIZE}, .payload = l->body};
+        if (!uuid_random(id))
+            xfail("the kernel gives no random bytes");
+        if (!queue_take(s, r->call->queue, l->id, now, &found, diag) ||
+            (found && !invocations_insert(s, &row, now, diag)))
+            return false;
+        *(found ? &r->invoked : &r->stayed[STAY_IN_FLIGHT]) += 1;
+    }
+    return true;
+}
+
 /* ---- into the turn ---- */
 
 static void offer(struct redrive *r, const struct letter *l)
@@ -248,18 +296,22 @@ static void offer(struct redrive *r, const struct letter *l)
     r->redriven++;
 }
 
-static void look_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+static bool goes_on(struct redrive *r, bool ok, const struct weir_diag *diag)
 {
-    struct redrive *r = (struct redrive *)job;
+    r->dispatch->now = dispatch_now(r->dispatch);
+    if (ok && !r->dispatch->stopping)
+        return true;
+    refuse(r, 503, ok ? "the router is going down" : diag->message);
+    return false;
+}
+
+static void offer_all(struct redrive *r)
+{
     struct dispatch *d = r->dispatch;
 
-    d->now = dispatch_now(d);
-    if (!ok || d->stopping) {
-        refuse(r, 503, ok ? "the router is going down" : diag->message);
-        return;
-    }
     for (size_t i = 0; i < r->count; i++)
-        offer(r, &r->letters[i]);
+        if (!r->letters[i].function)
+            offer(r, &r->letters[i]);
     if (!r->redriven) {
         report(r);
         return;
@@ -267,6 +319,33 @@ static void look_done(struct ledger_job *job, bool ok, const struct weir_diag *d
     STAILQ_INSERT_TAIL(&d->turn->redrives, r, link);
     turn_hold_over(d); /* somebody waits; nothing of it settles by itself before */
     turn_schedule(d);
+}
+
+static void invoke_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct redrive *r = (struct redrive *)job;
+
+    if (goes_on(r, ok, diag))
+        offer_all(r);
+}
+
+static void look_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    struct redrive *r = (struct redrive *)job;
+    struct dispatch *d = r->dispatch;
+    bool any = false;
+
+    if (!goes_on(r, ok, diag))
+        return;
+    for (size_t i = 0; i < r->count; i++)
+        any |= (r->letters[i].function = function_of(r, &r->letters[i])) != NULL;
+    if (!any) {
+        offer_all(r);
+        return;
+    }
+    r->set = ruleset_ref(d->generation->set);
+    r->job = (struct ledger_job){.run = invoke_run, .done = invoke_done, .reply = d->mailbox};
+    ledger_submit(d->options.ledger, &r->job);
 }
 
 bool redrive_take(struct flight *f, struct store *s, struct weir_time now, struct weir_diag *diag)

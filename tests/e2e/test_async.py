@@ -18,6 +18,8 @@ detail = event.get("detail", event.get("requestPayload", event))
 with open("runs", "a") as f:
     f.write(json.dumps({"id": os.environ["WEIR_REQUEST_ID"], "attempt": os.environ["WEIR_ATTEMPT"], "event": event}) + "\\n")
 time.sleep(detail.get("sleep", 0))
+if "until" in detail and not os.path.exists(detail["until"]):
+    sys.exit(4)
 if int(os.environ["WEIR_ATTEMPT"]) <= detail.get("fails", 0):
     print("it hurts", file=sys.stderr)
     sys.exit(3)
@@ -169,6 +171,16 @@ def test_given_up_without_a_destination(served, aws):
     [letter] = served.receive("dead-letters", 1)
     assert json.loads(letter["body"]) == {"n": 8, "fails": 1}
     assert letter["attributes"]["EXHAUSTED_RETRY_CONDITION"] == "RetriesExhausted"
+
+
+def test_a_dead_letter_is_invoked_again(served, aws):
+    invoke(aws, "lone", {"n": 11, "until": "mended"})
+    wait_until(lambda: [q for q in served.status()["queues"] if q["name"] == "dead-letters" and q["visible"] == 1], what="the dead letter")
+    (served.folder / "mended").touch()
+    status, answer = served.post("/_weir/v1/dlq/dead-letters/redrive", {"target": "function/lone"})
+    assert (status, answer["redriven"], answer["stayed"]) == (200, 1, {})
+    wait_until(lambda: len([run for run in runs(served) if run["event"].get("n") == 11]) == 2, what="the second run")
+    assert served.take("dead-letters") == []
 
 
 def test_a_function_that_went_fails_what_is_left(tmp_path):
