@@ -26,6 +26,7 @@
 #include "router/http_int.h"
 #include "router/log.h"
 #include "router/metrics.h"
+#include "router/router.h"
 #include "router/tls.h"
 #include "router/xalloc.h"
 
@@ -228,6 +229,7 @@ struct http_server *http_start(struct router *router, const char *host, uint16_t
     int fd;
 
     s->router = router;
+    s->tls = router->tls != NULL;
     if (!bind_port(s, host, port, &fd, diag)) {
         free(s);
         return NULL;

@@ -72,6 +72,7 @@ struct http_thread {
 struct http_server {
     struct router *router;
     uint16_t port;
+    bool tls; /* as it started; the certificate may change */
     struct http_thread threads[HTTP_THREADS];
 };
 

@@ -88,7 +88,7 @@ struct str http_path_text(const struct http_request *r)
 
 bool http_is_tls(const struct http_request *r)
 {
-    return http_router((struct http_request *)r)->tls != NULL;
+    return r->thread->server->tls;
 }
 
 const struct auth *http_auth(const struct http_request *r)

@@ -39,7 +39,7 @@ struct router {
     struct taps *taps;             /* router/tap.h */
     struct queue_waiters *waiters; /* router/queue_waiters.h */
     struct space *space;           /* router/space.h */
-    struct ssl_ctx_st *tls;        /* router/tls.h; changes under set_lock; NULL: plain HTTP, for good */
+    struct ssl_ctx_st *tls;        /* router/tls.h; under set_lock; NULL: plain HTTP, for good */
     struct reloader *reloader;     /* router/reload.h */
     struct signer *signer;         /* router/signer.h */
     int64_t started_wall_ms;

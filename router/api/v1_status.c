@@ -293,7 +293,8 @@ static void reply(struct status_call *c)
     const struct ruleset *set = http_set(c->request);
     struct buf out = BUF_INIT, listen = BUF_INIT;
 
-    buf_printf(&listen, "http%s://%.*s:%u", router->tls ? "s" : "", STR_ARG(set->listen_host), http_port(router->http));
+    buf_printf(&listen, "http%s://%.*s:%u", http_is_tls(c->request) ? "s" : "", STR_ARG(set->listen_host),
+               http_port(router->http));
     buf_char(&out, '{');
     write_head(&out, router, set, buf_cstr(&listen));
     write_reload(&out, router);

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/queue.h>
@@ -163,6 +164,8 @@ struct fixture {
     struct http_server *server;
 };
 
+static struct ssl_ctx_st *papers; /* of the next router; NULL: it speaks no TLS */
+
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -177,6 +180,7 @@ static int setup(void **state)
     f->router.journal = journal_open(f->dir, &options, &report, &diag);
     assert_non_null(f->router.journal);
     f->router.ready = true;
+    f->router.tls = papers;
     f->server = http_start(&f->router, "127.0.0.1", 0, &diag);
     assert_non_null(f->server);
     *state = f;
@@ -194,6 +198,8 @@ static int teardown(void **state)
     assert_int_equal(system(command), 0);
     http_bounds =
         (struct http_bounds){HTTP_IDLE_SECONDS, HTTP_REQUEST_SECONDS, TLS_HANDSHAKE_SECONDS, HTTP_CONNECTIONS_MAX};
+    tls_free(papers);
+    papers = NULL;
     free(f);
     return 0;
 }
@@ -408,6 +414,41 @@ static void test_slow_clients_are_cut(void **state)
     assert_int_equal(get(f, "GET", "/later"), 200);
 }
 
+/* ---- TLS ---- */
+
+/* A certificate of its own, and little patience with those who do not shake hands. */
+static int setup_tls(void **state)
+{
+    char pem[] = "/tmp/weir-pem-XXXXXX", command[300];
+    struct ruleset named = {.certificate = str_from(pem), .certificate_key = str_from(pem)};
+    struct buf why = BUF_INIT;
+
+    close(mkstemp(pem));
+    snprintf(command, sizeof command,
+             "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=t -keyout %s -out %s.crt "
+             "2>/dev/null && cat %s.crt >>%s && rm %s.crt",
+             pem, pem, pem, pem, pem);
+    assert_int_equal(system(command), 0);
+    if (!tls_load(&named, &papers, &why))
+        fail_msg("%s", buf_cstr(&why));
+    unlink(pem);
+    http_bounds.handshake_seconds = 1;
+    return setup(state);
+}
+
+static void test_silent_handshakes_are_cut(void **state)
+{
+    struct fixture *f = *state;
+    static const char half_hello[] = "\x16\x03\x01\x02\x00\x01\x00";
+    int silent = dial(f), half = dial(f);
+
+    put(half, half_hello, sizeof half_hello - 1);
+    assert_true(take(silent, answer, sizeof answer, 5000));
+    assert_true(take(half, answer, sizeof answer, 5000));
+    close(silent);
+    close(half);
+}
+
 static int setup_small(void **state)
 {
     http_bounds.connections_max = 2 * HTTP_THREADS;
@@ -558,6 +599,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bytes_while_an_answer_is_awaited, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow_clients_are_cut, setup_hasty, teardown),
+        cmocka_unit_test_setup_teardown(test_silent_handshakes_are_cut, setup_tls, teardown),
         cmocka_unit_test_setup_teardown(test_connections_are_bounded, setup_small, teardown),
         cmocka_unit_test_setup_teardown(test_stop_answers_what_is_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_port_taken, setup, teardown),
@@ -565,5 +607,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_events_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
     };
+    signal(SIGPIPE, SIG_IGN); /* as the router does */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
