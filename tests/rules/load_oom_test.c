@@ -58,6 +58,13 @@ static const char *const made[][3] = {
      "{\"pattern\":\"{\\\"a\\\":[1]}\",\"targets\":[{\"id\":\"1\",\"target\":\"queue/"
      "made\"},{\"id\":\"2\",\"target\":\"a\"},"
      "{\"id\":\"3\",\"target\":\"b\"},{\"id\":\"4\",\"target\":\"c\",\"dead_letter\":\"d\"}]}"},
+    {"topics", "made", "{\"x-aws\":{\"attributes\":{}}}"},
+    {"platform_applications", "GCM.app",
+     "{\"platform\":\"GCM\",\"name\":\"app\",\"url\":\"http://h/\",\"endpoints\":[{\"id\":\"1\",\"token\":\"t\"}]}"},
+    {"subscriptions", "one", "{\"topic\":\"made\",\"url\":\"http://h/\",\"filter_policy\":\"{\\\"a\\\":[1]}\"}"},
+    {"subscriptions", "two",
+     "{\"topic\":\"made\",\"endpoint\":\"arn:aws:sns:us-east-1:000000000000:endpoint/GCM/app/1\"}"},
+    {"subscriptions", "left", "{\"topic\":\"gone\",\"target\":\"queue/made\"}"},
     {"rules", "plain", "{\"pattern\":{\"a\":[{\"prefix\":\"x\"}]}}"},
 };
 
