@@ -114,6 +114,21 @@ static bool is_open(const struct aws_request *r)
            (strcmp(r->operation->name, "ConfirmSubscription") == 0 || strcmp(r->operation->name, "Unsubscribe") == 0);
 }
 
+/* A browser sends no Origin with a GET for a page's image or link, but says that it is for a page of elsewhere. Where
+   there is an Origin, it is one that may be. */
+static bool is_for_a_page(const struct aws_request *r)
+{
+    const char *site = http_header(r->http, "Sec-Fetch-Site");
+
+    return site && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0 && !http_header(r->http, "Origin");
+}
+
+static bool fail_page(struct aws_request *r)
+{
+    aws_fail(r, 403, denied(r), "Requests of web pages are refused (Sec-Fetch-Site).");
+    return false;
+}
+
 static bool fail_unsigned(struct aws_request *r)
 {
     fail_signature(r, SIGV4_MISSING, "Missing Authentication Token");
@@ -134,8 +149,10 @@ bool aws_may_act(struct aws_request *r)
     const struct access_holder *h = auth_holder(r->http);
     struct buf action = BUF_INIT;
 
+    if (!h && !is_open(r))
+        return http_set(r->http)->access ? fail_unsigned(r) : !is_for_a_page(r) || fail_page(r);
     if (!h)
-        return !http_set(r->http)->access || is_open(r) || fail_unsigned(r);
+        return true;
     if (strcmp(http_auth(r->http)->service, r->service->prefix) != 0)
         return fail_service(r);
     if (!r->operation)

@@ -58,6 +58,22 @@ def test_foreign_hosts_and_origins(router):
     assert named.post("/events", LINE, {"Host": "weir.internal:80"})[0] == 200
 
 
+def test_links_of_web_pages(router):
+    """What <img src=…> on a hostile page does: a GET, without an Origin."""
+    r = router(CONFIG)
+    link = "/?Action=SendMessage&QueueUrl=/000000000000/inbox&MessageBody=hello"
+    for site in ("cross-site", "same-site"):
+        status, _, text = r.request("GET", link, headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"})
+        assert status == 403 and "web pages" in text, text
+    confirm = "/?Action=ConfirmSubscription&TopicArn=arn:aws:sns:us-east-1:000000000000:none&Token=none"
+    assert r.request("GET", confirm, headers={"Sec-Fetch-Site": "cross-site"})[0] == 404, "a link in a mail"
+    assert r.request("GET", "/healthz", headers={"Sec-Fetch-Site": "cross-site"})[0] == 200
+    assert r.receive("inbox") == []
+    for site in ("none", "same-origin"):
+        assert r.request("GET", link, headers={"Sec-Fetch-Site": site})[0] == 200, "somebody typed it"
+    r.receive("inbox", expect=2)
+
+
 def test_large_bodies_in_pieces(router):
     """A body of a megabyte, cut at odd places, and the next request right behind it on the same connection."""
     r = router(CONFIG)
