@@ -254,14 +254,46 @@ static struct str find_bus(struct aws_request *r)
     return (struct str){NULL, 0};
 }
 
+static bool may_use_bus(struct aws_request *r, const struct access_holder *h, struct str bus)
+{
+    return !bus.ptr || access_may_use_bus(h, bus) || deny(r, h, events_bus_arn(&r->arena, http_set(r->http), bus));
+}
+
+/* The bus that a target's ARN, or its name, stands for; {NULL,0}: it is something else. */
+static struct str target_bus(struct aws_request *r, struct str target)
+{
+    static const struct str type = {"bus/", sizeof "bus/" - 1};
+    struct str arn = json_type_of(target) == JSON_OBJECT ? text_member(r, target, "Arn") : STR("");
+
+    if (memchr(arn.ptr ? arn.ptr : "", ':', arn.size))
+        return memmem(arn.ptr, arn.size, ":event-bus/", 11) ? bus_of(arn) : (struct str){NULL, 0};
+    if (str_starts(arn, type))
+        return (struct str){arn.ptr + type.size, arn.size - type.size};
+    return ruleset_bus(http_set(r->http), arn) ? arn : (struct str){NULL, 0};
+}
+
+/* Who may not put events on a bus may not let a rule do it for him. */
+static bool may_use_targets(struct aws_request *r, const struct access_holder *h)
+{
+    struct str list = json_member(r->input, "Targets"), target;
+    struct aws_list targets;
+
+    if (strcmp(r->operation->name, "PutTargets") != 0 || !list.size || json_type_of(list) != JSON_ARRAY)
+        return true;
+    aws_list_start(&targets, list);
+    while (aws_list_next(&targets, &target))
+        if (!may_use_bus(r, h, target_bus(r, target)))
+            return false;
+    return true;
+}
+
 bool aws_may_use(struct aws_request *r)
 {
     const struct access_holder *h = auth_holder(r->http);
 
     if (!h || !h->buses.written || r->service != &aws_events)
         return true;
-    struct str bus = find_bus(r);
-    return !bus.ptr || access_may_use_bus(h, bus) || deny(r, h, events_bus_arn(&r->arena, http_set(r->http), bus));
+    return may_use_bus(r, h, find_bus(r)) && may_use_targets(r, h);
 }
 
 /* What the bus's permissions say of him; of one that is not there they say nothing. */

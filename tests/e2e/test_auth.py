@@ -174,6 +174,14 @@ def test_buses_of_operations(guarded):
                             (putter.list_tags_for_resource, {"ResourceARN": "arn:aws:events:us-east-1:000000000000:rule/audit/audited"})]:
         status, code, message = refused(call, **arguments)
         assert (code, "event-bus/audit" in message) in [("AccessDeniedException", True), ("UnknownOperationException", False)], message
+    putter.put_rule(Name="sly", EventPattern='{"source":["my.app"]}')
+    for name in ("arn:aws:events:us-east-1:000000000000:event-bus/audit", "bus/audit", "audit"):
+        targets = [{"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:q"}, {"Id": "audit", "Arn": name}]
+        status, code, message = refused(putter.put_targets, Rule="sly", Targets=targets)
+        assert code == "AccessDeniedException" and "event-bus/audit" in message, message
+    assert putter.put_targets(Rule="sly", Targets=targets[:1])["FailedEntryCount"] == 0
+    putter.remove_targets(Rule="sly", Ids=["q"])
+    putter.delete_rule(Name="sly")
     write(guarded.folder, "keys.yaml", KEYS)
     reload(guarded)
 
