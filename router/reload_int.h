@@ -41,8 +41,8 @@ struct reloader {
 
     /* the files */
     bool requested;
-    struct files *refused; /* the last attempt, where it failed; NULL: it did not */
-    uint64_t seen;         /* fingerprint at the last look */
+    struct files *refused;  /* the last attempt, where it failed; NULL: it did not */
+    uint64_t seen;          /* fingerprint at the last look */
     struct ssl_ctx_st *tls; /* read with the offer; NULL: none, or what is there stays */
 
     /* what the APIs made */
