@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import Router, wait_until
+from conftest import Router, wait_until, weir
 from test_lambda import ARN, client_of, error_of
 
 # Fails as often as its event says, then answers with it; notes each run.
@@ -37,6 +37,7 @@ functions:
   topic: {command: [./script], working_directory: ., async: {on_success: told}}
   chain: {command: [./script], working_directory: ., async: {on_success: plain}}
   ring: {command: [echo, "1"], async: {on_success: ring}}
+  aged: {command: [sh, -c, "exit 1"], async: {retry_interval: 1h, maximum_event_age: 1m, on_failure: bad}}
   lone: {command: [./script], working_directory: ., async: {maximum_retry_attempts: 0}}
   stays: {command: [sh, -c, "exit 1"], async: {retry_interval: 1h}}
 rules:
@@ -121,6 +122,23 @@ def test_failure_is_recorded_and_dead_lettered(served, aws):
     assert (a["RequestID"], a["ErrorCode"], a["ErrorMessage"]) == (id, "200", "exit status 3: it hurts")
 
 
+def test_an_event_grows_too_old(served, aws):
+    """It would be after the wait for the next try: then there is none."""
+    id = invoke(aws, "aged", {})
+    [record] = records(served, "bad")
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+    assert (record["requestContext"]["requestId"], record["requestContext"]["approximateInvokeCount"]) == (id, 1)
+
+
+def test_a_paused_function_waits(served, aws):
+    assert served.cli("pause", "function/plain")[0] == 0
+    id = invoke(aws, "plain", {"n": 12})
+    assert error_of(aws.invoke, FunctionName="plain", Payload=b"{}")[:2] == (429, "TooManyRequestsException")
+    assert not [run for run in runs(served) if run["id"] == id]
+    assert served.cli("resume", "function/plain")[0] == 0
+    wait_until(lambda: [run for run in runs(served) if run["id"] == id], what="the run")
+
+
 def test_a_rule_only_hands_over(served):
     served.send({"source": "test.app", "detail-type": "t", "detail": {"n": 4, "fails": 1}})
     [record] = records(served, "good")
@@ -193,6 +211,20 @@ def test_a_function_that_went_fails_what_is_left(tmp_path):
     letter = wait_until(lambda: r.take("dead-letters"), what="the dead letter")[0]
     assert letter["attributes"]["ERROR_CODE"] == "NO_RESOURCE"
     r.stop()
+
+
+@pytest.mark.parametrize("functions, rules, error", [
+    ("f: {command: [cat], async: {on_success: hook}}", "", "on_success of function 'f' is http 'hook'; it must be a queue, a topic, a function or a bus"),
+    ("f: {command: [cat], async: {on_failure: q.fifo}}", "", "on_failure of function 'f' is FIFO queue 'q.fifo'; it must be a standard queue"),
+    ("f: {command: [cat], batch: {}, async: {on_success: q}}", "", "function 'f' has a 'batch': its runs have no destinations"),
+    ("f: {command: [cat], async: {}}", "r: {pattern: {source: [a]}, targets: [{target: f, order_by: $.id}]}", "has an 'order_by', which function 'f' cannot keep"),
+])
+def test_what_cannot_be_configured(tmp_path, functions, rules, error):
+    path = tmp_path / "weir.yaml"
+    path.write_text(f"version: 1\nqueues: {{q: {{}}, q.fifo: {{}}}}\ntargets: {{hook: {{type: http, url: 'http://localhost/'}}}}\n"
+                    f"functions: {{{functions}}}\nrules: {{{rules}}}\n")
+    code, _, said = weir("check", path)
+    assert code == 78 and error in said, said
 
 
 def test_nothing_is_lost_by_kill_9(tmp_path):

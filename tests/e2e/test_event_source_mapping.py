@@ -195,6 +195,8 @@ event_source_mappings: {declared: {event_source: b, function: run, filter_criter
              for m in page["EventSourceMappings"]]
     assert sorted(pages) == sorted(m["UUID"] for m in listed)
 
+    code, exported, _ = r.cli("export")
+    assert code == 0 and uuid in exported and "batch_size: 5" in exported
     assert aws.update_event_source_mapping(UUID=uuid, Enabled=False)["State"] == "Disabled"
     send(r, "a", "no")
     got = aws.update_event_source_mapping(UUID=uuid, Enabled=True, BatchSize=1)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Lambda Runtime API: unmodified bootstraps, good ones and bad ones."""
+import base64
 import json
 import os
 import textwrap
@@ -76,7 +77,8 @@ while True:
                  "MINE", "LAMBDA_TASK_ROOT", "AWS_LAMBDA_LOG_GROUP_NAME"]
         c.request("POST", base + id + "/response", json.dumps({
             "pid": os.getpid(), "count": count, "id": id, "arn": r.headers["Lambda-Runtime-Invoked-Function-Arn"],
-            "left": left, "trace": r.headers["Lambda-Runtime-Trace-Id"], "env": {n: os.environ[n] for n in names}}))
+            "left": left, "trace": r.headers["Lambda-Runtime-Trace-Id"], "context": r.headers["Lambda-Runtime-Client-Context"],
+            "env": {n: os.environ[n] for n in names}}))
     r = c.getresponse()
     r.read()
     assert r.status == 202, r.status
@@ -158,8 +160,12 @@ def test_a_process_is_kept_warm(invoke, served):
     assert first["env"] == {"AWS_LAMBDA_FUNCTION_NAME": "python", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "TZ": ":UTC",
                             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_REGION": "us-east-1", "MINE": "yes",
                             "LAMBDA_TASK_ROOT": str(served.folder), "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/python"}
+    assert first["context"] is None
+    context = base64.b64encode(b'{"client": {"app_title": "x"}}').decode()
+    got = client_of(served).invoke(FunctionName="python", ClientContext=context)["Payload"].read()
+    assert json.loads(json.loads(got)["context"]) == {"client": {"app_title": "x"}}
     second = invoke("python")[1]
-    assert (second["pid"], second["count"]) == (first["pid"], first["count"] + 1) and second["id"] != first["id"]
+    assert (second["pid"], second["count"]) == (first["pid"], first["count"] + 2) and second["id"] != first["id"]
 
 
 def test_errors_of_the_function(invoke):
