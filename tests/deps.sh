@@ -4,7 +4,7 @@
 set -eu
 packages='gcc make pkg-config binutils libc6-dev
     libpcre2-dev libevent-dev libyaml-dev libsqlite3-dev libzstd-dev zlib1g-dev libcurl4-openssl-dev libssl-dev
-    libcmocka-dev python3 python3-pytest python3-boto3 python3-jsonschema python3-yaml awscli openssl curl jq procps zstd gzip sqlite3'
+    libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-boto3 python3-jsonschema python3-yaml awscli openssl curl jq procps zstd gzip sqlite3'
 [ "${1:-}" = lint ] && packages="$packages clang clang-format clang-tidy cppcheck shellcheck mandoc"
 [ "${1:-}" = fuzz ] && packages="$packages clang libclang-rt-14-dev"
 [ "${1:-}" = sdk ] && ! command -v npm >/dev/null && packages="$packages nodejs npm"

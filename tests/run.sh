@@ -47,7 +47,9 @@ for replay in "$build"/fuzz/*_replay; do
 done
 
 if [ "${1:-all}" = all ]; then
-    WEIR=$(realpath "$build")/weir timeout "$limit" "$python" -m pytest -q -p no:cacheprovider tests/e2e >"$logs/e2e" 2>&1
+    # They wait more than they work: three at a time, each file's in its order.
+    WEIR=$(realpath "$build")/weir timeout "$limit" "$python" -m pytest -q -p no:cacheprovider -n 3 --dist loadfile tests/e2e \
+        >"$logs/e2e" 2>&1
     code=$?
     number() { grep -oE "[0-9]+ $1" "$logs/e2e" | tail -n 1 | grep -oE '[0-9]+' || echo 0; }
     count e2e "$logs/e2e" $code "$(number passed)" "$(($(number failed) + $(number error)))"

@@ -59,7 +59,7 @@ def test_s3_thumbnails(router, tmp_path):
     for size, key in [(7, "incoming/beach.jpg"), (200000000, "incoming/beach.jpg"), (7, "incoming/a%3Cb%22%26.png")]:
         body = "".join(shlex.split(event.replace("$key", key).replace("$size", str(size))))
         assert r.post("/s3", body) == (200, {"accepted": 1})
-    r.settled()
+    wait_until(lambda: r.metric('weir_async_invocations_total{target="function/thumbs",result="succeeded"}') == 2, 30, "runs")
     files = sorted(p.name for p in (tmp_path / "thumbnails").iterdir())
     assert [re.sub(r"-\d+", "", f) for f in files] == ["photos_incoming_a_b___.png.svg", "photos_incoming_beach.jpg.svg"]
     assert "beach.jpg</text>" in (tmp_path / "thumbnails" / files[1]).read_text()
