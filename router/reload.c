@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reloading, and what reloading shares with changes by the APIs, see reload.h and reload_int.h: building, handing to
- * dispatch, taking. Rounds of changes are resources_round.c's.
+ * Reloading, and what reloading shares with changes by the APIs, see reload.h and reload_int.h: writing rows, handing
+ * to dispatch, taking. What is read and built is reload_build.c's, rounds of changes are resources_round.c's.
  *
  * --watch compares fingerprints instead of asking the kernel for notices: that works on every file system, with
  * editors that rename, and with includes that match more files than before. A change is taken when two looks in a row
@@ -16,152 +16,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "router/auth.h"
-#include "router/cli/cli.h"
 #include "router/log.h"
 #include "router/metrics.h"
 #include "router/tls.h"
 #include "router/xalloc.h"
 
-#define DIAGS_MAX 1000
-#define STOP_MS   10000 /* for the ledger and dispatch to answer */
+#define STOP_MS 10000 /* for the ledger and dispatch to answer */
 
-static void drop_offer(struct offer *o)
+void offer_drop(struct offer *o)
 {
     ruleset_unref(o->set);
     files_unref(o->files);
     documents_unref(o->documents);
     *o = (struct offer){NULL, NULL, NULL};
-}
-
-/* ---- building ---- */
-
-/* tell: the configuration has just been read. */
-static void keep_text(struct ruleset *set, struct str *field, struct str present, const char *key, bool tell)
-{
-    if (str_eq(*field, present))
-        return;
-    if (tell)
-        log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", key), LOG_STR("present", present),
-                 LOG_STR("configured", *field));
-    *field = arena_str(&set->keep, present);
-    if (!field->ptr)
-        xfail("out of memory");
-}
-
-/* What was given on the command line counts at every load, so it is no difference. */
-static void keep_settings(struct reloader *r, struct ruleset *set, bool tell)
-{
-    const struct ruleset *present = r->router->set;
-    const struct router_options *o = r->options;
-
-    if (!o->data)
-        keep_text(set, &set->data, present->data, "data", tell);
-    keep_text(set, &set->listen_host, present->listen_host, "listen", tell && !o->listen);
-    if (tell && !o->listen && set->listen_port != present->listen_port)
-        log_warn("only a restart can change the port; it stays as it is", LOG_INT("configured", set->listen_port));
-    set->listen_port = present->listen_port;
-}
-
-struct ruleset *reload_build(struct reloader *r, struct files *files, struct documents *documents, struct diags *diags)
-{
-    const struct ruleset *present = r->router->set;
-    struct ruleset *set = NULL;
-
-    if (files_parse(files, diags))
-        set = ruleset_build(files, documents, present ? present->generation + 1 : 1, diags);
-    if (diags->out_of_memory)
-        xfail("out of memory");
-    if (set && present)
-        keep_settings(r, set, files != r->present.files);
-    return set;
-}
-
-/* The first error as one line, with how many more there are. */
-static void write_first_error(const struct diags *diags, struct buf *out)
-{
-    const struct weir_diag *first = NULL;
-    size_t errors = 0;
-
-    for (size_t i = 0; i < diags->count; i++) {
-        if (diags->list[i].warning)
-            continue;
-        if (!errors++) {
-            first = &diags->list[i];
-            buf_text(out, diags->files[i] ? diags->files[i] : "-");
-            if (first->line)
-                buf_printf(out, ":%d:%d", first->line, first->column);
-            buf_printf(out, ": error: %s", first->message);
-        }
-    }
-    if (errors > 1)
-        buf_printf(out, " (and %zu more)", errors - 1);
-    xbuf(out);
-}
-
-/* With the errors, and warnings, on stderr; NULL: the first error in `error` too, where given. */
-static struct ruleset *build_aloud(struct reloader *r, struct files *files, struct documents *documents,
-                                   struct diags *diags, struct buf *error)
-{
-    struct buf text = BUF_INIT;
-    struct ruleset *set = reload_build(r, files, documents, diags);
-
-    ruleset_report(diags, &text);
-    fputs(buf_cstr(&text), stderr);
-    if (!set && error)
-        write_first_error(diags, error);
-    buf_fini(&text);
-    return set;
-}
-
-/* A certificate may be another one; that there is one at all belongs to the address. */
-static bool load_tls(struct reloader *r, const struct ruleset *set, struct buf *error)
-{
-    tls_free(r->tls);
-    r->tls = NULL;
-    if (!set->certificate.ptr == !r->router->tls)
-        return tls_load(set, &r->tls, error);
-    log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", "tls"));
-    return true;
-}
-
-/* The new one serves connections that come from now on. */
-static void take_tls(struct reloader *r)
-{
-    struct ssl_ctx_st *before = r->router->tls;
-
-    if (!r->tls)
-        return;
-    pthread_mutex_lock(&r->router->set_lock);
-    r->router->tls = r->tls;
-    pthread_mutex_unlock(&r->router->set_lock);
-    r->tls = NULL;
-    tls_free(before);
-}
-
-/* Reads the files, and builds what is then r->offer; NULL: r->refused has the files. */
-static bool load(struct reloader *r, struct buf *error)
-{
-    struct diags diags;
-
-    if (!diags_init(&diags, DIAGS_MAX))
-        xfail("out of memory");
-    struct files *files = files_read(r->options->config, &diags);
-    if (!files)
-        xfail("out of memory");
-    struct ruleset *set = build_aloud(r, files, r->present.documents, &diags, error);
-    diags_fini(&diags);
-    if (set && r->router->set && (!auth_check_listen(set, error) || !load_tls(r, set, error))) {
-        ruleset_unref(set);
-        set = NULL;
-    }
-    if (!set) {
-        files_unref(r->refused);
-        r->refused = files;
-        return false;
-    }
-    r->offer = (struct offer){set, files, documents_ref(r->present.documents)};
-    return true;
 }
 
 /* ---- reports ---- */
@@ -192,7 +59,7 @@ static void show_metrics(struct router *router, bool ok)
 }
 
 /* error NULL: the set has been taken. */
-static void report(struct router *router, const char *error)
+void reload_note(struct router *router, const char *error)
 {
     pthread_mutex_lock(&router->set_lock);
     free(router->reload_error);
@@ -206,13 +73,13 @@ static void report(struct router *router, const char *error)
 
 static void failed(struct reloader *r, const char *error)
 {
-    report(r->router, error);
+    reload_note(r->router, error);
     series_add(metric(METRIC_RELOADS, "failed"), 1);
     log_error("the changed configuration is not taken; the present one stays in force", LOG_TEXT("reason", error));
 }
 
 /* Trees are kept for who has changes to make: until then nothing is built from these files again. */
-static void rest(struct reloader *r)
+void reload_rest(struct reloader *r)
 {
     if (!r->present.documents->count)
         files_forget_trees(r->present.files);
@@ -294,10 +161,24 @@ static void tell_taken(struct reloader *r, bool of_files)
                   LOG_INT("targets", targets));
         return;
     }
-    report(r->router, NULL);
+    reload_note(r->router, NULL);
     series_add(metric(METRIC_RELOADS, "ok"), 1);
     log_info("configuration reloaded", LOG_INT("generation", set->generation), LOG_INT("rules", rules),
              LOG_INT("targets", targets));
+}
+
+/* The new one serves connections that come from now on. */
+static void take_tls(struct reloader *r)
+{
+    struct ssl_ctx_st *before = r->router->tls;
+
+    if (!r->tls)
+        return;
+    pthread_mutex_lock(&r->router->set_lock);
+    r->router->tls = r->tls;
+    pthread_mutex_unlock(&r->router->set_lock);
+    r->tls = NULL;
+    tls_free(before);
 }
 
 static void take(struct reloader *r)
@@ -310,10 +191,10 @@ static void take(struct reloader *r)
     router->set = r->offer.set;
     pthread_mutex_unlock(&router->set_lock);
     r->offer.set = NULL;
-    drop_offer(&r->present);
+    offer_drop(&r->present);
     r->present = r->offer;
     r->offer = (struct offer){NULL, NULL, NULL};
-    rest(r);
+    reload_rest(r);
     ruleset_unref(before);
     if (of_files) {
         files_unref(r->refused);
@@ -335,7 +216,7 @@ static void not_taken(struct reloader *r)
     } else {
         log_error("a change by an API cannot be taken: it is undone", LOG_TEXT("reason", why));
     }
-    drop_offer(&r->offer);
+    offer_drop(&r->offer);
 }
 
 /* ---- one step after the other ---- */
@@ -346,7 +227,7 @@ static void start(struct reloader *r)
 
     if (r->requested) {
         r->requested = false;
-        if (load(r, &error))
+        if (reload_read(r, &error))
             hand_over(r);
         else
             failed(r, buf_cstr(&error));
@@ -363,7 +244,7 @@ static void rows_are_there(struct reloader *r)
         hand_over(r);
         return;
     }
-    drop_offer(&r->offer);
+    offer_drop(&r->offer);
     r->step = RELOAD_IDLE;
     round_answer(r, RESOURCES_UNAVAILABLE, r->job.diag.message);
 }
@@ -459,60 +340,6 @@ struct reloader *reloader_create(struct router *router, const struct router_opti
     return r;
 }
 
-bool reloader_first(struct reloader *r)
-{
-    struct buf error = BUF_INIT;
-    bool ok = load(r, &error);
-
-    buf_fini(&error);
-    if (!ok)
-        return false;
-    r->router->set = r->offer.set;
-    r->offer.set = NULL;
-    drop_offer(&r->present);
-    r->present = r->offer;
-    r->offer = (struct offer){NULL, NULL, NULL};
-    return true;
-}
-
-struct first_read {
-    struct ledger_job job; /* first */
-    struct documents *documents;
-};
-
-static bool first_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
-{
-    struct first_read *read = (struct first_read *)job;
-    read->documents = resources_load(store, diag);
-    return read->documents;
-}
-
-enum reload_recovery reloader_recover(struct reloader *r, struct weir_diag *diag)
-{
-    struct first_read rows = {.job = {.run = first_run}};
-    struct diags diags;
-
-    if (!ledger_run_now(r->router->ledger, &rows.job, diag))
-        return RELOAD_UNREADABLE;
-    documents_unref(r->present.documents);
-    r->present.documents = rows.documents;
-    r->written = documents_ref(rows.documents);
-    if (rows.documents->count) {
-        if (!diags_init(&diags, DIAGS_MAX))
-            xfail("out of memory");
-        struct ruleset *set = build_aloud(r, r->present.files, rows.documents, &diags, NULL);
-        diags_fini(&diags);
-        if (!set)
-            return RELOAD_UNFIT;
-        set->generation = r->router->set->generation; /* nobody has seen the other one */
-        ruleset_unref(r->router->set);
-        r->router->set = set;
-    }
-    rest(r);
-    report(r->router, NULL);
-    return RELOAD_RECOVERED;
-}
-
 void reloader_stop(struct reloader *r)
 {
     struct pollfd fd = {.fd = r->fd, .events = POLLIN};
@@ -527,8 +354,8 @@ void reloader_destroy(struct reloader *r)
 {
     if (!r)
         return;
-    drop_offer(&r->offer);
-    drop_offer(&r->present);
+    offer_drop(&r->offer);
+    offer_drop(&r->present);
     files_unref(r->refused);
     tls_free(r->tls);
     documents_unref(r->written);

@@ -55,9 +55,21 @@ struct reloader {
     struct resources_change *round; /* under way: those that wait for the set to be in force */
 };
 
+/* ---- reload_build.c ---- */
+
 /* Errors go to diags; NULL: there are any. */
 struct ruleset *reload_build(struct reloader *r, struct files *files, struct documents *documents, struct diags *diags);
-void reload_wake(struct reloader *r); /* any thread */
+/* Reads the files and builds what is then r->offer. False: r->refused has the files, error the first error. */
+bool reload_read(struct reloader *r, struct buf *error);
+
+/* ---- reload.c ---- */
+
+void reload_wake(struct reloader *r);                       /* any thread */
+void reload_note(struct router *router, const char *error); /* of the last reload; NULL: it was taken */
+void reload_rest(struct reloader *r);                       /* nothing is built from the present files soon */
+void offer_drop(struct offer *o);
+
+/* ---- resources_round.c ---- */
 
 /* Carries out what waits, up to a bound. True: r->offer is to be written and handed over, and r->round waits for it. */
 bool round_begin(struct reloader *r);
