@@ -5,9 +5,10 @@
 /*
  * The running router: what `weir run` starts and stops, and what its HTTP handlers reach everything through.
  *
- * Start: lock the data folder, open ledger, add what the APIs made to the rules, open dispatch (targets recover), open journal (recovers), start ledger,
- * dispatch and io threads, print where it listens. Stop (SIGTERM, SIGINT): stop listening, let the journal answer what
- * it took, let dispatch drain, close. A second signal ends at once: nothing answered is lost.
+ * Start: lock the data folder, open ledger, add what the APIs made to the rules, open dispatch (targets recover), open
+ * journal (recovers), start ledger, dispatch and io threads, print where it listens. Stop (SIGTERM, SIGINT): stop
+ * listening, let the journal answer what it took, let dispatch drain, close. A second signal ends at once: nothing
+ * answered is lost.
  */
 
 #include <pthread.h>

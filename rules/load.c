@@ -49,9 +49,9 @@ static bool load_matchers(struct load *l)
 
 static bool run_steps(struct load *l)
 {
-    return load_settings(l) && load_buses(l) && load_targets(l) && load_sources(l) && load_mappings(l) && load_rules(l) &&
-           diags_ok(l->diags) && load_matchers(l) && (ruleset_index(l->set) || load_out_of_memory(l)) &&
-           load_filters(l) && load_parts(l);
+    return load_settings(l) && load_buses(l) && load_targets(l) && load_sources(l) && load_mappings(l) &&
+           load_rules(l) && diags_ok(l->diags) && load_matchers(l) &&
+           (ruleset_index(l->set) || load_out_of_memory(l)) && load_filters(l) && load_parts(l);
 }
 
 static struct ruleset *set_create(const struct files *files, struct documents *documents, uint64_t generation)

@@ -73,8 +73,8 @@ bool archive_disk_append(int fd, const char *path, struct str bytes, int64_t at,
 /* Unlinks the file (it may be gone already) and those of its folders that became empty. */
 void archive_disk_remove(int data_fd, const char *path);
 /* Sets aside files of the archive that no row knows: they were made in a transaction that never committed. Removes what
-   a sealing that was cut off left, and the growing form of what is sealed. store NULL: removes all files of the archive,
-   what was set aside too, and its folders. */
+   a sealing that was cut off left, and the growing form of what is sealed. store NULL: removes all files of the
+   archive, what was set aside too, and its folders. */
 bool archive_disk_sweep(int data_fd, struct str archive, struct store *store, struct weir_diag *diag);
 
 #endif

@@ -15,8 +15,8 @@
 extern const struct adapter function_adapter, http_adapter, file_adapter, log_adapter;
 
 const struct adapter *const target_adapters[] = {
-    &bus_adapter, &queue_adapter,   &topic_adapter, &function_adapter, &http_adapter, &file_adapter,
-    &log_adapter, &connection_adapter, &api_destination_adapter, &archive_adapter, NULL,
+    &bus_adapter, &queue_adapter,      &topic_adapter,           &function_adapter, &http_adapter, &file_adapter,
+    &log_adapter, &connection_adapter, &api_destination_adapter, &archive_adapter,  NULL,
 };
 
 const struct adapter *target_adapter_find(struct str type)
