@@ -24,7 +24,8 @@ void access_unref(struct access *a)
         return;
     for (size_t i = 0; i < a->key_count + a->token_count; i++) { /* secrets do not stay in freed memory */
         const struct access_holder *h = i < a->key_count ? &a->keys[i] : &a->tokens[i - a->key_count];
-        explicit_bzero((char *)h->secret.ptr, h->secret.size);
+        if (h->secret.size)
+            explicit_bzero((char *)h->secret.ptr, h->secret.size);
     }
     arena_fini(&a->keep);
     free(a);

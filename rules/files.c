@@ -252,15 +252,18 @@ static bool watch_file(struct reading *l, struct str path)
     return ok || out_of_memory(l);
 }
 
-/* The path that an option of a section of the first file names; {NULL,0}: none, which its table says. */
-static struct str path_of(struct reading *l, const struct file_tree *first, const char *section, const char *key,
-                          struct diag_pos *pos)
+/* The path that an option of a section of the first file names; {NULL,0}: none, which its table says. False: out of
+   memory. */
+static bool find_path(struct reading *l, const struct file_tree *first, const char *section, const char *key,
+                      struct str *path, struct diag_pos *pos)
 {
-    const struct node *map = node_get(first->root, section), *path = map ? node_get(map, key) : NULL;
-    if (!path || path->type != NODE_TEXT || !path->text.size || memchr(path->text.ptr, '\0', path->text.size))
-        return (struct str){NULL, 0};
-    *pos = path->pos;
-    return path_beside(&l->files->arena, first->name, path->text);
+    const struct node *map = node_get(first->root, section), *value = map ? node_get(map, key) : NULL;
+    *path = (struct str){NULL, 0};
+    if (!value || value->type != NODE_TEXT || !value->text.size || memchr(value->text.ptr, '\0', value->text.size))
+        return true;
+    *pos = value->pos;
+    *path = path_beside(&l->files->arena, first->name, value->text);
+    return path->ptr || out_of_memory(l);
 }
 
 static bool read_beside(struct reading *l, const struct file_tree *first)
@@ -271,11 +274,10 @@ static bool read_beside(struct reading *l, const struct file_tree *first)
     } options[] = {
         {"auth", "access_keys", true}, {"auth", "tokens", true}, {"tls", "certificate", false}, {"tls", "key", false}};
     struct diag_pos pos;
-    struct str text;
+    struct str path, text;
 
     for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-        struct str path = path_of(l, first, options[i].section, options[i].key, &pos);
-        if (path.ptr && !watch_file(l, path))
+        if (!find_path(l, first, options[i].section, options[i].key, &path, &pos) || (path.ptr && !watch_file(l, path)))
             return false;
         struct file_tree *f = path.ptr && options[i].is_yaml ? file_add(l, path, pos) : NULL;
         if (!f)

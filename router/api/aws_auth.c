@@ -63,9 +63,8 @@ static const char *denied(const struct aws_request *r)
 }
 
 /* The operation as policies name it: batches are what they are batches of. */
-static void write_action(const struct aws_request *r, struct buf *out)
+static void write_name(const char *prefix, const char *name, struct buf *out)
 {
-    const char *prefix = r->service->prefix, *name = r->operation->name;
     size_t size = strlen(name);
 
     if (strcmp(prefix, "lambda") == 0 && strncmp(name, "Invoke", 6) == 0)
@@ -73,6 +72,26 @@ static void write_action(const struct aws_request *r, struct buf *out)
     else if (size > 5 && strcmp(name + size - 5, "Batch") == 0)
         size -= 5;
     buf_printf(out, "%s:%.*s", prefix, (int)size, name);
+}
+
+static void write_action(const struct aws_request *r, struct buf *out)
+{
+    write_name(r->service->prefix, r->operation->name, out);
+}
+
+bool aws_has_action(struct str pattern)
+{
+    struct buf action = BUF_INIT;
+    bool found = false;
+
+    for (const struct aws_service *const *service = aws_services; *service && !found; service++)
+        for (const struct aws_operation *one = (*service)->operations; one->name && !found; one++) {
+            buf_clear(&action);
+            write_name((*service)->prefix, one->name, &action);
+            found = access_matches(pattern, buf_view(&action), true);
+        }
+    buf_fini(&action);
+    return found;
 }
 
 static void write_denial(const struct access_holder *h, struct str action, struct str resource, struct buf *out)

@@ -15,6 +15,9 @@ bool aws_may_act(struct aws_request *r);
 /* The same for the event bus that r->input names. */
 bool aws_may_use(struct aws_request *r);
 
+/* Is there anything that this pattern of `actions` allows? No request is asked about. */
+bool aws_has_action(struct str pattern);
+
 /* An entry of PutEvents: NULL: it may be put; else its ErrorCode, and why in *reason, in r's arena. bus: a name. */
 const char *aws_refuse_entry(struct aws_request *r, struct str bus, struct str source, const char **reason);
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "matcher/json.h"
+#include "router/api/aws_auth.h"
 #include "router/auth.h"
 #include "router/cli/check_diff.h"
 #include "router/cli/verbs.h"
@@ -46,6 +47,17 @@ static void print_summary(const struct ruleset *set, const char *file)
            set->bus_count == 1 ? "" : "es", targets, targets == 1 ? "" : "s");
 }
 
+/* A slip of the pen allows nothing, and says nothing when it should have. */
+static void check_actions(const struct access *access, struct diags *diags)
+{
+    for (size_t i = 0; access && i < access->key_count; i++)
+        for (size_t k = 0; k < access->keys[i].actions.count; k++) {
+            struct str action = access->keys[i].actions.patterns[k];
+            if (!aws_has_action(action))
+                diag_warn(diags, access->keys[i].pos, "no operation is called '%.*s'", STR_ARG(action));
+        }
+}
+
 /* What would load and still not be run is an error, too. */
 static struct ruleset *load(const char *file, struct diags *diags)
 {
@@ -58,6 +70,8 @@ static struct ruleset *load(const char *file, struct diags *diags)
         set = NULL;
     }
     buf_fini(&why);
+    if (set)
+        check_actions(set->access, diags);
     return set;
 }
 

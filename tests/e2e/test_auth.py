@@ -567,6 +567,14 @@ def test_faulty_files(tmp_path, keys, tokens, mode, wanted):
     assert re.match(r"\S+(keys|tokens|weir)\.yaml:\d+:\d+: error: ", error)
 
 
+def test_actions_that_are_none(tmp_path):
+    file = write(tmp_path, "weir.yaml", "version: 1\nauth: {access_keys: keys.yaml}\n")
+    write(tmp_path, "keys.yaml", "A: {secret: 0123456789abcdef, actions: [events:PutEvent, 'events:Put*', lambda:InvokeFunction, "
+                                 "sqs:SendMessage, sqs:SendMessageBatch]}\n")
+    code, _, error = weir("check", file)
+    assert code == 0 and re.findall("no operation is called '(.*?)'", error) == ["events:PutEvent", "sqs:SendMessageBatch"]
+
+
 def test_missing_files(tmp_path):
     file = write(tmp_path, "weir.yaml", "version: 1\nauth: {access_keys: none.yaml}\n")
     code, _, error = weir("check", file)

@@ -118,13 +118,12 @@ static bool says_memory(const struct outcome *outcome)
     return outcome->out_of_memory || strcmp(outcome->message, "out of memory") == 0;
 }
 
-static void test_good(void **state)
+static void load_all_ways(const char *file)
 {
-    assert_int_equal(setenv("HOOK_TOKEN", "x", 1), 0);
-    long count = load_once("tests/rules/full.yaml", 0).allocations;
+    long count = load_once(file, 0).allocations;
     assert_true(count > 20);
     for (long at = 1; at <= count; at++) {
-        struct outcome outcome = load_once("tests/rules/full.yaml", at);
+        struct outcome outcome = load_once(file, at);
         /* A file name once interned is not interned again, so that the last ones may not be reached. */
         if (outcome.allocations < at)
             assert_true(outcome.loaded);
@@ -132,7 +131,15 @@ static void test_good(void **state)
             fail_msg("allocation %ld of %ld: loaded %d, out of memory %d, '%s'", at, count, outcome.loaded,
                      outcome.out_of_memory, outcome.message);
     }
-    assert_true(load_once("tests/rules/full.yaml", 0).loaded);
+    assert_true(load_once(file, 0).loaded);
+}
+
+static void test_good(void **state)
+{
+    assert_int_equal(setenv("HOOK_TOKEN", "x", 1), 0);
+    assert_int_equal(setenv("ACCESS_SECRET", "0123456789abcdef", 1), 0);
+    load_all_ways("tests/rules/full.yaml");
+    load_all_ways("tests/rules/access/weir.yaml");
 }
 
 static void test_bad(void **state)
