@@ -242,14 +242,15 @@ bool auth_may_send(const struct http_request *r, struct str source)
 
 /* ---- listening ---- */
 
-/* Are all addresses of this name loopback? A name that cannot be looked up cannot be listened on either. */
+/* Are all addresses of this name loopback? It is looked up just as for listening, where "*" is every address; a name
+   that cannot be looked up cannot be listened on either. */
 static bool resolves_to_loopback(const char *name)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found;
     char host[NI_MAXHOST];
     bool all = true;
 
-    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+    if (getaddrinfo(name, "0", &hints, &found) != 0)
         return true;
     for (const struct addrinfo *a = found; a && all; a = a->ai_next)
         all = getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST) == 0 &&

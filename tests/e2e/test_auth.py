@@ -477,7 +477,7 @@ def test_open_addresses_are_refused(tmp_path):
         assert code == 78 and "weir.yaml:2:9: error: listen '0.0.0.0' can be reached from other machines" in error, error
         assert "auth: {access_keys: keys.yaml, tokens: tokens.yaml}" in error
     file.write_text("version: 1\ndata: ./data\n")
-    for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"):
+    for address in ("0.0.0.0:0", "[::]:0", "*:0", "0:0", "192.0.2.1:0", "[::ffff:192.0.2.1]:0"):
         code, _, error = weir("run", "-c", file, "--listen", address)
         assert code == 78 and "can be reached from other machines" in error, (address, error)
     assert not (tmp_path / "data").exists(), "nothing is made before"
