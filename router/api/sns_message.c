@@ -8,8 +8,8 @@
 
 #include "matcher/json.h"
 
-#define SUBJECT_MAX 100
-#define NAME_MAX_   256
+#define SUBJECT_MAX        100
+#define ATTRIBUTE_NAME_MAX 256
 
 /* ---- attributes ---- */
 
@@ -21,7 +21,7 @@ static bool is_type(struct str type, const char *prefix)
 
 static bool check_name(struct str name, struct sns_fault *fault)
 {
-    bool ok = name.size && name.size <= NAME_MAX_ && name.ptr[0] != '.' && name.ptr[name.size - 1] != '.';
+    bool ok = name.size && name.size <= ATTRIBUTE_NAME_MAX && name.ptr[0] != '.' && name.ptr[name.size - 1] != '.';
 
     for (size_t i = 0; ok && i < name.size; i++) {
         char c = name.ptr[i];

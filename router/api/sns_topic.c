@@ -15,8 +15,7 @@
 #include "router/xalloc.h"
 #include "targets/queue.h"
 
-#define PAGE     100
-#define TAGS_MAX 50
+#define PAGE 100
 
 /* ---- a topic's attributes ---- */
 

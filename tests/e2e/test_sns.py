@@ -470,8 +470,12 @@ def test_push_gateways_and_their_devices(shared, sns, receiver):
 
 def test_a_crash_keeps_topics_subscriptions_and_messages(router, receiver):
     away = receiver(lambda number, body: (200 if "Confirmation" in body or number > 3 else 503, {}))
-    r = router("queues: {one: {}}\n")
+    r = router("queues: {one: {}, line.fifo: {}}\n")
     s = client(r)
+    line = s.create_topic(Name="line.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    s.subscribe(TopicArn=line, Protocol="sqs", Endpoint=QUEUE + "line.fifo", Attributes={"RawMessageDelivery": "true"})
+    once = lambda text, key: client(r).publish(TopicArn=line, Message=text, MessageGroupId="g", MessageDeduplicationId=key)
+    first = once("first", "a")
     arn = s.create_topic(Name="kept")["TopicArn"]
     s.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=QUEUE + "one", Attributes={"RawMessageDelivery": "true"})
     s.subscribe(TopicArn=arn, Protocol="http", Endpoint=away.url)
@@ -487,6 +491,9 @@ def test_a_crash_keeps_topics_subscriptions_and_messages(router, receiver):
     s = client(r)
     assert s.list_subscriptions()["Subscriptions"] == before
     assert [m["body"] for m in r.receive("one", 1)] == ["hello"]
+    assert once("again", "a")["MessageId"] == first["MessageId"]
+    assert once("second", "b")["SequenceNumber"] > first["SequenceNumber"]
+    assert [m["body"] for m in r.receive("line.fifo", 2)] == ["first", "second"]
     wait_until(lambda: len(away.requests) > 4 and json.loads(away.requests[-1][1])["MessageId"] == message_id, what="a retry")
 
 
