@@ -52,6 +52,11 @@ while True:
         sys.exit(7)
     if what == "hang":
         time.sleep(60)
+    if what == "poll":
+        other = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+        other.request("GET", base + "next")
+        refused = other.getresponse()
+        event = [refused.status, json.loads(refused.read())]
     if what == "flood":
         for i in range(5000):
             print("flood", i)
@@ -64,6 +69,8 @@ while True:
         r = c.getresponse()
         body = r.read()
         c.request("POST", base + id + "/response", json.dumps({"status": r.status, "body": json.loads(body)}))
+    elif what == "poll":
+        c.request("POST", base + id + "/response", json.dumps(event))
     elif what == "too long":
         c.request("POST", base + id + "/response", b'"' + b"x" * (6 << 20) + b'"')
         r = c.getresponse()
@@ -108,6 +115,8 @@ functions:
   shell: {runtime: provided, command: [./shell/bootstrap], handler: function.handler, timeout: 5s}
   python: {runtime: provided, command: [./python], timeout: 1s, concurrency: 2, environment: {MINE: "yes"}}
   single: {runtime: provided, command: [./python], timeout: 5s, concurrency: 1, idle_timeout: 300ms, environment: {MINE: "yes"}}
+  warm: {runtime: provided, command: [./python], timeout: 10s, concurrency: 1, environment: {MINE: "yes"}}
+  late: {runtime: provided, command: [./python], timeout: 1s, concurrency: 1, environment: {MINE: "yes"}}
   failing: {runtime: provided, command: [./python], handler: init.fails}
   dying: {runtime: provided, command: [./python], handler: init.dies}
   hostile: {runtime: provided, command: [./hostile], timeout: 100ms}
@@ -154,17 +163,17 @@ def test_the_bootstrap_of_the_tutorial(invoke, served):
 
 
 def test_a_process_is_kept_warm(invoke, served):
-    error, first = invoke("python")
-    assert error is None and first["arn"].endswith(":function:python") and 0 < first["left"] <= 1000
+    error, first = invoke("warm")
+    assert error is None and first["arn"].endswith(":function:warm") and 0 < first["left"] <= 10000
     assert first["trace"].startswith("Root=1-")
-    assert first["env"] == {"AWS_LAMBDA_FUNCTION_NAME": "python", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "TZ": ":UTC",
+    assert first["env"] == {"AWS_LAMBDA_FUNCTION_NAME": "warm", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "TZ": ":UTC",
                             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128", "AWS_REGION": "us-east-1", "MINE": "yes",
-                            "LAMBDA_TASK_ROOT": str(served.folder), "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/python"}
+                            "LAMBDA_TASK_ROOT": str(served.folder), "AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/warm"}
     assert first["context"] is None
     context = base64.b64encode(b'{"client": {"app_title": "x"}}').decode()
-    got = client_of(served).invoke(FunctionName="python", ClientContext=context)["Payload"].read()
+    got = client_of(served).invoke(FunctionName="warm", ClientContext=context)["Payload"].read()
     assert json.loads(json.loads(got)["context"]) == {"client": {"app_title": "x"}}
-    second = invoke("python")[1]
+    second = invoke("warm")[1]
     assert (second["pid"], second["count"]) == (first["pid"], first["count"] + 2) and second["id"] != first["id"]
 
 
@@ -174,6 +183,8 @@ def test_errors_of_the_function(invoke):
     assert (error, said) == (None, {"status": 400, "body": {"errorMessage": "Invalid request ID", "errorType": "InvalidRequestID"}})
     assert invoke("python", {"do": "too long"}) == ("Unhandled", {"errorMessage": "413RequestEntityTooLarge"})
     assert invoke("python", {"do": "stream"}) == (None, {"a": 1})
+    error, (status, said) = invoke("python", {"do": "poll"})
+    assert (error, status, said["errorType"]) == (None, 403, "InvalidStateTransition")
 
 
 def test_a_process_that_ends_is_started_again(invoke):
@@ -186,11 +197,11 @@ def test_a_process_that_ends_is_started_again(invoke):
 
 
 def test_a_deadline_kills(invoke):
-    before = invoke("python")[1]
-    error, said = invoke("python", {"do": "hang"})
+    before = invoke("late")[1]
+    error, said = invoke("late", {"do": "hang"})
     assert error == "Unhandled" and said["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
     wait_until(lambda: not os.path.exists(f"/proc/{before['pid']}"), what="its end")
-    assert invoke("python")[1]["count"] == 1
+    assert invoke("late")[1]["count"] == 1
 
 
 def test_an_idle_process_ends(invoke):
@@ -226,17 +237,16 @@ def test_output_in_the_log_is_bounded(invoke, served):
 
 
 def test_web_pages_are_refused(invoke, served):
-    pid = invoke("python")[1]["pid"]
+    pid = invoke("warm")[1]["pid"]
     api = dict(v.split("=", 1) for v in open(f"/proc/{pid}/environ").read().split("\0") if "=" in v)["AWS_LAMBDA_RUNTIME_API"]
     url, served.url = served.url, "http://" + api
     try:
         for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             assert served.request("GET", "/2018-06-01/runtime/invocation/next", headers=headers)[0] == 403
         assert served.request("GET", "/2018-06-01/runtime/nothing")[0] == 404
-        assert served.request("GET", "/2018-06-01/runtime/invocation/next")[0] == 403  # the process itself asks already
     finally:
         served.url = url
-    assert invoke("python")[0] is None
+    assert invoke("warm")[0] is None
 
 
 def test_rules_deliver_to_it(served):
