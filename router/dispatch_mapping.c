@@ -151,7 +151,8 @@ static void run_done(struct direct_run *run)
         fail_all(b);
         well = false;
     }
-    series_add(metric_str(METRIC_MAPPING_RUNS, (struct str[]){name, well ? STR("succeeded") : STR("failed")}), 1);
+    if (b->mapping)
+        series_add(metric_str(METRIC_MAPPING_RUNS, (struct str[]){name, well ? STR("succeeded") : STR("failed")}), 1);
     delete_messages(b);
 }
 
