@@ -13,6 +13,7 @@
 #include "router/api/lambda_mapping.h"
 #include "router/router.h"
 #include "router/xalloc.h"
+#include "targets/function.h"
 #include "targets/queue.h"
 
 #define SECTION "event_source_mappings"
@@ -274,6 +275,20 @@ static bool create_edit(struct aws_change *change, struct resources *resources)
     return true;
 }
 
+/* Messages that come again while they are still being worked on would be worked on twice. */
+static bool check_visibility(struct aws_request *r, const struct target_def *queue, const struct target_def *function)
+{
+    int64_t visible_ms = ((const struct queue_options *)queue->options)->visibility_timeout;
+    int64_t timeout_ms = ((const struct function_options *)function->options)->timeout;
+
+    if (visible_ms >= timeout_ms)
+        return true;
+    aws_fail(r, 400, "InvalidParameterValueException",
+             "Queue visibility timeout: %" PRId64 " seconds is less than Function timeout: %" PRId64 " seconds",
+             visible_ms / 1000, (timeout_ms + 999) / 1000);
+    return false;
+}
+
 /* The ends as ARNs of what is there. */
 static bool resolve(struct aws_request *r, struct members *m)
 {
@@ -282,8 +297,9 @@ static bool resolve(struct aws_request *r, struct members *m)
     if (!function)
         return false;
     m->function = function->arn;
-    if (queue_of(http_set(r->http), m->source))
-        return true;
+    const struct target_def *queue = queue_of(http_set(r->http), m->source);
+    if (queue)
+        return check_visibility(r, queue, function);
     aws_fail(r, 400, "InvalidParameterValueException",
              "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error "
              "Message: The specified queue does not exist for this wsdl version.");
@@ -361,8 +377,9 @@ void lambda_update_event_source_mapping(struct aws_request *r)
         !check_types(r, c->members.types))
         return;
     if (c->members.function.ptr) {
+        const struct event_source_mapping *present = lambda_mapping_find(http_set(r->http), c->uuid);
         const struct target_def *function = lambda_find(r, c->members.function);
-        if (!function)
+        if (!function || (present && present->queue && !check_visibility(r, present->queue, function)))
             return;
         c->members.function = function->arn;
     }

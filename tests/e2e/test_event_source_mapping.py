@@ -169,7 +169,10 @@ QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 def test_mappings_by_the_api(tmp_path):
     r = make(tmp_path / "api", """
 queues: {a: {}, b: {}, f.fifo: {}}
-functions: {run: {command: [./script, api], working_directory: ., concurrency: 1}, other: {command: [cat]}}
+functions:
+  run: {command: [./script, api], working_directory: ., concurrency: 1}
+  other: {command: [cat]}
+  slow: {command: [cat], timeout: 1m}
 event_source_mappings: {declared: {event_source: b, function: run, filter_criteria: {filters: [{pattern: {body: {x: [1]}}}]}}}
 """).start()
     aws = client_of(r)
@@ -211,6 +214,8 @@ event_source_mappings: {declared: {event_source: b, function: run, filter_criter
     assert (status, code) == (409, "ResourceConflictException") and uuid in message
     assert create(FunctionName="nobody")[:2] == (404, "ResourceNotFoundException")
     assert create(EventSourceArn=QUEUE + "nobody")[1] == "InvalidParameterValueException"
+    too_short = (400, "InvalidParameterValueException", "Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds")
+    assert create(FunctionName="slow") == error_of(aws.update_event_source_mapping, UUID=uuid, FunctionName="slow") == too_short
     assert create(FunctionName="other", BatchSize=11)[1] == "InvalidParameterValueException"
     assert create(FunctionName="other", FilterCriteria={"Filters": [{"Pattern": "{"}]})[1] == "InvalidParameterValueException"
     assert create(FunctionName="other", EventSourceArn=QUEUE + "f.fifo", BatchSize=11, MaximumBatchingWindowInSeconds=1)[2].endswith("FIFO queues.")
