@@ -10,6 +10,7 @@
 
 #include "rules/tables.h"
 #include "rules/yaml_write.h"
+#include "targets/bus.h"
 #include "targets/policy.h"
 
 /* The options of one mapping: a table, or an adapter's with the policy's. */
@@ -161,6 +162,24 @@ static void add_entry(struct exporting *x, struct node *out, const struct option
         export_add_pair(out, key, now);
 }
 
+/* The key of a document's rule on the default bus is its name alone: a rule of the files, on another bus, may have it
+   too. */
+static const struct node *rule_key(struct exporting *x, const struct node *out, uint32_t declared,
+                                   const struct node *key)
+{
+    struct buf text = BUF_INIT;
+    uint32_t i = 0;
+    while (i < declared && !str_eq(out->pairs[i].key->text, key->text))
+        i++;
+    if (i == declared)
+        return key;
+    buf_printf(&text, "%s/%.*s", BUS_DEFAULT, STR_ARG(key->text));
+    const struct node *longer = text.failed ? NULL : make_text(x, buf_view(&text));
+    x->arena.failed |= text.failed;
+    buf_fini(&text);
+    return longer ? longer : key;
+}
+
 static size_t count_entries(const struct exporting *x, const char *section)
 {
     size_t count = x->from->documents->count;
@@ -182,9 +201,12 @@ static const struct node *section_node(struct exporting *x, const struct option 
         for (uint32_t i = 0; entries && entries->type == NODE_MAP && i < entries->count; i++)
             add_entry(x, out, section, entries->pairs[i].key, entries->pairs[i].value);
     }
-    for (size_t i = 0; i < documents->count; i++)
-        if (str_is(documents->list[i]->section, section->key))
-            add_entry(x, out, section, documents->list[i]->name, documents->list[i]->root);
+    uint32_t declared = strcmp(section->key, "rules") == 0 ? out->count : 0;
+    for (size_t i = 0; i < documents->count; i++) {
+        const struct document *one = documents->list[i];
+        if (str_is(one->section, section->key))
+            add_entry(x, out, section, rule_key(x, out, declared, one->name), one->root);
+    }
     return out->count ? out : NULL;
 }
 

@@ -98,6 +98,19 @@ def test_export_is_a_configuration(router, tmp_path):
     assert alone.cli("export")[1] == "version: 1\n"
 
 
+def test_export_beside_a_rule_of_that_name(router):
+    """A rule of the file on another bus may have the key that one of the default bus is exported by."""
+    r = router(FILE.replace("filed: {", "filed: {bus: audit, "))
+    client(r).put_rule(Name="filed", EventPattern='{"source":["made"]}')
+    code, out, err = r.cli("export", "--all", "--config", r.file)
+    assert (code, err) == (0, "")
+    alone = r.folder / "alone.yaml"
+    alone.write_text(out)
+    code, _, err = weir("check", alone)
+    assert code == 0, err
+    assert "  default/filed:\n    name: filed\n    bus: default\n" in out
+
+
 def test_export_of_nothing_and_of_no_file(router, tmp_path):
     r = router("")
     assert r.cli("export") == (0, "version: 1\n", "")
