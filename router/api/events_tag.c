@@ -8,6 +8,8 @@
 #include "router/api/events.h"
 #include "router/api/events_buses.h"
 
+#define TOO_MANY "A resource can have at most %d tags; this one would have %zu."
+
 struct tag {
     struct str key, value;
 };
@@ -23,6 +25,7 @@ static const struct aws_member tag_key_members[] = {
 
 /* ---- lists of tags ---- */
 
+/* As many as a resource may have, since merging them takes the square of their number. */
 bool events_tags_check(struct aws_request *r, struct str tags)
 {
     struct aws_list list;
@@ -37,7 +40,10 @@ bool events_tags_check(struct aws_request *r, struct str tags)
         if (!aws_read(r, one, path, tag_members, &tag))
             return false;
     }
-    return true;
+    if (list.index <= EVENTS_TAGS_MAX)
+        return true;
+    aws_fail(r, 400, "ValidationException", TOO_MANY, EVENTS_TAGS_MAX, (size_t)list.index);
+    return false;
 }
 
 static struct str key_of(struct arena *a, struct str tag)
@@ -159,8 +165,7 @@ static bool merge(struct tagging *t, struct str *tags)
 
     *tags = events_tags_merge(&t->change.request->arena, *tags, t->tags, t->keys, &count);
     return count <= EVENTS_TAGS_MAX ||
-           aws_refuse(&t->change, 400, "ValidationException",
-                      "A resource can have at most %d tags; this one would have %zu.", EVENTS_TAGS_MAX, count);
+           aws_refuse(&t->change, 400, "ValidationException", TOO_MANY, EVENTS_TAGS_MAX, count);
 }
 
 static bool edit_rule(struct tagging *t, struct resources *resources)

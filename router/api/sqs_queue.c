@@ -113,7 +113,7 @@ void sqs_create_queue(struct aws_request *r)
     struct message_fault fault;
     struct input in = {0};
 
-    if (!aws_read(r, r->input, "", members, &in) || !check_name(r, &in) || !sqs_check_tags(r, in.tags))
+    if (!aws_read(r, r->input, "", members, &in) || !check_name(r, &in) || !sqs_check_tags(r, in.tags, in.name))
         return;
     c->name = in.name;
     c->tags = sqs_tags(&r->arena, in.tags);

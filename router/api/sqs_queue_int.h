@@ -69,8 +69,8 @@ void sqs_attributes_read_values(struct arena *a, struct str map, struct str *val
 
 /* ---- sqs_tag.c ---- */
 
-bool sqs_check_tags(struct aws_request *r, struct str tags); /* a map of a request; false: answered */
-struct str sqs_tags(struct arena *a, struct str tags);       /* as a document has them */
+bool sqs_check_tags(struct aws_request *r, struct str tags, struct str queue); /* of a request; false: answered */
+struct str sqs_tags(struct arena *a, struct str tags);                         /* as a document has them */
 
 /* ---- changing a queue ---- */
 

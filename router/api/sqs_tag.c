@@ -40,10 +40,11 @@ static void start(struct json_reader *reader, struct str map)
     json_next(reader, &t);
 }
 
-bool sqs_check_tags(struct aws_request *r, struct str tags)
+bool sqs_check_tags(struct aws_request *r, struct str tags, struct str queue)
 {
     struct json_reader reader;
     struct json_token key, value;
+    size_t count = 0;
 
     if (!tags.ptr)
         return true;
@@ -52,8 +53,14 @@ bool sqs_check_tags(struct aws_request *r, struct str tags)
         struct str name = json_decode_in(&r->arena, key.raw);
         bool text = value.type == JSON_STRING;
         struct str content = text ? json_decode_in(&r->arena, value.raw) : STR("");
-        if (text && aws_length(name) >= 1 && aws_length(name) <= TAG_KEY_MAX && aws_length(content) <= TAG_VALUE_MAX)
+        bool fits = aws_length(name) >= 1 && aws_length(name) <= TAG_KEY_MAX && aws_length(content) <= TAG_VALUE_MAX;
+        if (text && fits && ++count <= TAGS_MAX)
             continue;
+        if (text && fits) {
+            aws_fail(r, 400, "InvalidParameterValue", "Too many tags added for queue %.*s: it may have %d.",
+                     STR_ARG(queue), TAGS_MAX);
+            return false;
+        }
         aws_fail(r, 400, "InvalidParameterValue",
                  "The tag '%.*s' is invalid. Reason: a key has 1 to 128 characters, a value is a text of at most 256.",
                  STR_ARG(name));
@@ -178,7 +185,7 @@ void sqs_tag_queue(struct aws_request *r)
     struct input in = {0};
 
     if (aws_read(r, r->input, "", members, &in) && (queue = sqs_queue(r, in.url)) && sqs_has(r, in.tags, "Tags") &&
-        sqs_check_tags(r, in.tags)) {
+        sqs_check_tags(r, in.tags, queue->name)) {
         in.keys = (struct str){0};
         run(r, &in, queue);
     }

@@ -59,6 +59,9 @@ def test_tags_come_and_go(r, arn):
 
 def test_what_is_refused(r):
     events = client(r)
+    many, message = as_list({f"k{n}": "v" for n in range(60)}), "A resource can have at most 50 tags; this one would have 60."
+    refused(events.put_rule, "ValidationException", message, Name="many", EventPattern='{"source":["s"]}', Tags=many)
+    refused(events.create_event_bus, "ValidationException", message, Name="many", Tags=many)
     assert tags_of(events, ARN + "rule/filed") == {}
     for arn, message in ((ARN + "rule/gone", "Rule gone does not exist on EventBus default."),
                          (ARN + "rule/audit/gone", "Rule gone does not exist on EventBus audit."),

@@ -206,6 +206,7 @@ def test_tags(sqs):
     assert sqs.list_queue_tags(QueueUrl=url)["Tags"] == {"team": "b", "stage": ""}
     fails("InvalidParameterValue", sqs.tag_queue, QueueUrl=url, Tags={str(i): "" for i in range(49)})
     fails("InvalidParameterValue", sqs.tag_queue, QueueUrl=url, Tags={"k" * 129: "v"})
+    fails("InvalidParameterValue", sqs.create_queue, QueueName=f"many-{sqs.protocol}", tags={str(i): "" for i in range(51)})
     sqs.untag_queue(QueueUrl=url, TagKeys=["team", "stage"])
     assert "Tags" not in sqs.list_queue_tags(QueueUrl=url)
 
