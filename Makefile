@@ -255,7 +255,7 @@ lint: ## clang-tidy, cppcheck, shellcheck, mandoc
 	@tests/deps.sh lint
 	@$(MAKE) --no-print-directory format-check
 	clang-tidy --quiet $(MATCHER) $(TARGETS) $(RULES) $(ROUTER) -- -std=gnu11 -D_GNU_SOURCE -I. 2>/dev/null
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	cppcheck --quiet --std=c11 --library=bsd --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
 	  --suppress=missingIncludeSystem --suppressions-list=tests/cppcheck.txt -D__x86_64__ -D__BYTE_ORDER__=1 -D__ORDER_LITTLE_ENDIAN__=1 -I. $(MATCHER) $(TARGETS) $(RULES) $(ROUTER)
 	shellcheck tests/*.sh .ci/run
 	for page in $(wildcard router/*.[1-8] rules/*.[1-8] matcher/*.[1-8]); do mandoc -T lint -W warning $$page || exit 1; done

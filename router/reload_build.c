@@ -16,13 +16,13 @@
 #define DIAGS_MAX 1000
 
 /* tell: the configuration has just been read. */
-static void keep_text(struct ruleset *set, struct str *field, struct str present, const char *key, bool tell)
+static void keep_text(struct ruleset *set, struct str *field, struct str present, const char *setting, bool tell)
 {
     if (str_eq(*field, present))
         return;
     if (tell)
-        log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", key), LOG_STR("present", present),
-                 LOG_STR("configured", *field));
+        log_warn("only a restart can change this; it stays as it is", LOG_TEXT("key", setting),
+                 LOG_STR("present", present), LOG_STR("configured", *field));
     *field = arena_str(&set->keep, present);
     if (!field->ptr)
         xfail("out of memory");

@@ -19,4 +19,12 @@ struct str xstr(struct str s);  /* the same; free(result.ptr) */
 void xbuf(const struct buf *b); /* ends the process when the buf failed for want of memory */
 _Noreturn void xfail(const char *what);
 
+/* What was asked of an arena; out of memory ends the process. */
+static inline void *xgot(void *memory)
+{
+    if (!memory)
+        xfail("out of memory");
+    return memory;
+}
+
 #endif

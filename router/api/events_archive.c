@@ -292,10 +292,8 @@ static void stepped_cb(struct ledger_job *job, bool ok, const struct weir_diag *
 
 void events_delete_archive(struct aws_request *r)
 {
-    struct deletion *d = arena_new(&r->arena, struct deletion);
+    struct deletion *d = xgot(arena_new(&r->arena, struct deletion));
 
-    if (!d)
-        xfail("out of memory");
     d->request = r;
     d->change = (struct resources_change){.edit = edit_delete, .done = left_cb, .reply = http_mailbox(r->http)};
     d->job = (struct ledger_job){.run = run_step, .done = stepped_cb, .reply = http_mailbox(r->http)};

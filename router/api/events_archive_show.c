@@ -171,10 +171,8 @@ static bool count_step(struct ledger_job *job, struct store *s, struct weir_time
 
 static struct show *make(struct aws_request *r, void (*done)(struct ledger_job *job, bool ok, const struct weir_diag *))
 {
-    struct show *show = arena_new(&r->arena, struct show);
+    struct show *show = xgot(arena_new(&r->arena, struct show));
 
-    if (!show)
-        xfail("out of memory");
     show->request = r;
     show->in.limit = PAGE_SIZE;
     show->job = (struct ledger_job){.run = count_step, .done = done, .reply = http_mailbox(r->http)};

@@ -72,10 +72,8 @@ static const struct aws_member list_members[] = {
 
 static struct call *make_call(struct aws_request *r, int what, void (*done)(struct replay_call *call))
 {
-    struct call *c = arena_new(&r->arena, struct call);
+    struct call *c = xgot(arena_new(&r->arena, struct call));
 
-    if (!c)
-        xfail("out of memory");
     c->request = r;
     c->in.limit = PAGE_SIZE;
     c->call.what = what;
