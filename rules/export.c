@@ -174,7 +174,7 @@ static const struct node *rule_key(struct exporting *x, const struct node *out, 
     if (i == declared)
         return key;
     buf_printf(&text, "%s/%.*s", BUS_DEFAULT, STR_ARG(key->text));
-    const struct node *longer = text.failed ? NULL : make_text(x, buf_view(&text));
+    const struct node *longer = text.failed ? NULL : export_text(x, buf_view(&text));
     x->arena.failed |= text.failed;
     buf_fini(&text);
     return longer ? longer : key;
