@@ -64,6 +64,7 @@ struct aws_service {
     const struct aws_wire *wire;            /* ended by member NULL; NULL: no query protocol */
     const struct aws_error *errors;         /* ended by name NULL; NULL: none */
     const char *unknown;                    /* the error of an operation that is not known or not served */
+    const char *invalid;                    /* the error of what could be read, and stands nowhere in a rule set */
     const struct aws_operation *operations; /* every one of the service model, ended by name NULL */
 };
 

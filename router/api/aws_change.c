@@ -40,7 +40,7 @@ static void done_cb(struct resources_change *change)
     switch (change->outcome) {
     case RESOURCES_DONE:
     case RESOURCES_UNCHANGED: reply(c); break;
-    case RESOURCES_REFUSED: aws_fail(c->request, 400, "ValidationException", "%s", change->message); break;
+    case RESOURCES_REFUSED: aws_fail(c->request, 400, c->request->service->invalid, "%s", change->message); break;
     case RESOURCES_UNAVAILABLE: aws_fail(c->request, 503, "ServiceUnavailable", "%s", change->message); break;
     }
 }

@@ -95,5 +95,6 @@ const struct aws_service aws_events = {
     .content_type = "application/x-amz-json-1.1",
     .error_prefix = "",
     .unknown = "UnknownOperationException",
+    .invalid = "ValidationException",
     .operations = operations,
 };

@@ -120,6 +120,7 @@ const struct aws_service aws_lambda = {.title = "Lambda",
                                        .content_type = "application/json",
                                        .error_prefix = "",
                                        .unknown = "UnknownOperationException",
+                                       .invalid = "InvalidParameterValueException",
                                        .operations = operations};
 
 static const struct route {

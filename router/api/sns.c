@@ -145,6 +145,7 @@ const struct aws_service aws_sns = {
     .wire = wire,
     .errors = errors,
     .unknown = "InvalidAction",
+    .invalid = SNS_INVALID,
     .operations = operations,
 };
 

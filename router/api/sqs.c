@@ -77,5 +77,6 @@ const struct aws_service aws_sqs = {
     .wire = sqs_wire,
     .errors = errors,
     .unknown = "InvalidAction",
+    .invalid = "InvalidAttributeValue",
     .operations = operations,
 };

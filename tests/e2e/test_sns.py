@@ -394,6 +394,7 @@ def test_what_subscribe_refuses(sns):
     invalid("SQS endpoint ARN", **subscribe("sqs", "one"))
     invalid("FIFO SQS Queues", **subscribe("sqs", QUEUE + "line.fifo"))
     invalid("must match the specified protocol", **subscribe("https", "http://127.0.0.1/"))
+    invalid("'url' has a blank", **subscribe("http", "http://127.0.0.1/a b"))
     invalid("Lambda endpoint ARN", **subscribe("lambda", "taker"))
     invalid("does not support this protocol string: smoke", **subscribe("smoke", "signal"))
     invalid("email is not served here", **subscribe("email", "a@b.example"))
