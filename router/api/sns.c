@@ -89,7 +89,7 @@ static const struct aws_error errors[] = {
 static const struct aws_operation operations[] = {
     {"AddPermission", sns_add_permission, "Policies are kept and shown; who may do what is said by allow lists."},
     {"CheckIfPhoneNumberIsOptedOut", NULL, NO_SMS},
-    {"ConfirmSubscription", sns_confirm_subscription, NULL},
+    {"ConfirmSubscription", sns_confirm_subscription, "AuthenticateOnUnsubscribe is not looked at."},
     {"CreatePlatformApplication", sns_create_platform_application, GATEWAY},
     {"CreatePlatformEndpoint", sns_create_platform_endpoint, NULL},
     {"CreateSMSSandboxPhoneNumber", NULL, NO_SMS},
