@@ -105,7 +105,6 @@ bool explain_near_leaf(struct explain_run *r, struct explain_leaf *leaf, const s
 bool explain_near_event(struct explain_run *r, struct explanation *e);
 
 /* ---- explain_write.c ---- */
-void explain_write_atom(struct buf *out, const struct pattern_atom *atom); /* as in a pattern, compact */
 /* A text of the event or the pattern: nothing a terminal would act on, at most so many bytes. */
 void explain_write_plain(struct buf *out, struct str text, size_t most);
 

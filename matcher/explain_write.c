@@ -5,126 +5,13 @@
  */
 #include "matcher/explain_int.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "matcher/pattern_write.h"
 #include "matcher/utf8.h"
 
 #define VALUE_SHOWN  80   /* bytes of a value in a line */
 #define WANTED_SHOWN 160  /* bytes of a leaf's alternatives in a line */
 #define PATH_SHOWN   400  /* bytes of a path in a line */
 #define VALUE_JSON   1024 /* bytes of a value in JSON */
-
-/* ---- patterns ---- */
-
-/* As few digits as say this number, but no power of ten for a round one; whatever the locale's decimal point is. */
-static void write_number(struct buf *out, double number)
-{
-    char text[32];
-    for (int digits = 15; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, number);
-        if (strtod(text, NULL) == number)
-            break;
-    }
-    for (const char *p = text; *p; p++)
-        buf_char(out, strchr("+-0123456789e", *p) ? *p : '.');
-}
-
-static void write_bound(struct buf *out, const char *op, double bound)
-{
-    buf_printf(out, "\"%s\",", op);
-    write_number(out, bound);
-}
-
-static void write_range(struct buf *out, const struct pattern_atom *a)
-{
-    buf_text(out, "{\"numeric\":[");
-    if (a->has_low && a->has_high && a->low == a->high) {
-        write_bound(out, "=", a->low);
-    } else {
-        if (a->has_low)
-            write_bound(out, a->low_open ? ">" : ">=", a->low);
-        if (a->has_low && a->has_high)
-            buf_char(out, ',');
-        if (a->has_high)
-            write_bound(out, a->high_open ? "<" : "<=", a->high);
-    }
-    buf_text(out, "]}");
-}
-
-static void write_operator(struct buf *out, const char *name, struct str text, bool fold)
-{
-    buf_printf(out, "{\"%s\":%s", name, fold ? "{\"equals-ignore-case\":" : "");
-    json_write_string(out, text);
-    buf_text(out, fold ? "}}" : "}");
-}
-
-static const char *excluded_operator(enum pattern_op op)
-{
-    switch (op) {
-    case PATTERN_PREFIX: return "prefix";
-    case PATTERN_SUFFIX: return "suffix";
-    case PATTERN_EQUALS_FOLD: return "equals-ignore-case";
-    case PATTERN_WILDCARD: return "wildcard";
-    default: return NULL; /* a plain value */
-    }
-}
-
-/* {"anything-but": ["x", "y"]} or {"anything-but": {"prefix": ["x", "y"]}}; one alone stands without brackets. */
-static void write_excluded(struct buf *out, const struct pattern_atom *a)
-{
-    const char *name = a->excluded_count ? excluded_operator(a->excluded[0].op) : NULL;
-    bool list = a->excluded_count != 1;
-
-    buf_text(out, "{\"anything-but\":");
-    if (name)
-        buf_printf(out, "{\"%s\":", name);
-    if (list)
-        buf_char(out, '[');
-    for (uint32_t i = 0; i < a->excluded_count; i++) {
-        if (i)
-            buf_char(out, ',');
-        if (a->excluded[i].op == PATTERN_NUMBER)
-            buf_str(out, a->excluded[i].text);
-        else
-            json_write_string(out, a->excluded[i].text);
-    }
-    buf_printf(out, "%s%s}", list ? "]" : "", name ? "}" : "");
-}
-
-void explain_write_atom(struct buf *out, const struct pattern_atom *a)
-{
-    switch (a->op) {
-    case PATTERN_STRING: json_write_string(out, a->text); break;
-    case PATTERN_NUMBER: buf_str(out, a->text); break;
-    case PATTERN_TRUE: buf_text(out, "true"); break;
-    case PATTERN_FALSE: buf_text(out, "false"); break;
-    case PATTERN_NULL: buf_text(out, "null"); break;
-    case PATTERN_PREFIX: write_operator(out, "prefix", a->text, false); break;
-    case PATTERN_PREFIX_FOLD: write_operator(out, "prefix", a->text, true); break;
-    case PATTERN_SUFFIX: write_operator(out, "suffix", a->text, false); break;
-    case PATTERN_SUFFIX_FOLD: write_operator(out, "suffix", a->text, true); break;
-    case PATTERN_EQUALS_FOLD: write_operator(out, "equals-ignore-case", a->text, false); break;
-    case PATTERN_WILDCARD: write_operator(out, "wildcard", a->text, false); break;
-    case PATTERN_REGEX: write_operator(out, "regex", a->text, false); break;
-    case PATTERN_CIDR: write_operator(out, "cidr", a->text, false); break;
-    case PATTERN_RANGE: write_range(out, a); break;
-    case PATTERN_EXISTS: buf_text(out, "{\"exists\":true}"); break;
-    case PATTERN_ABSENT: buf_text(out, "{\"exists\":false}"); break;
-    case PATTERN_ANYTHING_BUT: write_excluded(out, a); break;
-    }
-}
-
-static void write_atoms(struct buf *out, const struct pattern_leaf *leaf)
-{
-    buf_char(out, '[');
-    for (uint32_t i = 0; i < leaf->atom_count; i++) {
-        if (i)
-            buf_char(out, ',');
-        explain_write_atom(out, &leaf->atoms[i]);
-    }
-    buf_char(out, ']');
-}
 
 /* ---- text ---- */
 
@@ -150,7 +37,7 @@ void explain_write_plain(struct buf *out, struct str text, size_t most)
 static void write_wanted(struct buf *out, const struct pattern_leaf *leaf)
 {
     struct buf atoms = BUF_INIT;
-    write_atoms(&atoms, leaf);
+    pattern_write_atoms(&atoms, leaf);
     explain_write_plain(out, buf_view(&atoms), WANTED_SHOWN);
     out->failed |= atoms.failed;
     buf_fini(&atoms);
@@ -264,7 +151,7 @@ static void write_leaf_json(struct buf *out, const struct explain_leaf *l)
     buf_char(out, '{');
     json_write_member(out, "path", l->leaf->path);
     json_write_key(out, "wanted");
-    write_atoms(out, l->leaf);
+    pattern_write_atoms(out, l->leaf);
     json_write_key(out, "ok");
     buf_text(out, l->holds ? "true" : "false");
     json_write_key(out, "values");

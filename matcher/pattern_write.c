@@ -18,21 +18,7 @@
 
 /* ---- atoms ---- */
 
-static void write_operand(struct buf *out, const char *name, struct str text)
-{
-    buf_printf(out, "{\"%s\":", name);
-    json_write_string(out, text);
-    buf_char(out, '}');
-}
-
-static void write_folded(struct buf *out, const char *name, struct str text)
-{
-    buf_printf(out, "{\"%s\":", name);
-    write_operand(out, "equals-ignore-case", text);
-    buf_char(out, '}');
-}
-
-/* The shortest text that reads back as the same number. */
+/* As few digits as say this number, but no power of ten for a round one; whatever the locale's decimal point is. */
 static void write_number(struct buf *out, double number)
 {
     char text[32];
@@ -41,77 +27,96 @@ static void write_number(struct buf *out, double number)
         if (strtod(text, NULL) == number)
             break;
     }
-    buf_text(out, text);
+    for (const char *p = text; *p; p++)
+        buf_char(out, strchr("+-0123456789e", *p) ? *p : '.');
 }
 
-static void write_bound(struct buf *out, const char *op, double number)
+static void write_bound(struct buf *out, const char *op, double bound)
 {
     buf_printf(out, "\"%s\",", op);
-    write_number(out, number);
+    write_number(out, bound);
 }
 
-static void write_range(struct buf *out, const struct pattern_atom *atom)
+static void write_range(struct buf *out, const struct pattern_atom *a)
 {
     buf_text(out, "{\"numeric\":[");
-    if (atom->has_low && atom->has_high && atom->low == atom->high) {
-        write_bound(out, "=", atom->low);
+    if (a->has_low && a->has_high && a->low == a->high) {
+        write_bound(out, "=", a->low);
     } else {
-        if (atom->has_low)
-            write_bound(out, atom->low_open ? ">" : ">=", atom->low);
-        if (atom->has_low && atom->has_high)
+        if (a->has_low)
+            write_bound(out, a->low_open ? ">" : ">=", a->low);
+        if (a->has_low && a->has_high)
             buf_char(out, ',');
-        if (atom->has_high)
-            write_bound(out, atom->high_open ? "<" : "<=", atom->high);
+        if (a->has_high)
+            write_bound(out, a->high_open ? "<" : "<=", a->high);
     }
     buf_text(out, "]}");
 }
 
-/* All members are of one kind, or plain. */
-static void write_anything_but(struct buf *out, const struct pattern_atom *atom)
+static void write_operator(struct buf *out, const char *name, struct str text, bool fold)
 {
-    static const char *const names[] = {[PATTERN_PREFIX] = "prefix",
-                                        [PATTERN_SUFFIX] = "suffix",
-                                        [PATTERN_EQUALS_FOLD] = "equals-ignore-case",
-                                        [PATTERN_WILDCARD] = "wildcard"};
-    enum pattern_op op = atom->excluded[0].op;
-    const char *name = op == PATTERN_STRING || op == PATTERN_NUMBER ? NULL : names[op];
+    buf_printf(out, "{\"%s\":%s", name, fold ? "{\"equals-ignore-case\":" : "");
+    json_write_string(out, text);
+    buf_text(out, fold ? "}}" : "}");
+}
+
+static const char *excluded_operator(enum pattern_op op)
+{
+    switch (op) {
+    case PATTERN_PREFIX: return "prefix";
+    case PATTERN_SUFFIX: return "suffix";
+    case PATTERN_EQUALS_FOLD: return "equals-ignore-case";
+    case PATTERN_WILDCARD: return "wildcard";
+    default: return NULL; /* a plain value */
+    }
+}
+
+/* {"anything-but": ["x", "y"]} or {"anything-but": {"prefix": ["x", "y"]}}; one alone stands without brackets. */
+static void write_excluded(struct buf *out, const struct pattern_atom *a)
+{
+    const char *name = a->excluded_count ? excluded_operator(a->excluded[0].op) : NULL;
+    bool list = a->excluded_count != 1;
+
     buf_text(out, "{\"anything-but\":");
     if (name)
         buf_printf(out, "{\"%s\":", name);
-    for (uint32_t i = 0; i < atom->excluded_count; i++) {
-        buf_char(out, i ? ',' : '[');
-        if (atom->excluded[i].op == PATTERN_NUMBER)
-            buf_str(out, atom->excluded[i].text);
+    if (list)
+        buf_char(out, '[');
+    for (uint32_t i = 0; i < a->excluded_count; i++) {
+        if (i)
+            buf_char(out, ',');
+        if (a->excluded[i].op == PATTERN_NUMBER)
+            buf_str(out, a->excluded[i].text);
         else
-            json_write_string(out, atom->excluded[i].text);
+            json_write_string(out, a->excluded[i].text);
     }
-    buf_text(out, name ? "]}}" : "]}");
+    buf_printf(out, "%s%s}", list ? "]" : "", name ? "}" : "");
 }
 
-static void write_atom(struct buf *out, const struct pattern_atom *atom)
+static void write_atom(struct buf *out, const struct pattern_atom *a)
 {
-    switch (atom->op) {
-    case PATTERN_STRING: json_write_string(out, atom->text); break;
-    case PATTERN_NUMBER: buf_str(out, atom->text); break;
+    switch (a->op) {
+    case PATTERN_STRING: json_write_string(out, a->text); break;
+    case PATTERN_NUMBER: buf_str(out, a->text); break;
     case PATTERN_TRUE: buf_text(out, "true"); break;
     case PATTERN_FALSE: buf_text(out, "false"); break;
     case PATTERN_NULL: buf_text(out, "null"); break;
-    case PATTERN_PREFIX: write_operand(out, "prefix", atom->text); break;
-    case PATTERN_PREFIX_FOLD: write_folded(out, "prefix", atom->text); break;
-    case PATTERN_SUFFIX: write_operand(out, "suffix", atom->text); break;
-    case PATTERN_SUFFIX_FOLD: write_folded(out, "suffix", atom->text); break;
-    case PATTERN_EQUALS_FOLD: write_operand(out, "equals-ignore-case", atom->text); break;
-    case PATTERN_WILDCARD: write_operand(out, "wildcard", atom->text); break;
-    case PATTERN_REGEX: write_operand(out, "regex", atom->text); break;
-    case PATTERN_RANGE: write_range(out, atom); break;
-    case PATTERN_CIDR: write_operand(out, "cidr", atom->text); break;
+    case PATTERN_PREFIX: write_operator(out, "prefix", a->text, false); break;
+    case PATTERN_PREFIX_FOLD: write_operator(out, "prefix", a->text, true); break;
+    case PATTERN_SUFFIX: write_operator(out, "suffix", a->text, false); break;
+    case PATTERN_SUFFIX_FOLD: write_operator(out, "suffix", a->text, true); break;
+    case PATTERN_EQUALS_FOLD: write_operator(out, "equals-ignore-case", a->text, false); break;
+    case PATTERN_WILDCARD: write_operator(out, "wildcard", a->text, false); break;
+    case PATTERN_REGEX: write_operator(out, "regex", a->text, false); break;
+    case PATTERN_CIDR: write_operator(out, "cidr", a->text, false); break;
+    case PATTERN_RANGE: write_range(out, a); break;
     case PATTERN_EXISTS: buf_text(out, "{\"exists\":true}"); break;
     case PATTERN_ABSENT: buf_text(out, "{\"exists\":false}"); break;
-    case PATTERN_ANYTHING_BUT: write_anything_but(out, atom); break;
+    case PATTERN_ANYTHING_BUT: write_excluded(out, a); break;
     }
 }
 
-static void write_atoms(struct buf *out, const struct pattern_leaf *leaf)
+void pattern_write_atoms(struct buf *out, const struct pattern_leaf *leaf)
 {
     buf_char(out, '[');
     for (uint32_t i = 0; i < leaf->atom_count; i++) {
@@ -193,7 +198,7 @@ static void write_level(struct buf *out, const struct pattern_leaf *const *leave
         if (rest.size == key.size) { /* a path ends here: those that go on keep their dots */
             for (uint32_t j = i; j < next; j++) {
                 write_key(out, rest_of(leaves[j], done), j > 0);
-                write_atoms(out, leaves[j]);
+                pattern_write_atoms(out, leaves[j]);
             }
         } else {
             write_key(out, key, i > 0);

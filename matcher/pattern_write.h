@@ -14,4 +14,7 @@
  */
 void pattern_write(struct buf *out, const struct pattern *pattern);
 
+/* The alternatives of one leaf, as the array that stands in a pattern. */
+void pattern_write_atoms(struct buf *out, const struct pattern_leaf *leaf);
+
 #endif
