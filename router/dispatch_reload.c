@@ -97,16 +97,29 @@ static void close_retired(struct dispatch *d, struct retired *old)
     free(old);
 }
 
+static void close_settled_cb(evutil_socket_t fd, short what, void *context)
+{
+    struct dispatch *d = context;
+    struct retired *old, *next;
+
+    for (old = TAILQ_FIRST(&d->retired); old; old = next) {
+        next = TAILQ_NEXT(old, link);
+        if (!old->in_flight)
+            close_retired(d, old);
+    }
+}
+
+/* Not closed at once: it is the target itself that tells this, and it has more to do when it comes back. */
 void retired_settled(struct dispatch *d, struct target *target)
 {
+    static const struct timeval at_once = {0, 0};
     struct retired *old;
 
     TAILQ_FOREACH (old, &d->retired, link)
-        if (old->target == target) {
-            if (--old->in_flight == 0)
-                close_retired(d, old);
-            return;
-        }
+        if (old->target == target)
+            break;
+    if (old && --old->in_flight == 0 && event_base_once(d->host.base, -1, EV_TIMEOUT, close_settled_cb, d, &at_once))
+        xfail("cannot set a timer");
 }
 
 void retired_close(struct dispatch *d)

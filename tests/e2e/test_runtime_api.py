@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import textwrap
 import threading
 
@@ -253,3 +254,35 @@ def test_rules_deliver_to_it(served):
     served.send(*({"source": "test.app", "detail-type": "t", "detail": {"n": n}} for n in range(20)))
     served.settled()
     assert served.metric('weir_deliveries_total{bus="default",rule="all",target="function/python",result="delivered"}') == 20
+
+
+def is_child(pid, parent):
+    try:
+        return int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1]) == parent
+    except OSError:
+        return False
+
+
+def test_a_reload_while_one_is_busy(tmp_path):
+    """Its target is replaced, and goes with the last answer: not while that is still being taken."""
+    config = "functions: {python: {runtime: provided, command: [./python], timeout: %ds, environment: {MINE: \"yes\"}}}\n"
+    r = Router(tmp_path / "router", config % 4)
+    write(r.folder / "python", PYTHON.replace('what == "hang":', 'what == "wait":\n        while not os.path.exists(event["for"]):\n'
+                                              '            time.sleep(0.02)\n    if what == "hang":'))
+    r.start()
+    aws = client_of(r)
+    answers = []
+    for n in range(5, 8):
+        waiting = threading.Thread(target=lambda: answers.append(
+            aws.invoke(FunctionName="python", Payload=json.dumps({"do": "wait", "for": str(tmp_path / f"go{n}")}))))
+        waiting.start()
+        pids = wait_until(lambda: [p for p in os.listdir("/proc") if p.isdigit() and is_child(p, r.process.pid)])
+        r.configure(config % n)
+        generation = r.status()["generation"]
+        r.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: r.status()["generation"] > generation, what="the reload")
+        (tmp_path / f"go{n}").touch()
+        waiting.join()
+        assert json.loads(answers[-1]["Payload"].read())["count"] == 1
+        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), what="the end of the replaced one's process")
+    assert r.stop() == 0
