@@ -110,6 +110,7 @@ enum aws_type {
 /* A pattern of AWS's service model, compiled at first use; the whole value must match. */
 struct aws_regex {
     const char *text;
+    const char *linear; /* matches the same, where matching text can take exponential time; NULL: text */
     _Atomic(void *) code;
 };
 #define AWS_REGEX(pattern)                                                                                             \

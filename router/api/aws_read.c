@@ -102,6 +102,7 @@ static void check_bounds(struct aws_request *r, const char *path, const struct a
 
 static pcre2_code *compiled(struct aws_regex *regex)
 {
+    const char *text = regex->linear ? regex->linear : regex->text;
     pcre2_code *code = atomic_load(&regex->code);
     void *none = NULL;
     int error;
@@ -109,8 +110,8 @@ static pcre2_code *compiled(struct aws_regex *regex)
 
     if (code)
         return code;
-    code = pcre2_compile((PCRE2_SPTR)regex->text, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED | PCRE2_ENDANCHORED, &error,
-                         &offset, NULL);
+    code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED | PCRE2_ENDANCHORED, &error, &offset,
+                         NULL);
     if (!code)
         xfail("a regular expression of the service model cannot be compiled");
     if (atomic_compare_exchange_strong(&regex->code, &none, code))

@@ -31,11 +31,13 @@ struct parameters {
     bool is_secret;
 };
 
-static struct aws_regex auth_regex = AWS_REGEX("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$");
+static struct aws_regex auth_regex = {.text = "^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$",
+                                      .linear = "\\t*[^\\x00-\\x1F:\\x7F][^\\x00-\\x08\\x0A-\\x1F:\\x7F]*"};
 static struct aws_regex endpoint_regex =
     AWS_REGEX("^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$");
 static struct aws_regex header_key_regex = AWS_REGEX("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$");
-static struct aws_regex header_value_regex = AWS_REGEX("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$");
+static struct aws_regex header_value_regex = {.text = "^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$",
+                                              .linear = "\\t*[\\x20-\\x7E][\\t\\x20-\\x7E]*"};
 static struct aws_regex query_key_regex = AWS_REGEX("[^\\x00-\\x1F\\x7F]+");
 static struct aws_regex query_value_regex = AWS_REGEX("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+");
 

@@ -156,6 +156,21 @@ def test_what_requests_may_not_say(r):
     refused(client(r).describe_connection, *absent("connection", "describe", "x"), Name="x")
 
 
+def test_values_with_blanks(r):
+    """Of the model's patterns the long ones are matched by others, which say the same in linear time."""
+    events = client(r)
+    for value in (" ", "\ta b\t \tc ", "a" + " b" * 255):
+        connect(events, "blanks", parameters={"BasicAuthParameters": {"Username": value, "Password": value},
+                                              "InvocationHttpParameters": {"HeaderParameters": parameters(("X-A", value, False))}})
+        assert events.describe_connection(Name="blanks")["AuthParameters"]["BasicAuthParameters"]["Username"] == value
+        events.delete_connection(Name="blanks")
+    for value in ("\t", "a:b", " \x01", "a" + " b" * 254 + "\x7f"):
+        violates(r, "CreateConnection", f"'{value}'", "authParameters.basicAuthParameters.username",
+                 "Member must satisfy regular expression pattern: "
+                 "^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$", Name="blanks",
+                 AuthorizationType="BASIC", AuthParameters={"BasicAuthParameters": {"Username": value, "Password": "p"}})
+
+
 def test_lists_come_in_pages(r):
     events = client(r)
     for name in ["l-c", "l-a", "l-b"]:
