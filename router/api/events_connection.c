@@ -185,6 +185,13 @@ static void answer_put(struct aws_change *c)
                                                     : "AUTHORIZED");
 }
 
+/* The time of the authorization is not in it. */
+static void answer_create(struct aws_change *c)
+{
+    ((struct input *)c)->now.authorized_ms = 0;
+    answer_put(c);
+}
+
 static void answer_deauthorize(struct aws_change *c)
 {
     answer(c, "DEAUTHORIZING");
@@ -199,7 +206,7 @@ static void answer_delete(struct aws_change *c)
 
 void events_create_connection(struct aws_request *r)
 {
-    start(r, aws_change_new(r, sizeof(struct input), edit_create, answer_put), create_members, true);
+    start(r, aws_change_new(r, sizeof(struct input), edit_create, answer_create), create_members, true);
 }
 
 void events_update_connection(struct aws_request *r)

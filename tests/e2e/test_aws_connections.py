@@ -156,6 +156,12 @@ def test_what_requests_may_not_say(r):
     refused(client(r).describe_connection, *absent("connection", "describe", "x"), Name="x")
 
 
+def test_the_answer_of_a_create_has_the_members_of_the_model(r):
+    status, made = raw(r, "CreateConnection", Name="members", AuthorizationType="BASIC", AuthParameters=BASIC)
+    assert status == 200 and set(made) == {"ConnectionArn", "ConnectionState", "CreationTime", "LastModifiedTime"}
+    assert "LastAuthorizedTime" in raw(r, "DeleteConnection", Name="members")[1]
+
+
 def test_values_with_blanks(r):
     """Of the model's patterns the long ones are matched by others, which say the same in linear time."""
     events = client(r)
