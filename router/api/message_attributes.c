@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "matcher/json.h"
+#include "matcher/utf8.h"
 #include "router/xalloc.h"
 
 #define NAME_MAX_SIZE 256
@@ -56,6 +57,23 @@ static bool check_name(struct str name, struct message_fault *fault)
         (name.size >= 7 && strncasecmp(name.ptr, "Amazon.", 7) == 0))
         return message_refuse(fault, "InvalidParameterValue",
                               "Message (user) attribute names must not start with reserved prefixes (AWS., Amazon.).");
+    return true;
+}
+
+bool message_is_content(struct str text)
+{
+    uint32_t code;
+
+    for (size_t at = 0, n; at < text.size; at += n) {
+        unsigned char c = (unsigned char)text.ptr[at];
+        n = 1;
+        if (c >= ' ' && c < 0x80)
+            continue;
+        n = utf8_decode(text.ptr + at, text.size - at, &code);
+        if (!n || (code < ' ' && code != '\t' && code != '\n' && code != '\r') || utf8_is_surrogate(code) ||
+            code == 0xFFFE || code == 0xFFFF)
+            return false;
+    }
     return true;
 }
 
@@ -106,7 +124,7 @@ static bool check_value(struct arena *a, struct message_attribute *m, struct str
     m->is_binary = is_kind(m->type, "Binary");
     if (!m->type.size)
         return refuse(fault, m->name, "must contain non-empty message attribute type.");
-    if (m->type.size > NAME_MAX_SIZE || (!is_string && !numeric && !m->is_binary))
+    if (m->type.size > NAME_MAX_SIZE || !message_is_content(m->type) || (!is_string && !numeric && !m->is_binary))
         return refuse(
             fault, m->name,
             "has an invalid message attribute type, the set of supported type prefixes is Binary, Number, and "
@@ -118,6 +136,8 @@ static bool check_value(struct arena *a, struct message_attribute *m, struct str
                           ? "must contain non-empty message attribute value for message attribute type 'Binary'."
                           : "must contain non-empty message attribute value for message attribute type "
                             "'String'.");
+    if (!m->is_binary && !message_is_content(m->text))
+        return refuse(fault, m->name, "has a value with invalid characters. " MESSAGE_CONTENT);
     m->value = m->is_binary ? decode_base64(a, m->text) : m->text;
     if (!m->value.ptr)
         return refuse(fault, m->name, "has a binary value that is not base64.");

@@ -38,6 +38,11 @@ struct message_fault {
 bool message_refuse(struct message_fault *fault, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4))); /* always false */
 
+/* May a message have this text? XML can write it. */
+bool message_is_content(struct str text);
+#define MESSAGE_CONTENT                                                                                                \
+    "Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+
 /* Of a request; map "": none. False: fault says why, code InvalidParameterValue. Out of memory: arena->failed. */
 bool message_attributes_read(struct arena *a, struct str map, struct message_attributes *out,
                              struct message_fault *fault);

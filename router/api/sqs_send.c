@@ -7,7 +7,6 @@
  */
 #include <stdio.h>
 
-#include "matcher/utf8.h"
 #include "router/api/sqs.h"
 #include "router/router.h"
 #include "router/space.h"
@@ -46,31 +45,12 @@ struct send {
 
 /* ---- checks ---- */
 
-static bool is_content(struct str body)
-{
-    uint32_t code;
-
-    for (size_t at = 0, n; at < body.size; at += n) {
-        unsigned char c = (unsigned char)body.ptr[at];
-        n = 1;
-        if (c >= ' ' && c < 0x80)
-            continue;
-        n = utf8_decode(body.ptr + at, body.size - at, &code);
-        if (!n || (code < ' ' && code != '\t' && code != '\n' && code != '\r') || utf8_is_surrogate(code) ||
-            code == 0xFFFE || code == 0xFFFF)
-            return false;
-    }
-    return true;
-}
-
 static bool check_body(struct str body, struct message_fault *fault)
 {
     if (!body.size)
         return message_refuse(fault, "MissingParameter", "The request must contain the parameter MessageBody.");
-    if (!is_content(body))
-        return message_refuse(fault, "InvalidMessageContents",
-                              "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF "
-                              "| #xE000 to #xFFFD | #x10000 to #x10FFFF");
+    if (!message_is_content(body))
+        return message_refuse(fault, "InvalidMessageContents", "Invalid characters found. " MESSAGE_CONTENT);
     return true;
 }
 

@@ -82,6 +82,16 @@ static void test_faults(void **state)
     check_fault("{\"a\":{\"DataType\":\"String\"}}",
                 "The message attribute 'a' must contain non-empty message attribute "
                 "value for message attribute type 'String'.");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const texts[] = {"\\u0001", "a\\u0000", "\\ud800", "\\uffff"};
+        char map[80];
+        snprintf(map, sizeof map, "{\"a\":{\"DataType\":\"String\",\"StringValue\":\"%s\"}}", texts[i]);
+        check_fault(map, "The message attribute 'a' has a value with invalid characters. Valid unicode characters are "
+                         "#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF");
+        snprintf(map, sizeof map, "{\"a\":{\"DataType\":\"String.%s\",\"StringValue\":\"x\"}}", texts[i]);
+        check_fault(map, "The message attribute 'a' has an invalid message attribute type, the set of supported type "
+                         "prefixes is Binary, Number, and String.");
+    }
     for (size_t i = 0; i < 7; i++) {
         static const char *const numbers[] = {"x", " 1", "1 ", "0x10", "nan", "inf", "1e"};
         char map[80];
