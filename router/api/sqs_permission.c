@@ -69,8 +69,8 @@ static bool has_label(struct str statement, struct str label)
     return same;
 }
 
-/* The statements of a policy but the label's, appended with commas between; how many there are, and whether that one
-   was there. */
+/* The statements of a policy (a list, or a single one) but the label's, appended with commas between; how many there
+   are, and whether that one was there. */
 static size_t copy_statements(struct buf *json, struct str policy, struct str label, bool *found_out)
 {
     struct str all = policy.size ? json_member(policy, "Statement") : (struct str){0};
@@ -79,6 +79,10 @@ static size_t copy_statements(struct buf *json, struct str policy, struct str la
     size_t count = 0;
 
     *found_out = false;
+    if (all.ptr && json_type_of(all) == JSON_OBJECT && !(*found_out = has_label(all, label))) {
+        buf_str(json, all);
+        return 1;
+    }
     if (!all.ptr || json_type_of(all) != JSON_ARRAY)
         return 0;
     for (aws_list_start(&list, all); aws_list_next(&list, &one);) {
@@ -92,6 +96,20 @@ static size_t copy_statements(struct buf *json, struct str policy, struct str la
     return count;
 }
 
+/* What a policy says before its statements; of a new one, what AWS writes there. */
+static void write_head(struct buf *json, struct str policy, struct str queue)
+{
+    struct str version = policy.size ? json_member(policy, "Version") : policy,
+               id = policy.size ? json_member(policy, "Id") : policy;
+
+    buf_printf(json, "{\"Version\":%.*s,", STR_ARG(version.ptr ? version : STR("\"2008-10-17\"")));
+    if (id.ptr)
+        buf_printf(json, "\"Id\":%.*s,", STR_ARG(id));
+    else if (!policy.size)
+        buf_printf(json, "\"Id\":\"%.*s/SQSDefaultPolicy\",", STR_ARG(queue));
+    buf_text(json, "\"Statement\":[");
+}
+
 /* ---- operations ---- */
 
 static bool edit(struct sqs_change *change, struct sqs_document *d, struct resources *resources) /* main thread */
@@ -102,8 +120,7 @@ static bool edit(struct sqs_change *change, struct sqs_document *d, struct resou
     struct buf json = BUF_INIT;
     bool found;
 
-    buf_printf(&json, "{\"Version\":\"2008-10-17\",\"Id\":\"%.*s/SQSDefaultPolicy\",\"Statement\":[",
-               STR_ARG(change->name));
+    write_head(&json, *policy, change->name);
     size_t count = copy_statements(&json, *policy, c->label, &found);
     if (c->statement.ptr) {
         buf_text(&json, count++ ? "," : "");

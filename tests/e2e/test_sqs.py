@@ -225,6 +225,12 @@ def test_permissions(sqs):
     sqs.remove_permission(QueueUrl=url, Label="one")
     assert attributes(sqs, url, "Policy") == {}
     fails("InvalidParameterValue", sqs.remove_permission, QueueUrl=url, Label="one")
+    own = {"Version": "2012-10-17", "Id": "own", "Statement": {"Sid": "s", "Effect": "Deny", "Principal": "*", "Action": "sqs:*"}}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(own)})
+    sqs.add_permission(**same)
+    sqs.remove_permission(QueueUrl=url, Label="one")
+    kept = json.loads(attributes(sqs, url, "Policy")["Policy"])
+    assert kept == {**own, "Statement": [own["Statement"]]}
 
 
 def test_queues_of_the_files(sqs):
