@@ -20,7 +20,7 @@
 
 #define HEADERS 7
 
-extern const struct adapter function_adapter;
+extern const struct adapter function_adapter, http_adapter;
 
 struct flight_message { /* behind a delivery's slices */
     struct arena arena;
@@ -98,6 +98,14 @@ static void take_ruled(struct dispatch *d, const struct flight *f, struct arena 
 
 /* ---- the signature ---- */
 
+/* Who reads a queue trusts it; who is called by HTTP may ask for more. */
+static bool wants_signature(const struct flight *f)
+{
+    int version = ((const struct topic_options *)f->route->topic->options)->signature_version;
+    const struct adapter *to = f->outlet->def->adapter;
+    return version == TOPIC_SIGNATURE_AUTO ? to == &http_adapter : version != TOPIC_SIGNATURE_NONE;
+}
+
 static void sign(struct dispatch *d, struct flight *f, struct topic_message *m)
 {
     const struct topic_options *o = f->route->topic->options;
@@ -105,13 +113,13 @@ static void sign(struct dispatch *d, struct flight *f, struct topic_message *m)
     char signature[SIGNER_SIGNATURE_SIZE + 1];
     struct buf text = BUF_INIT;
 
-    if (m->signature.size || o->signature_version == TOPIC_SIGNATURE_NONE || !d->options.signer)
+    if (m->signature.size || !wants_signature(f) || !d->options.signer)
         return;
     m->certificate = signer_certificate_path(d->options.signer);
     if (!m->certificate.size)
         return;
     topic_write_signed(f->route->topic, m, &text);
-    m->version = own->version = (enum topic_signature)o->signature_version;
+    m->version = own->version = o->signature_version == TOPIC_SIGNATURE_2 ? TOPIC_SIGNATURE_2 : TOPIC_SIGNATURE_1;
     struct str to_sign = keep(&own->arena, &text);
     if (f->d.target && f->d.target->ops->put) {
         memset(signature, ' ', SIGNER_SIGNATURE_SIZE);

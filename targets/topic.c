@@ -16,7 +16,7 @@
 
 static const char *const scopes[] = {"MessageBody", "MessageAttributes", NULL};
 static const char *const deduplication_scopes[] = {"topic", "message_group", NULL};
-static const char *const signatures[] = {"1", "2", "none", NULL};
+static const char *const signatures[] = {"1", "2", "none", "auto", NULL};
 
 static const struct option redrive_options[] = {
     {.key = "target",
@@ -172,9 +172,9 @@ static const struct option options[] = {
     {.key = "signature_version",
      .type = OPTION_ENUM,
      .offset = offsetof(struct topic_options, signature_version),
-     .value = "1",
+     .value = "auto",
      .names = signatures,
-     .meaning = "how envelopes are signed: 1 is SHA1withRSA, 2 SHA256withRSA; none saves the time it takes"},
+     .meaning = "how envelopes are signed: 1 is SHA1withRSA, 2 SHA256withRSA; auto: as 1, and only what is sent by HTTP"},
     {.key = "content_based_deduplication",
      .type = OPTION_BOOL,
      .offset = offsetof(struct topic_options, content_based_deduplication),

@@ -40,7 +40,7 @@ struct topic_subscription {
 };
 
 enum topic_scope { TOPIC_SCOPE_BODY, TOPIC_SCOPE_ATTRIBUTES };
-enum topic_signature { TOPIC_SIGNATURE_1, TOPIC_SIGNATURE_2, TOPIC_SIGNATURE_NONE };
+enum topic_signature { TOPIC_SIGNATURE_1, TOPIC_SIGNATURE_2, TOPIC_SIGNATURE_NONE, TOPIC_SIGNATURE_AUTO };
 
 struct topic_options {
     struct option_list subscriptions; /* of struct topic_subscription */

@@ -42,8 +42,7 @@ static bool says(struct str attributes, const char *key, const char *value)
 void sns_topic_write(struct buf *out, const struct sns_topic_document *t)
 {
     buf_char(out, '{');
-    if (says(t->attributes, "SignatureVersion", "2"))
-        json_write_member(out, "signature_version", STR("2"));
+    json_write_member(out, "signature_version", says(t->attributes, "SignatureVersion", "2") ? STR("2") : STR("1"));
     if (says(t->attributes, "ContentBasedDeduplication", "true")) {
         json_write_key(out, "content_based_deduplication");
         buf_text(out, "true");

@@ -6,7 +6,7 @@
  * Topics and subscriptions as resources (router/resources.h): the attributes as clients sent them are what counts, and
  * stand under "x-aws"; the keys of weir.yaml beside them are made of them, for the loader.
  *
- *     topics/NAME           {"signature_version":"2","x-aws":{"attributes":{"DisplayName":"…"},"tags":[…]}}
+ *     topics/NAME           {"signature_version":"1","x-aws":{"attributes":{"DisplayName":"…"},"tags":[…]}}
  *     subscriptions/UUID    {"topic":"NAME","target":"arn:…","raw_message_delivery":true,
  *                            "x-aws":{"protocol":"sqs","endpoint":"arn:…","attributes":{…}}}
  */

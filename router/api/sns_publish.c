@@ -50,8 +50,8 @@ static void sign(struct publishing *p, struct topic_message *m)
     char signature[SIGNER_SIGNATURE_SIZE + 1];
     struct buf text = BUF_INIT;
 
-    if (o->signature_version == TOPIC_SIGNATURE_NONE || !is_wrapped(p->topic))
-        return;
+    if (o->signature_version > TOPIC_SIGNATURE_2 || !is_wrapped(p->topic))
+        return; /* auto: dispatch signs what goes by HTTP */
     m->version = (enum topic_signature)o->signature_version;
     topic_write_signed(p->topic, m, &text);
     xbuf(&text);

@@ -51,7 +51,7 @@ class Router:
         self.context = None  # of ssl, where it speaks TLS
 
     def configure(self, config):
-        if "version:" not in config:
+        if not re.search(r"^version:", config, re.M):
             config = "version: 1\n" + config
         if "data:" not in config:
             config += "\ndata: ./data\n"

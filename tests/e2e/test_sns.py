@@ -16,12 +16,13 @@ from conftest import Router, wait_until
 ARN = "arn:aws:sns:us-east-1:000000000000:"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
 CONFIG = """
-queues: {one: {}, two: {}, three: {}, letters: {}, declared: {}, "line.fifo": {}, "other.fifo": {}}
+queues: {one: {}, two: {}, three: {}, letters: {}, declared: {}, sealed: {}, "line.fifo": {}, "other.fifo": {}}
 functions: {taker: {command: [./taker]}}
 topics:
   ours: {subscriptions: [declared]}
+  sealed: {subscriptions: [queue/sealed], signature_version: "1"}
 rules:
-  alerts: {pattern: {source: [alarm]}, targets: [ours]}
+  alerts: {pattern: {source: [alarm]}, targets: [ours, topic/sealed]}
 """
 KEYS = {"AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -350,10 +351,17 @@ def test_an_endpoint_confirms_and_gets_signed_messages(shared, sns, receiver, tm
     sns.delete_topic(TopicArn=arn)
 
 
-def test_what_rules_send_to_a_topic_is_signed_too(shared, tmp_path):
+def test_what_rules_send_to_a_topic_is_signed_too(shared, sns, receiver, tmp_path):
+    endpoint = Endpoint(receiver)
+    sns.subscribe(TopicArn=ARN + "ours", Protocol="http", Endpoint=endpoint.url)
+    _, message = endpoint.confirm()
     shared.send({"source": "alarm", "detail-type": "t", "detail": {"n": 1}})
-    [message] = shared.receive("declared", 1)
+    [message] = shared.receive("sealed", 1)
     verify(shared, json.loads(message["body"]), tmp_path)
+    verify(shared, json.loads(endpoint.message(1)[1]), tmp_path)  # auto: by HTTP only
+    [message] = shared.receive("declared", 1)
+    assert "Signature" not in json.loads(message["body"])
+    sns.unsubscribe(SubscriptionArn=json.loads(endpoint.message(1)[1])["UnsubscribeURL"].rpartition("SubscriptionArn=")[2])
     mode = (shared.folder / "data" / "sns-signing.pem").stat().st_mode
     assert mode & 0o777 == 0o600
     assert shared.request("GET", "/SimpleNotificationService-0.pem")[0] == 404
