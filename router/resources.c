@@ -83,7 +83,7 @@ void resources_put(struct resources *r, const char *section, struct str key, str
     if (before && str_eq(before->text, document))
         return;
     if (document.size > DOCUMENT_BYTES_MAX) {
-        fault(r, section, key, "the document is larger than 1 MiB");
+        fault(r, section, key, "the document is larger than 4 MiB");
         return;
     }
     struct document *after = document_create(str_from(section), key, document, &diag);

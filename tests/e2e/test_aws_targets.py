@@ -58,6 +58,14 @@ def put_targets(events, *targets):
     assert (answer["FailedEntryCount"], answer["FailedEntries"]) == (0, [])
 
 
+def test_as_many_as_a_rule_may_have_with_inputs_as_long_as_they_may_be(events):
+    targets = [{"Arn": SQS + "inbox", "Input": json.dumps("x" * 8190)} for _ in range(100)]
+    put_targets(events, *targets)
+    pages = events.get_paginator("list_targets_by_rule").paginate(Rule="rule")
+    kept = {t["Id"]: t["Input"] for page in pages for t in page["Targets"]}
+    assert kept == {f"t{n}": t["Input"] for n, t in enumerate(targets)}
+
+
 def bodies(r, queue, count):
     return sorted(m["body"] for m in r.receive(queue, count))
 
