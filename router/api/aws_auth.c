@@ -43,7 +43,7 @@ static const struct aws_service *service_of(const char *target)
 void aws_refuse_signature(struct http_request *http, const struct sigv4_result *result)
 {
     const char *target = http_header(http, "X-Amz-Target");
-    bool query = !target && strcmp(http_route_name(http), "aws") == 0;
+    bool query = !target && strcmp(http_route_name(http), "lambda") != 0; /* by POST, or as a link */
     struct aws_request *r = aws_create(http, query ? AWS_QUERY : target ? AWS_JSON : AWS_REST);
 
     r->service = query ? &aws_sqs : service_of(target ? target : "");

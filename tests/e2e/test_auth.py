@@ -327,6 +327,10 @@ def test_presigned(guarded, signer):
     assert post(guarded, headers, target=target + "&X-Amz-Expires=600")[1] == "IncompleteSignatureException"
     assert post(guarded, headers + [("Authorization", "AWS4-HMAC-SHA256 Credential=")], target=target)[1] == "IncompleteSignatureException"
     assert post(guarded, headers, target=re.sub("&X-Amz-Signature=.*", "", target))[1] == "IncompleteSignatureException"
+    link = client(guarded, "sqs").generate_presigned_url("list_queues", HttpMethod="GET")[len(guarded.url):]
+    assert "<ListQueuesResponse" in guarded.request("GET", link)[2]
+    status, _, text = guarded.request("GET", link + "&QueueNamePrefix=a")
+    assert status == 403 and "<Code>SignatureDoesNotMatch</Code>" in text, text
     late = signer.presign("POST", "/", guarded.host, TARGET, BODY, time=now(-61))
     assert post(guarded, headers, target=late)[1:] == ("RequestExpired", "Request has expired.")
     long = signer.presign("POST", "/", guarded.host, TARGET, BODY, time=now(-3000), expires=3600)
