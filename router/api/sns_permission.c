@@ -113,10 +113,12 @@ static bool is_filled(struct str list)
 
 static void start(struct aws_request *r, bool adds)
 {
-    struct permission *in = aws_change_new(r, sizeof *in, edit, NULL);
+    const struct target_def *topic = sns_topic_of(r);
+    struct permission *in = topic ? aws_change_new(r, sizeof *in, edit, NULL) : NULL;
 
-    if (!(in->topic = sns_topic_of(r)) || !aws_read(r, r->input, "", members, in) || !aws_valid(r))
-        return;
+    if (!topic || !aws_read(r, r->input, "", members, in) || !aws_valid(r))
+        return; /* answered, and r and all that is of it are gone */
+    in->topic = topic;
     if (!in->label.size)
         aws_fail(r, 400, SNS_INVALID, "Invalid parameter: Label");
     else if (adds && !is_filled(in->accounts))

@@ -67,9 +67,9 @@ void sns_subscription_show(struct aws_request *r, const struct target_def *topic
 
 bool sns_subscription_find(struct aws_request *r, struct str arn, struct sns_subscription *out, struct sns_fault *fault)
 {
-    const char *colon = memrchr(arn.ptr, ':', arn.size);
+    const char *colon = arn.size ? memrchr(arn.ptr, ':', arn.size) : NULL;
     struct str topic_arn = {arn.ptr, colon ? (size_t)(colon - arn.ptr) : 0};
-    struct str uuid = {arn.ptr + topic_arn.size + 1, colon ? arn.size - topic_arn.size - 1 : 0};
+    struct str uuid = colon ? (struct str){colon + 1, arn.size - topic_arn.size - 1} : STR("");
     const struct target_def *topic = sns_topic(r, topic_arn, "SubscriptionArn", fault);
 
     if (!topic && strcmp(fault->code, SNS_NOT_FOUND) != 0)

@@ -393,7 +393,7 @@ def test_a_queue_that_is_not_there(shared, sns):
     sns.delete_topic(TopicArn=arn)
 
 
-def test_what_subscribe_refuses(sns):
+def test_what_subscribe_refuses(sns, shared):
     arn = sns.create_topic(Name="closed")["TopicArn"]
     subscribe = lambda protocol, endpoint, **attributes: dict(call=sns.subscribe, TopicArn=arn, Protocol=protocol,
                                                               Endpoint=endpoint, Attributes=attributes)
@@ -421,6 +421,12 @@ def test_what_subscribe_refuses(sns):
     invalid("AttributeName", sns.set_subscription_attributes, SubscriptionArn=subscription, AttributeName="Owner",
             AttributeValue="me")
     invalid("An ARN must have", sns.unsubscribe, SubscriptionArn="x")
+    status, _, body = shared.request("POST", "/", "Action=Unsubscribe&Version=2010-03-31",
+                                {"Content-Type": "application/x-www-form-urlencoded"})
+    assert status == 400 and "<Code>InvalidParameter</Code>" in body
+    fails("NotFound", 404, "Topic does not exist", sns.remove_permission, TopicArn=arn + "-gone", Label="l")
+    fails("NotFound", 404, "Topic does not exist", sns.add_permission, TopicArn=arn + "-gone", Label="l",
+          AWSAccountId=["1" * 12], ActionName=["Publish"])
     sns.set_subscription_attributes(SubscriptionArn=subscription, AttributeName="FilterPolicy", AttributeValue='{"k": ["v"]}')
     got = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
     assert (got["FilterPolicy"], got["FilterPolicyScope"], got["Owner"]) == ('{"k": ["v"]}', "MessageAttributes", "000000000000")
