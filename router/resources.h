@@ -56,6 +56,9 @@ struct resources_change { /* embed it; must live until done */
 /* Any thread; never fails. In a router that stops, done comes at once, with UNAVAILABLE. */
 void resources_submit(struct router *router, struct resources_change *change);
 
+/* In a ledger job: is there such a resource? One that was made is told only after its row is there. */
+bool resources_stored(struct store *store, const char *section, struct str key, bool *out, struct weir_diag *diag);
+
 /* ---- for edits ---- */
 
 enum resources_owner {

@@ -56,6 +56,20 @@ struct documents *resources_load(struct store *store, struct weir_diag *diag)
     return NULL;
 }
 
+bool resources_stored(struct store *store, const char *section, struct str key, bool *out, struct weir_diag *diag)
+{
+    sqlite3_stmt *q = store_prepare(store, "SELECT 1 FROM resource WHERE section = ? AND key = ?", diag);
+
+    if (!q)
+        return false;
+    store_bind(q, 1, str_from(section));
+    store_bind(q, 2, key);
+    if (!store_step(store, q, out, diag))
+        return false;
+    sqlite3_reset(q);
+    return true;
+}
+
 /* ---- writing ---- */
 
 static bool put_row(struct store *store, const struct document *one, struct weir_diag *diag)

@@ -233,13 +233,16 @@ static bool delete_edit(struct aws_change *change, struct resources *resources) 
     return true;
 }
 
+/* Where somebody has made a queue of this name meanwhile, its first messages may be there: then none is touched. */
 static bool delete_step(struct ledger_job *job, struct store *s, struct weir_time now, struct weir_diag *diag)
 {
     struct str name = ((struct sqs_call *)job)->queue->name;
     int64_t count;
     bool found;
 
-    return queue_move_cancel(s, name, &found, diag) && queue_purge(s, name, &count, diag);
+    if (!resources_stored(s, "queues", name, &found, diag))
+        return false;
+    return found || (queue_move_cancel(s, name, &found, diag) && queue_purge(s, name, &count, diag));
 }
 
 static void deleted(struct sqs_call *c)

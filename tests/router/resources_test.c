@@ -53,6 +53,33 @@ static const struct rule *rule(const char *bus, const char *name)
 
 /* ---- the tests ---- */
 
+struct look {
+    struct ledger_job job;
+    const char *key;
+    bool found, done;
+};
+
+static bool look_run(struct ledger_job *job, struct store *store, struct weir_time now, struct weir_diag *diag)
+{
+    struct look *l = (struct look *)job;
+    return resources_stored(store, "queues", str_from(l->key), &l->found, diag);
+}
+
+static void look_done(struct ledger_job *job, bool ok, const struct weir_diag *diag)
+{
+    assert_true(ok);
+    ((struct look *)job)->done = true;
+}
+
+/* As a job of the ledger sees it. */
+static bool is_stored(const char *key)
+{
+    struct look l = {.job = {.run = look_run, .done = look_done, .reply = rig.mailbox}, .key = key};
+    ledger_submit(rig.router.ledger, &l.job);
+    change_wait(&l.done);
+    return l.found;
+}
+
 static void test_made_and_there_again(void **state)
 {
     rig_start();
@@ -71,9 +98,11 @@ static void test_made_and_there_again(void **state)
         rig_stop();
         rig_start();
     }
+    assert_true(is_stored("orders"));
     make("rules", "audit/root", NULL);
     make("queues", "orders", NULL);
     assert_null(queue("orders"));
+    assert_false(is_stored("orders"));
     rig_stop();
     rig_start();
     assert_null(queue("orders"));
