@@ -19,7 +19,19 @@ static bool is_same_name(const char *a, const char *b) /* of two NAME=VALUE */
     return strncmp(a, b, strcspn(a, "=") + 1) == 0;
 }
 
-/* `more`, then what this process has under other names. NULL: out of memory. */
+/* What says where and for whom a program runs; all else may be a secret that was meant for the router alone. */
+static bool is_handed_on(const char *entry)
+{
+    static const char *const names[] = {
+        "PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LANGUAGE=", "LC_", "TZ=", "TMPDIR="};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(entry, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+/* `more`, then what is handed on under other names. NULL: out of memory. */
 static char **make_environment(char *const *more, size_t count)
 {
     size_t inherited = 0, size = count;
@@ -33,7 +45,7 @@ static char **make_environment(char *const *more, size_t count)
         size_t i = 0;
         while (i < count && !is_same_name(more[i], *entry))
             i++;
-        if (i == count)
+        if (i == count && is_handed_on(*entry))
             list[size++] = *entry;
     }
     return list;

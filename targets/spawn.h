@@ -4,8 +4,8 @@
 
 /*
  * Starts a command at the other ends of three pipes, in a process group of its own, with nothing of this process but
- * its environment: no descriptors, no signal mask, no handlers, nothing ignored. Any thread. Returns when the exec is
- * done.
+ * PATH, HOME, USER, LOGNAME, SHELL, LANG, LANGUAGE, LC_…, TZ and TMPDIR: no descriptors, no signal mask, no handlers,
+ * nothing ignored. Any thread. Returns when the exec is done.
  */
 
 #include <sys/types.h>
@@ -19,8 +19,8 @@ struct spawned {
 
 /*
  * command: words (struct str, each with a NUL behind it); the first one is looked for in PATH. folder: where it runs,
- * "": here. more: `count` texts NAME=VALUE, which stand before the environment of this process and replace what it has
- * of the same names. Returns 0, or the errno that says why not: nothing is open then.
+ * "": here. more: `count` texts NAME=VALUE, which replace what is handed on of the same names. Returns 0, or the errno
+ * that says why not: nothing is open then.
  */
 int spawn_start(const struct option_list *command, struct str folder, char *const *more, size_t count,
                 struct spawned *out);

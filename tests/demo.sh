@@ -18,7 +18,8 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 show() { printf '  $ %s\n' "$1"; }
 
 cp -r "$rules" "$work/rules"
-export THUMBS_LOG=$work/thumbs.log
+# Where the function writes down what it did, for the end of this demo.
+sed -i "s|command: \[./thumbs\]|&, environment: {THUMBS_LOG: $work/thumbs.log}|" "$work/rules/weir.yaml"
 
 say "1. The rules ($rules/weir.yaml) are checked and the router is started"
 show "weir check weir.yaml"

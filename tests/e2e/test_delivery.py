@@ -31,9 +31,9 @@ def test_function_exit_codes(router, tmp_path):
     r = router("""
 queues: {dlq: {}}
 functions:
-  ok: {command: [./ok]}
-  later: {command: [./later]}
-  broken: {command: [./broken]}
+  ok: {command: [./ok], environment: {OUT: {env: OUT}}}
+  later: {command: [./later], environment: {OUT: {env: OUT}}}
+  broken: {command: [./broken], environment: {OUT: {env: OUT}}}
 rules:
   ok: {pattern: {detail: {n: [1]}}, targets: [ok]}
   later: {pattern: {detail: {n: [2]}}, targets: [later]}

@@ -87,17 +87,20 @@ static bool is_gone(const char *name)
 static void input_and_environment(void **state)
 {
     setenv("WEIR_RULE", "of an outer router", 1);
-    setenv("OUTER", "inherited", 1);
+    setenv("OUTER", "a secret", 1);
+    setenv("LC_OUTER", "handed on", 1);
     open_script("cat >$0/in; env | grep -E "
-                "'^(WEIR_(ATTEMPT|BUS|EVENT_ID|IDEMPOTENCY_KEY|RULE|TARGET_ID)|AWS_LAMBDA_[A-Z_]*|OUTER)=' | "
+                "'^(WEIR_(ATTEMPT|BUS|EVENT_ID|IDEMPOTENCY_KEY|RULE|TARGET_ID)|AWS_LAMBDA_[A-Z_]*|(LC_)?OUTER)=' | "
                 "sort >$0/env");
     struct delivery *d = rig_next(&r);
     d->attempts = 2;
     ends("{\"a\":1}", VERDICT_SETTLED, "", "");
     unsetenv("WEIR_RULE");
+    unsetenv("OUTER");
+    unsetenv("LC_OUTER");
     assert_string_equal(contents("in"), "{\"a\":1}");
     assert_string_equal(contents("env"),
-                        "AWS_LAMBDA_FUNCTION_NAME=tested\nOUTER=inherited\nWEIR_ATTEMPT=3\nWEIR_BUS=default\n"
+                        "AWS_LAMBDA_FUNCTION_NAME=tested\nLC_OUTER=handed on\nWEIR_ATTEMPT=3\nWEIR_BUS=default\n"
                         "WEIR_EVENT_ID=event-1\nWEIR_IDEMPOTENCY_KEY=event-1/a-rule/Id1\nWEIR_RULE=a-rule\n"
                         "WEIR_TARGET_ID=Id1\n");
 }
