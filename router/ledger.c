@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "router/api/lambda.h"
 #include "router/deduplication.h"
 #include "router/log.h"
 #include "router/owed.h"
@@ -50,19 +51,10 @@ static const char *const clock_migrations[] = {
     NULL,
 };
 static const struct store_schema clock_schema = {"clock", clock_migrations};
-static const struct store_schema *const schemas[] = {&clock_schema,
-                                                     &queue_schema,
-                                                     &archive_schema,
-                                                     &owed_schema,
-                                                     &replay_schema,
-                                                     &schedule_schema,
-                                                     &folder_schema,
-                                                     &deduplication_schema,
-                                                     &pause_schema,
-                                                     &resource_schema,
-                                                     &publish_schema,
-                                                     &invocation_schema,
-                                                     NULL};
+static const struct store_schema *const schemas[] = {
+    &clock_schema,    &queue_schema,      &archive_schema,           &owed_schema,  &replay_schema,
+    &schedule_schema, &folder_schema,     &deduplication_schema,     &pause_schema, &resource_schema,
+    &publish_schema,  &invocation_schema, &lambda_permission_schema, NULL};
 
 static bool clock_load(struct store *store, struct weir_time *out, struct weir_diag *diag)
 {

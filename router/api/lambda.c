@@ -13,6 +13,7 @@
 #include "router/xalloc.h"
 
 #define DECLARED    "Functions are declared in weir.yaml, and changed there: ResourceConflictException."
+#define KEPT        "Statements are kept and shown; who may do what is said by allow lists."
 #define MAPPINGS    "The source is a queue; filters are event patterns in AWS's language."
 #define DURABLE     "Durable executions need the service's own store of steps."
 #define LAYERS      "A function's folder holds all of its code: there are no layers."
@@ -27,7 +28,7 @@
 
 static const struct aws_operation operations[] = {
     {"AddLayerVersionPermission", NULL, LAYERS},
-    {"AddPermission", lambda_refuse_change, DECLARED},
+    {"AddPermission", lambda_add_permission, KEPT},
     {"CheckpointDurableExecution", NULL, DURABLE},
     {"CreateAlias", NULL, VERSIONS},
     {"CreateCapacityProvider", NULL, CAPACITY},
@@ -66,7 +67,7 @@ static const struct aws_operation operations[] = {
     {"GetLayerVersion", NULL, LAYERS},
     {"GetLayerVersionByArn", NULL, LAYERS},
     {"GetLayerVersionPolicy", NULL, LAYERS},
-    {"GetPolicy", lambda_get_policy, "A function has no policy: who may do what is written in access:."},
+    {"GetPolicy", lambda_get_policy, KEPT},
     {"GetProvisionedConcurrencyConfig", NULL, PROVISIONED},
     {"GetRuntimeManagementConfig", NULL, RUNTIMES},
     {"Invoke", lambda_invoke, "A command's answer is what it wrote; REPORT in the log names no memory."},
@@ -97,7 +98,7 @@ static const struct aws_operation operations[] = {
     {"PutProvisionedConcurrencyConfig", NULL, PROVISIONED},
     {"PutRuntimeManagementConfig", NULL, RUNTIMES},
     {"RemoveLayerVersionPermission", NULL, LAYERS},
-    {"RemovePermission", lambda_refuse_change, DECLARED},
+    {"RemovePermission", lambda_remove_permission, KEPT},
     {"SendDurableExecutionCallbackFailure", NULL, DURABLE},
     {"SendDurableExecutionCallbackHeartbeat", NULL, DURABLE},
     {"SendDurableExecutionCallbackSuccess", NULL, DURABLE},

@@ -23,13 +23,17 @@ void lambda_get_function(struct aws_request *r);
 void lambda_get_function_concurrency(struct aws_request *r);
 void lambda_get_function_configuration(struct aws_request *r);
 void lambda_get_function_event_invoke_config(struct aws_request *r);
-void lambda_get_policy(struct aws_request *r);
 void lambda_list_aliases(struct aws_request *r);
 void lambda_list_function_event_invoke_configs(struct aws_request *r);
 void lambda_list_functions(struct aws_request *r);
 void lambda_list_tags(struct aws_request *r);
 void lambda_list_versions_by_function(struct aws_request *r);
 void lambda_refuse_change(struct aws_request *r); /* all that would change one */
+/* lambda_permission.c */
+void lambda_add_permission(struct aws_request *r);
+void lambda_get_policy(struct aws_request *r);
+void lambda_remove_permission(struct aws_request *r);
+extern const struct store_schema lambda_permission_schema;
 /* lambda_mapping.c, lambda_mapping_change.c */
 void lambda_create_event_source_mapping(struct aws_request *r);
 void lambda_delete_event_source_mapping(struct aws_request *r);

@@ -193,12 +193,6 @@ void lambda_refuse_change(struct aws_request *r)
                  STR_ARG(def->name));
 }
 
-void lambda_get_policy(struct aws_request *r)
-{
-    if (lambda_named(r))
-        aws_fail(r, 404, "ResourceNotFoundException", "The resource you requested does not exist.");
-}
-
 /* ---- lists ---- */
 
 bool lambda_page(struct aws_request *r, const char *list, int64_t *limit, struct str *after)

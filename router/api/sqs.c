@@ -30,7 +30,7 @@ static const struct aws_error errors[] = {
     {0},
 };
 
-#define KEPT    "Policies are kept and shown; who may do what is written in access:."
+#define KEPT    "Policies are kept and shown; who may do what is said by allow lists."
 #define MANAGED "A queue that weir.yaml declares is changed there: UnsupportedOperation."
 #define FAIR                                                                                                           \
     "MessageGroupId on a standard queue is kept and shown, and changes no order; the size limit is the queue's own."

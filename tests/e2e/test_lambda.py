@@ -168,15 +168,52 @@ def test_what_the_file_declares_is_not_changed(aws):
     for call, more in ((aws.delete_function, {}), (aws.update_function_code, {"ZipFile": b"PK"}), (aws.update_function_configuration, {"Timeout": 3}),
                        (aws.put_function_concurrency, {"ReservedConcurrentExecutions": 1}), (aws.delete_function_concurrency, {}),
                        (aws.put_function_event_invoke_config, {"MaximumRetryAttempts": 0}),
-                       (aws.update_function_event_invoke_config, {"MaximumRetryAttempts": 0}), (aws.delete_function_event_invoke_config, {}),
-                       (aws.add_permission, {"StatementId": "s", "Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}),
-                       (aws.remove_permission, {"StatementId": "s"})):
+                       (aws.update_function_event_invoke_config, {"MaximumRetryAttempts": 0}), (aws.delete_function_event_invoke_config, {})):
         assert error_of(call, FunctionName="echo", **more) == (
             409, "ResourceConflictException", "Function echo is declared in weir.yaml, and is changed there.")
         assert error_of(call, FunctionName="nobody", **more)[:2] == (404, "ResourceNotFoundException")
     assert error_of(aws.tag_resource, Resource=ARN + "echo", Tags={"a": "b"})[:2] == (409, "ResourceConflictException")
     assert error_of(aws.untag_resource, Resource=ARN + "echo", TagKeys=["a"])[:2] == (409, "ResourceConflictException")
-    assert error_of(aws.get_policy, FunctionName="echo")[:2] == (404, "ResourceNotFoundException")
+
+
+def test_permissions(router):
+    r = router(CONFIG)
+    aws = client_of(r)
+    statement = {"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com"}
+    rule = "arn:aws:events:us-east-1:000000000000:rule/r"
+    assert error_of(aws.get_policy, FunctionName="echo") == (404, "ResourceNotFoundException", "The resource you requested does not exist.")
+    for call, more in ((aws.add_permission, {"StatementId": "s", **statement}), (aws.remove_permission, {"StatementId": "s"}), (aws.get_policy, {})):
+        assert error_of(call, FunctionName="nobody", **more)[:2] == (404, "ResourceNotFoundException")
+    added = aws.add_permission(FunctionName=ARN + "echo", StatementId="by-rule", SourceArn=rule, SourceAccount="123456789012", **statement)
+    assert added["ResponseMetadata"]["HTTPStatusCode"] == 201
+    made = {"Sid": "by-rule", "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "lambda:InvokeFunction",
+            "Resource": ARN + "echo", "Condition": {"StringEquals": {"AWS:SourceAccount": "123456789012"}, "ArnLike": {"AWS:SourceArn": rule}}}
+    assert json.loads(added["Statement"]) == made
+    aws.add_permission(FunctionName="echo", StatementId="all", Action="*", Principal="*")
+    aws.add_permission(FunctionName="echo", StatementId="other", Action="lambda:*", Principal="210987654321")
+    r.kill()
+    r.start()
+    aws = client_of(r)
+    shown = aws.get_policy(FunctionName="echo")
+    policy = json.loads(shown["Policy"])
+    assert (policy["Version"], policy["Id"], [s["Sid"] for s in policy["Statement"]]) == ("2012-10-17", "default", ["all", "by-rule", "other"])
+    assert policy["Statement"][0]["Principal"] == "*" and policy["Statement"][1] == made
+    assert policy["Statement"][2]["Principal"] == {"AWS": "arn:aws:iam::210987654321:root"} and "Condition" not in policy["Statement"][2]
+    assert error_of(aws.add_permission, FunctionName="echo", StatementId="all", **statement) == (
+        409, "ResourceConflictException", "The statement id (all) provided already exists. Please provide a new statement id, or remove the existing statement.")
+    assert error_of(aws.add_permission, FunctionName="echo", StatementId="no blank", **statement)[:2] == (400, "ValidationException")
+    assert aws.remove_permission(FunctionName="echo", StatementId="all")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    assert error_of(aws.remove_permission, FunctionName="echo", StatementId="all") == (
+        404, "ResourceNotFoundException", "Statement all is not found in resource policy.")
+    assert aws.get_policy(FunctionName="echo")["RevisionId"] != shown["RevisionId"]
+    for i in range(100):
+        error = None
+        try:
+            aws.add_permission(FunctionName="upper", StatementId=f"s{i}", SourceArn=rule + "x" * 200, **statement)
+        except botocore.exceptions.ClientError as e:
+            error = e.response["Error"]
+            break
+    assert error["Code"] == "PolicyLengthExceededException" and "bigger than the limit (20480)" in error["Message"]
 
 
 def test_what_is_not_served_says_so(served, aws):
