@@ -174,7 +174,8 @@ static const struct option options[] = {
      .offset = offsetof(struct topic_options, signature_version),
      .value = "auto",
      .names = signatures,
-     .meaning = "how envelopes are signed: 1 is SHA1withRSA, 2 SHA256withRSA; auto: as 1, and only what is sent by HTTP"},
+     .meaning =
+         "how envelopes are signed: 1 is SHA1withRSA, 2 SHA256withRSA; auto: as 1, and only what is sent by HTTP"},
     {.key = "content_based_deduplication",
      .type = OPTION_BOOL,
      .offset = offsetof(struct topic_options, content_based_deduplication),
