@@ -167,14 +167,15 @@ static void write_query(struct buf *out, struct str query, bool presigned)
     if (p.text.failed || sigv4_next_parameter(&query, &name, &value)) {
         out->failed = true; /* no memory, or more than anybody signs */
     } else {
-        qsort_r(p.list, p.count, sizeof p.list[0], parameter_cmp, p.text.data);
+        char *text = p.text.data ? p.text.data : (char *)""; /* "?=" has no text at all */
+        qsort_r(p.list, p.count, sizeof p.list[0], parameter_cmp, text);
         for (size_t i = 0; i < p.count; i++) {
             const struct parameter *one = &p.list[i];
             if (i)
                 buf_char(out, '&');
-            buf_add(out, p.text.data + one->name, one->value - one->name);
+            buf_add(out, text + one->name, one->value - one->name);
             buf_char(out, '=');
-            buf_add(out, p.text.data + one->value, one->end - one->value);
+            buf_add(out, text + one->value, one->end - one->value);
         }
     }
     buf_fini(&p.text);
