@@ -123,7 +123,7 @@ static void run_ndjson(bool complete)
 {
     struct buf body = BUF_INIT, request = BUF_INIT;
     struct throughput t = {
-        complete ? "complete" : "ndjson", "400000", {&request, 1, "{\"accepted\":1000}"}, WAY_BATCH, 8,
+        complete ? "complete" : "ndjson", "400000", {&request, 1, "{\"accepted\":1000}", 0}, WAY_BATCH, 8,
         way_matches(0, WAY_BATCH)};
 
     way_ndjson(&body, complete);
@@ -136,7 +136,7 @@ static void run_ndjson(bool complete)
 static void run_entries(void)
 {
     struct buf body = BUF_INIT, requests[WAY_BATCH / WAY_ENTRIES];
-    struct throughput t = {"entries",   "100000", {requests, WAY_BATCH / WAY_ENTRIES, "\"FailedEntryCount\":0"},
+    struct throughput t = {"entries",   "100000", {requests, WAY_BATCH / WAY_ENTRIES, "\"FailedEntryCount\":0", 0},
                            WAY_ENTRIES, 32,       way_matches(0, WAY_BATCH)};
 
     for (unsigned i = 0; i < WAY_BATCH / WAY_ENTRIES; i++) {
