@@ -310,11 +310,6 @@ void dispatch_rest(struct dispatch *d, bool rest)
     dispatch_wake(d, 0);
 }
 
-struct mailbox *dispatch_mailbox(struct dispatch *d)
-{
-    return d->mailbox;
-}
-
 static void *dispatch_main(void *context)
 {
     struct dispatch *d = context;

@@ -60,8 +60,6 @@ void dispatch_hold(struct dispatch *d, uint64_t sequence);
 /* While it rests, replays feed nothing; the journal is dispatched as ever. Any thread. */
 void dispatch_rest(struct dispatch *d, bool rest);
 
-struct mailbox *dispatch_mailbox(struct dispatch *d);
-
 /* ---- reload (dispatch_reload.c) ---- */
 
 /*

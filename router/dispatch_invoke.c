@@ -67,7 +67,7 @@ bool outlet_run(struct outlet *o, struct direct_run *r)
     return true;
 }
 
-struct outlet *outlet_of_function(struct dispatch *d, struct str name)
+static struct outlet *function_outlet(struct dispatch *d, struct str name)
 {
     const struct target_def *def = ruleset_target(d->set, function_adapter.type, name);
     return def ? d->generation->outlets[def->index] : NULL;
@@ -153,7 +153,7 @@ static void invoke_deliver(struct mail *m)
 {
     struct invoke_call *call = (struct invoke_call *)((char *)m - offsetof(struct invoke_call, mail));
     struct dispatch *d = call->dispatch;
-    struct outlet *o = outlet_of_function(d, call->name);
+    struct outlet *o = function_outlet(d, call->name);
 
     d->now = dispatch_now(d);
     if (!o)

@@ -53,6 +53,5 @@ struct direct_run {               /* embed it first, zeroed */
 /* False: there is no room, or it is paused. Else done or dropped is called, once, later. */
 bool outlet_run(struct outlet *o, struct direct_run *r);
 bool outlet_has_room(const struct outlet *o);
-struct outlet *outlet_of_function(struct dispatch *d, struct str name); /* NULL: there is none */
 
 #endif

@@ -93,8 +93,6 @@ void reader_add_file(struct replay_reader *x, const struct dispatch *d, struct s
 /* Of files: those behind `after` (NULL: all) that the window and the filter let through, up to count_max. */
 void reader_take(struct replay_reader *x, const struct replay_window *w, const struct replay_key *after,
                  struct str name, const struct replay_records *records, uint64_t count_max, struct replay_batch *out);
-struct replay_key records_end(const struct replay_records *records); /* the key when all of them are done */
-bool reader_passes(struct replay_reader *x, struct str event);
 void reader_forget_files(struct replay_reader *x);
 /* Finds the frames, and begins behind `at`. False: x->error. */
 bool reader_open(struct replay_reader *x, const struct replay_window *w, const struct replay_at *at, size_t bytes_max);

@@ -293,7 +293,7 @@ void reader_fini(struct replay_reader *x)
 /* ---- events ---- */
 
 /* A regex that was given up counts as no match, as it does in rules. */
-bool reader_passes(struct replay_reader *x, struct str event)
+static bool passes(struct replay_reader *x, struct str event)
 {
     const uint32_t *ids;
     struct weir_diag diag;
@@ -310,7 +310,7 @@ int reader_next(struct replay_reader *x, uint64_t *filtered, struct merge_event 
 {
     int got;
 
-    while ((got = merge_next(x->merge, out)) > 0 && !reader_passes(x, out->line))
+    while ((got = merge_next(x->merge, out)) > 0 && !passes(x, out->line))
         ++*filtered;
     return got;
 }
@@ -347,7 +347,7 @@ bool reader_fill(struct replay_reader *x, struct str name, uint64_t count_max, s
             break;
         b->end = e.key;
         b->any = true;
-        if (reader_passes(x, e.line))
+        if (passes(x, e.line))
             add_event(b, name, &e);
         else
             b->filtered++;
@@ -367,7 +367,7 @@ static struct replay_key record_key(const struct replay_records *records, uint64
     return (struct replay_key){.time_ms = (int64_t)(records->first + record), .offset = part};
 }
 
-struct replay_key records_end(const struct replay_records *records)
+static struct replay_key records_end(const struct replay_records *records)
 {
     return record_key(records, records->records - 1, UINT64_MAX);
 }
@@ -389,7 +389,7 @@ void reader_take(struct replay_reader *x, const struct replay_window *w, const s
             continue;
         e.time_ms = line.time_ms;
         e.name_at = line.name_at;
-        if (reader_passes(x, e.line))
+        if (passes(x, e.line))
             add_event(b, name, &e);
         else
             b->filtered++;

@@ -11,13 +11,6 @@
 
 const char *const access_routes[] = {"events", "s3", "cloudtrail", "metrics", "v1", NULL};
 
-struct access *access_ref(struct access *a)
-{
-    if (a)
-        atomic_fetch_add_explicit(&a->references, 1, memory_order_relaxed);
-    return a;
-}
-
 void access_unref(struct access *a)
 {
     if (!a || atomic_fetch_sub_explicit(&a->references, 1, memory_order_acq_rel) != 1)

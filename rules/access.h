@@ -59,7 +59,6 @@ struct access {
     bool public_metrics;
 };
 
-struct access *access_ref(struct access *a); /* NULL stays NULL */
 void access_unref(struct access *a);
 
 const struct access_holder *access_find_key(const struct access *a, struct str id); /* NULL: none */

@@ -21,7 +21,7 @@
 #include "targets/queue.h"
 #include "targets/topic.h"
 
-const char *const function_runtimes[] = {"command", "provided", NULL};
+static const char *const runtimes[] = {"command", "provided", NULL};
 
 /* ---- invocations ---- */
 
@@ -419,7 +419,7 @@ static const struct option function_options[] = {
      .type = OPTION_ENUM,
      .offset = offsetof(struct function_options, runtime),
      .value = "command",
-     .names = function_runtimes,
+     .names = runtimes,
      .meaning = "command: a process for each event, which comes on its standard input; provided: an unmodified "
                 "bootstrap that speaks the Lambda Runtime API and is kept warm"},
     {.key = "handler",

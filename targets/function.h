@@ -47,7 +47,6 @@ struct function_options {
 };
 
 extern const struct adapter function_adapter;
-extern const char *const function_runtimes[]; /* by enum function_runtime, ended by NULL */
 
 struct function_log { /* the end of what a run wrote */
     char bytes[FUNCTION_LOG_BYTES];

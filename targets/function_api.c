@@ -147,11 +147,6 @@ static void poll(struct runtime_api *a, struct evhttp_request *r)
     refuse(r, 403, "InvalidStateTransition", why);
 }
 
-bool api_polls(const struct runtime_api *a)
-{
-    return a->poll;
-}
-
 static void add_header(struct evhttp_request *r, const char *name, const char *value)
 {
     evhttp_add_header(evhttp_request_get_output_headers(r), name, value);

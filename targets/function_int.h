@@ -71,7 +71,6 @@ void function_log_last_line(const struct function_log *log, char out[FUNCTION_LI
 struct runtime_api *api_open(struct slot *s, struct host *host); /* NULL: errno */
 void api_close(struct runtime_api *a);
 uint16_t api_port(const struct runtime_api *a);
-bool api_polls(const struct runtime_api *a); /* it has asked for the next event and waits */
 /* Answers the poll with the invocation's event. */
 void api_hand_out(struct runtime_api *a, const struct invocation *i, const struct target_def *def);
 
@@ -114,8 +113,6 @@ void process_close(struct process *p); /* all but the process itself */
 /* Reads what is there, a wake-up's worth; false: the pipe has ended. */
 bool process_read(int fd, void (*each)(void *context, const char *bytes, size_t size), void *context);
 
-/* What a moment later may be otherwise; ETXTBSY: the program is being written. */
-bool process_error_is_passing(int error);
 /* THROTTLING or NO_RESOURCE. */
 void process_judge_start(const struct function *f, int error, struct verdict *v);
 

@@ -146,7 +146,8 @@ bool process_read(int fd, void (*each)(void *context, const char *bytes, size_t 
     return true;
 }
 
-bool process_error_is_passing(int error)
+/* What a moment later may be otherwise; ETXTBSY: the program is being written. */
+static bool is_passing(int error)
 {
     return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ETXTBSY;
 }
@@ -154,7 +155,7 @@ bool process_error_is_passing(int error)
 void process_judge_start(const struct function *f, int error, struct verdict *v)
 {
     const struct str *words = function_options_of(f)->command.items;
-    bool passing = process_error_is_passing(error);
+    bool passing = is_passing(error);
 
     verdict_set(v, passing ? VERDICT_RETRY : VERDICT_FAILED, passing ? "THROTTLING" : "NO_RESOURCE",
                 "cannot run '%.*s': %s", STR_ARG(words[0]), strerror(error));

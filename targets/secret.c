@@ -226,12 +226,3 @@ bool secret_unseal(const struct secret_key *key, struct str owner, struct str se
     buf_fini(&bytes);
     return ok;
 }
-
-bool secret_reveal(const char *data_dir, struct str owner, struct str sealed, struct buf *clear, struct weir_diag *diag)
-{
-    struct secret_key key;
-    bool ok = secret_key_read(data_dir, false, &key, diag) && secret_unseal(&key, owner, sealed, clear, diag);
-
-    OPENSSL_cleanse(&key, sizeof key);
-    return ok;
-}

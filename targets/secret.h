@@ -34,9 +34,6 @@ bool secret_seal(const struct secret_key *key, struct str owner, struct str clea
 /* Appends. False: diag says whether it is another key's, damaged, or somebody else's. */
 bool secret_unseal(const struct secret_key *key, struct str owner, struct str sealed, struct buf *clear,
                    struct weir_diag *diag);
-/* Reads the key and opens one text: for those who have only one. */
-bool secret_reveal(const char *data_dir, struct str owner, struct str sealed, struct buf *clear,
-                   struct weir_diag *diag);
 
 /* BASE64 of bytes, appended. */
 void secret_base64(struct buf *out, struct str bytes);

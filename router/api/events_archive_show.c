@@ -13,6 +13,7 @@
 #include "router/ledger.h"
 #include "router/router.h"
 #include "router/xalloc.h"
+#include "targets/archive.h"
 
 #define DAY_MS    86400000
 #define PAGE_SIZE 100
@@ -21,12 +22,11 @@ struct aws_regex events_archive_regex = AWS_REGEX("[\\.\\-_A-Za-z0-9]+");
 
 /* ---- its two forms ---- */
 
-struct str events_archive_arn(struct arena *a, const struct ruleset *set, struct str name)
+static struct str archive_arn(struct arena *a, const struct ruleset *set, struct str name)
 {
     struct buf arn = BUF_INIT;
 
-    buf_printf(&arn, "arn:aws:events:%.*s:%.*s:archive/%.*s", STR_ARG(set->region), STR_ARG(set->account),
-               STR_ARG(name));
+    target_write_arn(&arn, archive_adapter.arn_format, set->region, set->account, name);
     return aws_keep(a, &arn);
 }
 
@@ -117,7 +117,7 @@ void events_archive_reply(struct aws_request *r, const struct archive_says *says
     struct buf json = BUF_INIT;
 
     buf_char(&json, '{');
-    json_write_member(&json, "ArchiveArn", events_archive_arn(&r->arena, http_set(r->http), says->name));
+    json_write_member(&json, "ArchiveArn", archive_arn(&r->arena, http_set(r->http), says->name));
     json_write_member(&json, "State", STR("ENABLED"));
     write_seconds(&json, "CreationTime", says->created_ms);
     buf_char(&json, '}');
@@ -218,7 +218,7 @@ static void described_cb(struct ledger_job *job, bool ok, const struct weir_diag
     if (failed(show, ok, diag))
         return;
     buf_char(&json, '{');
-    json_write_member(&json, "ArchiveArn", events_archive_arn(&r->arena, http_set(r->http), says->name));
+    json_write_member(&json, "ArchiveArn", archive_arn(&r->arena, http_set(r->http), says->name));
     write_members(&json, says, &show->list[0].totals);
     if (says->description.ptr)
         json_write_member(&json, "Description", says->description);

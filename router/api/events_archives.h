@@ -35,7 +35,6 @@ void events_archive_read(struct arena *a, struct str document, struct archive_sa
 struct str events_archive_document(struct arena *a, const struct archive_says *says, struct str bus,
                                    const struct pattern *pattern);
 
-struct str events_archive_arn(struct arena *a, const struct ruleset *set, struct str name);
 /* {"ArchiveArn","State","CreationTime"}: what changes are answered with. */
 void events_archive_reply(struct aws_request *r, const struct archive_says *says);
 

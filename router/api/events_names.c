@@ -24,8 +24,7 @@ struct str events_bus_arn(struct arena *a, const struct ruleset *set, struct str
 {
     struct buf arn = BUF_INIT;
 
-    buf_printf(&arn, "arn:aws:events:%.*s:%.*s" BUS_ARN_PART "%.*s", STR_ARG(set->region), STR_ARG(set->account),
-               STR_ARG(bus));
+    target_write_arn(&arn, bus_adapter.arn_format, set->region, set->account, bus);
     return aws_keep(a, &arn);
 }
 
@@ -105,7 +104,7 @@ bool events_refuse_bus(struct aws_change *c, struct str bus)
     return aws_refuse(c, 400, "ResourceNotFoundException", "Event bus %.*s does not exist.", STR_ARG(bus));
 }
 
-bool events_refuse_rule(struct aws_change *c, struct str bus, struct str rule)
+static bool refuse_rule(struct aws_change *c, struct str bus, struct str rule)
 {
     return aws_refuse(c, 400, "ResourceNotFoundException", "Rule %.*s does not exist on EventBus %.*s.", STR_ARG(rule),
                       STR_ARG(bus));
@@ -158,5 +157,5 @@ bool events_rule_edit(struct aws_change *c, struct resources *resources, struct 
         return events_refuse_bus(c, bus);
     if (events_managed_rule(resources, bus, name))
         return events_refuse_managed_rule(c, name);
-    return events_refuse_rule(c, bus, name);
+    return refuse_rule(c, bus, name);
 }

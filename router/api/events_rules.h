@@ -48,7 +48,6 @@ bool events_take_token(struct aws_request *r, const char *list, struct str token
 
 /* For edits: always false. */
 bool events_refuse_bus(struct aws_change *c, struct str bus);
-bool events_refuse_rule(struct aws_change *c, struct str bus, struct str rule);
 bool events_refuse_managed_rule(struct aws_change *c, struct str rule);
 bool events_refuse_managed_bus(struct aws_change *c, struct str bus);
 

@@ -14,7 +14,7 @@ static struct str or_else(struct str value, const char *otherwise)
     return value.size ? value : str_from(otherwise);
 }
 
-void sns_application_read(struct str document, struct arena *arena, struct sns_application *out)
+static void read_document(struct str document, struct arena *arena, struct sns_application *out)
 {
     struct str aws = json_member(document, "x-aws");
 
@@ -70,7 +70,7 @@ bool sns_application_edit(struct aws_change *c, struct resources *resources, str
 
     if (!document.ptr)
         return aws_refuse(c, 404, SNS_NOT_FOUND, "PlatformApplication does not exist");
-    sns_application_read(document, &c->request->arena, out);
+    read_document(document, &c->request->arena, out);
     out->key = key;
     return true;
 }
@@ -81,7 +81,7 @@ bool sns_application_find(struct aws_request *r, struct str key, struct sns_appl
 
     if (!gateway || !gateway->made.ptr)
         return false;
-    sns_application_read(gateway->made, &r->arena, out);
+    read_document(gateway->made, &r->arena, out);
     out->key = key;
     return out->platform.ptr != NULL;
 }
@@ -153,7 +153,7 @@ static bool create_edit(struct aws_change *c, struct resources *resources)
     if (resources_owner(resources, SECTION, in->made.key) == RESOURCES_FILE)
         return aws_refuse(c, 403, SNS_DENIED, "The platform application is declared in weir.yaml");
     if (document.ptr) { /* as AWS has it: the attributes given last hold */
-        sns_application_read(document, &c->request->arena, &present);
+        read_document(document, &c->request->arena, &present);
         in->made.endpoints = present.endpoints;
     }
     return sns_application_put(c, resources, &in->made);

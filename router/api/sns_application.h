@@ -21,7 +21,6 @@ struct sns_application {
     struct str attributes; /* as they were set, without the credential */
     struct str endpoints;  /* the array's text */
 };
-void sns_application_read(struct str document, struct arena *arena, struct sns_application *out);
 /* Always true. */
 bool sns_application_put(struct aws_change *c, struct resources *resources, const struct sns_application *a);
 /* The application behind "app/PLATFORM/NAME" or "endpoint/PLATFORM/NAME/ID" in an ARN. False: fault. id may be NULL. */

@@ -19,7 +19,8 @@
 
 /* ---- a topic's attributes ---- */
 
-struct str sns_topic_attributes(const struct target_def *topic, struct arena *arena)
+/* As they were set, whoever made it. */
+static struct str attributes_of(const struct target_def *topic, struct arena *arena)
 {
     const struct topic_options *o = topic->options;
     struct sns_topic_document document;
@@ -54,7 +55,7 @@ static struct str default_policy(const struct target_def *topic, struct str acco
 
 struct str sns_topic_policy(const struct target_def *topic, struct str account, struct arena *arena)
 {
-    struct str policy = sns_map_get(sns_topic_attributes(topic, arena), "Policy", arena);
+    struct str policy = sns_map_get(attributes_of(topic, arena), "Policy", arena);
     return policy.size ? policy : default_policy(topic, account, arena);
 }
 
@@ -73,7 +74,7 @@ static struct str put_default(struct str all, const char *name, struct str value
 static struct str shown_attributes(struct aws_request *r, const struct target_def *topic)
 {
     struct arena *a = &r->arena;
-    struct str account = http_set(r->http)->account, all = sns_topic_attributes(topic, a);
+    struct str account = http_set(r->http)->account, all = attributes_of(topic, a);
     const struct topic_options *o = topic->options;
     const struct topic_subscription *s = o->subscriptions.items;
     size_t pending = 0;
@@ -223,7 +224,7 @@ static bool create_edit(struct aws_change *c, struct resources *resources)
     if (document.ptr || topic) {
         sns_topic_read(document, &present);
         if (!document.ptr)
-            present.attributes = sns_topic_attributes(topic, a);
+            present.attributes = attributes_of(topic, a);
         if (queue_is_fifo(in->name))
             present.attributes = sns_map_with(present.attributes, STR("FifoTopic"), STR("true"), a);
         return compare(in, topic, present.attributes, present.tags);

@@ -10,8 +10,6 @@
 
 /* The topic that the input's TopicArn names; NULL: the request is answered. */
 const struct target_def *sns_topic_of(struct aws_request *r);
-/* Attributes as they were set, whoever made it. */
-struct str sns_topic_attributes(const struct target_def *topic, struct arena *arena);
 struct str sns_topic_policy(const struct target_def *topic, struct str account, struct arena *arena);
 
 /* For edits: what stands now. False: it is not there, or the file's; refused. */

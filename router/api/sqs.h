@@ -51,8 +51,6 @@ void sqs_change_message_visibility_batch(struct aws_request *r);
 
 /* The queue of a QueueUrl, or where the request has none (url.ptr NULL), of its path. NULL: answered. */
 const struct target_def *sqs_queue(struct aws_request *r, struct str url);
-/* The queue's name in a QueueUrl or in the path, existing or not. False: answered. */
-bool sqs_queue_name(struct aws_request *r, struct str url, struct str *name_out);
 /* The definition of a queue by name; NULL: answered with QueueDoesNotExist. */
 const struct target_def *sqs_queue_called(struct aws_request *r, struct str name);
 /* Appends the queue's URL as a JSON string: of the host under which the client knows the router. */

@@ -25,7 +25,8 @@ static void fail_unknown(struct aws_request *r)
     aws_fail(r, 400, "QueueDoesNotExist", "The specified queue does not exist.");
 }
 
-bool sqs_queue_name(struct aws_request *r, struct str url, struct str *name_out)
+/* The queue's name in a QueueUrl or in the path, existing or not. False: answered. */
+static bool queue_name(struct aws_request *r, struct str url, struct str *name_out)
 {
     struct str path = http_path(r->http);
 
@@ -56,7 +57,7 @@ const struct target_def *sqs_queue_called(struct aws_request *r, struct str name
 const struct target_def *sqs_queue(struct aws_request *r, struct str url)
 {
     struct str name;
-    return sqs_queue_name(r, url, &name) ? sqs_queue_called(r, name) : NULL;
+    return queue_name(r, url, &name) ? sqs_queue_called(r, name) : NULL;
 }
 
 void sqs_write_url(const struct aws_request *r, struct buf *json, struct str queue)
