@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Publish and PublishBatch. A message is checked, made a document and signed here, on the io thread, so that a
- * signature's third of a millisecond is nobody else's; dispatch makes its deliveries (router/publish.h), and the answer
+ * signature's processor time is nobody else's; dispatch makes its deliveries (router/publish.h), and the answer
  * is sent when they are committed. Topics that hand over nothing but raw messages sign nothing.
  *
  * A batch is checked entry by entry: those that are wrong are named in the answer, the others are published together.
